@@ -74,7 +74,7 @@ def _clahe(x, clip=2., tiles=8):
     up,down,v = _between(x.shape[0], th, rows)
     left,right,h = _between(x.shape[1], tw, cols)
     i,rest = _split(x*np.float32(255), 255)
-    flat,slope = curves.ravel(),np.diff(curves, axis=-1, append=0).ravel()
+    flat,slope = curves.ravel(),np.diff(curves, axis=-1, append=np.float32(0)).ravel()
     def at(row, col):
         j = (row[:,None]*cols+col)*256 + i
         return flat.take(j) + slope.take(j)*rest
