@@ -128,7 +128,7 @@ def unsharp(
 # %% ../nbs/03_preprocess.ipynb #c015
 def text_mask(
     x:np.ndarray,           # H×W radiograph, float32 in 0…1
-    level:float=.9,         # Letters are at least this bright, as a share of the film's brightest pixel
+    contrast:float=.3,      # Letters are at least this much brighter than what lies around them
     height:float=.1,        # Letters are at most this tall, as a share of the film's longer side
 )->np.ndarray:              # H×W, bool
     "Where white letters were burnt into the film"
@@ -136,7 +136,7 @@ def text_mask(
     side = max(x.shape)
     stroke = max(3, int(side*.03)|1)
     thin = cv2.morphologyEx(x, cv2.MORPH_TOPHAT, np.ones((stroke,stroke), np.uint8))
-    bright = ((x>=level*x.max()) & (thin>.3)).astype(np.uint8)
+    bright = (thin>contrast).astype(np.uint8)
     n,labels,stats,centres = cv2.connectedComponentsWithStats(bright)
     l,t,w,h,area = stats.T
     far = np.abs(centres/np.array(x.shape[::-1]) - .5).max(1)
@@ -152,12 +152,12 @@ def _inpaint(x, mask, radius=3):
 
 def remove_text(
     x:np.ndarray,           # H×W radiograph, float32 in 0…1
-    level:float=.9,         # Letters are at least this bright, as a share of the film's brightest pixel
+    contrast:float=.3,      # Letters are at least this much brighter than what lies around them
     height:float=.1,        # Letters are at most this tall, as a share of the film's longer side
 )->np.ndarray:              # H×W, float32 in 0…1
     "Paint over burnt-in letters from their surroundings; every other pixel stays exactly as it was"
     x = _film(x)
-    return _inpaint(x, text_mask(x, level, height))
+    return _inpaint(x, text_mask(x, contrast, height))
 
 # %% ../nbs/03_preprocess.ipynb #c017
 @dataclass(frozen=True)
@@ -168,15 +168,15 @@ class Preprocess:
     clip:float=2.              # CLAHE: how many times the mean a histogram bin may hold
     tiles:int=8                # CLAHE: tiles along each side
     diffuse:bool=True          # Perona–Malik diffusion
-    n_iter:int=10              # Diffusion steps
-    kappa:float=.1             # Diffusion: edge threshold
+    n_iter:int=5               # Diffusion steps
+    kappa:float=.05            # Diffusion: edge threshold
     step:float=.2              # Diffusion: λ, at most 0.25
     conduction:str='exp'       # Diffusion: `'exp'` or `'rational'`
     unsharp:bool=True          # Unsharp masking
-    sigma:float=1.             # Unsharp: blur in pixels of the resized film
-    amount:float=1.            # Unsharp: how much of the difference is added
+    sigma:float=2.             # Unsharp: blur in pixels of the resized film
+    amount:float=.5            # Unsharp: how much of the difference is added
     remove_text:bool=True      # Paint over burnt-in letters
-    level:float=.9             # Letters: at least this bright, as a share of the film's brightest pixel
+    contrast:float=.3          # Letters: at least this much brighter than what lies around them
     height:float=.1            # Letters: at most this tall, as a share of the film's longer side
     mean:float=.5              # Mean of the cleaned training films
     std:float=.25              # Their standard deviation
@@ -242,7 +242,7 @@ def steps(self:Preprocess,
     if self.diffuse: out['diffuse'] = x = perona_malik(x, self.n_iter, self.kappa, self.step, self.conduction)
     if self.unsharp: out['unsharp'] = x = unsharp(x, self.sigma, self.amount)
     if self.remove_text:
-        mask = text_mask(film, self.level, self.height).astype(np.float32)
+        mask = text_mask(film, self.contrast, self.height).astype(np.float32)
         out['remove_text'] = _inpaint(x, _resize(_cut(mask, box), self.size)>0)
     return out
 
