@@ -1,0 +1,114 @@
+"""Build the documentation site in `_docs/` from the notebooks, without Quarto.
+
+    python .ci/docs.py
+
+nbdev turns the notebooks into a website project (`_proc/`), smalldocs renders it, and every internal link and anchor
+of the result is followed. `22_lrp.ipynb` becomes `lrp.html`, as nbdev's own links expect.
+"""
+import json, os, re, shutil, sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+os.environ.setdefault('MPLBACKEND', 'Agg')
+ROOT = Path(__file__).resolve().parent.parent
+NUMBERED = re.compile(r'(?<![\w.])\d+[a-z]?_(?=\w+\.ipynb$)', re.M)                # in a file's name
+LINK = re.compile(r'(\]\((?:[^()\s]*/)?)\d+[a-z]?_(?=\w+\.(?:ipynb|html)[)#])') # in a link's target
+
+def listed(entries):
+    "The notebooks that a sidebar names, in order"
+    for e in entries:
+        if isinstance(e, str): yield e
+        elif 'contents' in e: yield from listed(e['contents'])
+        elif e.get('href', '').endswith('.ipynb'): yield e['href']
+
+def check_sidebar(nbs):
+    "Stop when the sidebar and the folder name different notebooks"
+    import yaml
+    sidebar = yaml.safe_load((nbs/'sidebar.yml').read_text(encoding='utf-8'))['website']['sidebar']
+    named = list(listed(sidebar['contents']))
+    found = {p.relative_to(nbs).as_posix() for p in nbs.rglob('*.ipynb') if not re.search(r'/[._]', '/' + p.relative_to(nbs).as_posix())}
+    wrong = [f'{n} is in nbs/ but not in nbs/sidebar.yml' for n in sorted(found - set(named))]
+    wrong += [f'{n} is in nbs/sidebar.yml but not in nbs/' for n in named if n not in found]
+    wrong += [f'{n} is twice in nbs/sidebar.yml' for n in sorted(set(named)) if named.count(n) > 1]
+    if wrong: sys.exit('\n'.join(wrong))
+
+def process(root):
+    "`nbs/` as a website project in `_proc/`: imports run, `show_doc` expanded, names linked"
+    from nbdev.config import get_config
+    from nbdev.doclinks import _build_modidx
+    from nbdev.quarto import refresh_quarto_yml
+    from nbdev.serve import proc_nbs
+    refresh_quarto_yml()
+    _build_modidx()
+    proc = root/'_proc'
+    shutil.rmtree(proc, ignore_errors=True)
+    proc_nbs(n_workers=min(2, os.cpu_count() or 1))
+    missing = [p.name for p in get_config().nbs_path.rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts
+               and not (proc/p.relative_to(get_config().nbs_path)).exists()]
+    if missing: sys.exit(f'not processed: {missing}')
+    return proc
+
+def rename_pages(proc, site):
+    "`22_lrp.ipynb` → `lrp.ipynb`, and so in every link; links to our own `site` become relative"
+    for path in proc.glob('*.yml'): path.write_text(NUMBERED.sub('', path.read_text(encoding='utf-8')), encoding='utf-8')
+    for path in [*proc.rglob('*.ipynb')]:
+        nb = json.loads(path.read_text(encoding='utf-8'))
+        up = '../'*(len(path.relative_to(proc).parts) - 1)
+        mend = lambda text: LINK.sub(r'\1', ''.join(text).replace(f'{site}/', up))
+        for cell in nb['cells']:
+            if cell['cell_type'] == 'markdown': cell['source'] = mend(cell['source'])
+            for data in (out.get('data', {}) for out in cell.get('outputs', [])):
+                if 'text/markdown' in data: data['text/markdown'] = mend(data['text/markdown'])
+        path.unlink()
+        path.with_name(NUMBERED.sub('', path.name)).write_text(json.dumps(nb), encoding='utf-8')
+
+def render(proc, docs):
+    "smalldocs makes the pages; a warning of its is an error of ours"
+    from smalldocs.site import build
+    site = build(proc, quiet=True)
+    warnings = [w for w in site.warnings if not w.endswith('output-file is not read by smalldocs')] # `rename_pages` did that
+    if warnings: sys.exit('smalldocs warns:\n' + '\n'.join(warnings))
+    shutil.rmtree(docs, ignore_errors=True)
+    shutil.move(site.out, docs)
+    (docs/'.nojekyll').touch()
+    return len(site.pages)
+
+class Page(HTMLParser):
+    "The ids and links of one page"
+    def __init__(self, path):
+        super().__init__(); self.ids, self.links = set(), []
+        self.feed(path.read_text(encoding='utf-8'))
+    def handle_starttag(self, tag, attrs):
+        a = dict(attrs)
+        self.ids |= {a[k] for k in ('id', 'name') if a.get(k)}
+        self.links += [a[k] for k in ('href', 'src') if a.get(k) and tag in ('a', 'img', 'link', 'script', 'source')]
+
+def broken_links(docs):
+    "(Internal links of a site that lead nowhere, number of links looked at)"
+    pages = {p.resolve(): Page(p) for p in docs.rglob('*.html')}
+    bad = []
+    for path, page in pages.items():
+        for link in page.links:
+            url = urlsplit(link)
+            if url.scheme or url.netloc: continue
+            target = (path.parent/unquote(url.path)).resolve() if url.path else path
+            if target.is_dir(): target = target/'index.html'
+            where = f'{path.relative_to(docs.resolve())} → {link}'
+            if not target.exists(): bad.append(f'{where}: no such file')
+            elif url.fragment and target in pages and unquote(url.fragment) not in pages[target].ids: bad.append(f'{where}: no such anchor')
+    return bad, sum(len(p.links) for p in pages.values())
+
+def main():
+    os.chdir(ROOT)
+    from nbdev.config import get_config
+    cfg = get_config()
+    check_sidebar(cfg.nbs_path)
+    proc = process(ROOT)
+    rename_pages(proc, cfg.doc_host + cfg.doc_baseurl)
+    n = render(proc, cfg.doc_path)
+    bad, total = broken_links(cfg.doc_path)
+    if bad: sys.exit(f'{len(bad)} broken links:\n' + '\n'.join(bad))
+    print(f'{n} pages, {total} links, none broken: {os.path.relpath(cfg.doc_path)}/index.html')
+
+if __name__ == '__main__': main()

@@ -1,0 +1,84 @@
+"""Read the notebooks as a reader and git will: form, size, stored outputs.
+
+    python .ci/notebooks.py                # every notebook: exit 1 with a line for each fault
+    python .ci/notebooks.py nbs/22_lrp.ipynb ...
+    python .ci/notebooks.py --count        # how many notebooks there are, and how many code cells a test run executes
+"""
+import ast, filecmp, json, re, shutil, sys, tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NBS = ROOT/'nbs'
+LIMIT = 1_000_000
+MACHINE = re.compile(r'(?<![\w.])/(?:tmp|root|home|work|Users|usr|opt|venv)/\w|site-packages')
+BAR = re.compile(r'\d+%\s*\||█|it/s\]')
+
+def find():
+    "All notebooks, in order"
+    return sorted(p for p in NBS.rglob('*.ipynb') if not any(part[0] in '._' for part in p.relative_to(NBS).parts))
+
+def source(cell): return ''.join(cell['source'])
+
+def flags(cell):
+    "The directives of a cell: `#| slow` → `slow`, `#| eval: false` → `eval:false`"
+    return {re.sub(r':\s*', ':', f.strip()) for f in re.findall(r'^#\|\s*(.+)$', source(cell), re.M)}
+
+def skipped(cell, skip_flags):
+    "Whether a test run leaves the cell out"
+    return 'nbdev_export(' in source(cell) or 'eval:false' in flags(cell) or any(f.split()[0] in skip_flags for f in flags(cell))
+
+def code_cells(nb): return [c for c in nb['cells'] if c['cell_type'] == 'code' and source(c).strip()]
+
+def text_outputs(cell):
+    "What a cell printed or shows as text; pictures left out"
+    for out in cell.get('outputs', []):
+        yield ''.join(out.get('text', ''))
+        for mime, value in out.get('data', {}).items():
+            if mime.startswith('text/'): yield re.sub(r'data:[\w/+.-]+;base64,[\w+/=\s]+', '', ''.join(value))
+
+def lone_imports(cell):
+    "Imports stand in cells of their own: building the documentation runs such cells and no others"
+    if any(re.match('export|exec_doc', f) for f in flags(cell)) or 'eval:false' in flags(cell): return True
+    try: body = ast.parse(re.sub(r'^\s*[%!].*$', '', source(cell), flags=re.M)).body
+    except SyntaxError: return True
+    is_import = lambda n: isinstance(n, (ast.Import, ast.ImportFrom))
+    return all(map(is_import, body)) or not any(is_import(n) for b in body for n in ast.walk(b))
+
+def faults(path):
+    "What is wrong with one notebook, a line each"
+    if path.stat().st_size > LIMIT: yield f'{path.stat().st_size/1e6:.1f} MB; {LIMIT/1e6:.0f} MB is the limit: smaller figures'
+    nb = json.loads(path.read_text(encoding='utf-8'))
+    head = source(nb['cells'][0])
+    if not re.match(r'# \S.*\n+> \S', head): yield 'the first cell is not `# Title` and `> Promise`'
+    for i, cell in enumerate(code_cells(nb)):
+        where = f'code cell {i}, {source(cell).strip().splitlines()[-1][:60]!r}'
+        if not lone_imports(cell): yield f'{where}: imports and other code in one cell'
+        if any(o['output_type'] == 'error' for o in cell.get('outputs', [])): yield f'{where}: an error stands in its outputs'
+        for text in text_outputs(cell):
+            if MACHINE.search(text): yield f'{where}: a path of one machine in its output: {MACHINE.search(text)[0]!r}'
+            if BAR.search(text): yield f'{where}: a progress bar in its output'
+
+def unclean(paths):
+    "Notebooks that `nbdev_clean` would change"
+    from nbdev.clean import nbdev_clean
+    with tempfile.TemporaryDirectory() as tmp:
+        for i, p in enumerate(paths): shutil.copy(p, Path(tmp)/f'{i}.ipynb')
+        nbdev_clean(fname=tmp)
+        return [p for i, p in enumerate(paths) if not filecmp.cmp(p, Path(tmp)/f'{i}.ipynb', shallow=False)]
+
+def count(paths):
+    "(notebooks, code cells that a test run executes)"
+    from nbdev.config import get_config
+    skip = set(get_config().tst_flags.split())
+    return len(paths), sum(not skipped(c, skip) for p in paths for c in code_cells(json.loads(p.read_text(encoding='utf-8'))))
+
+def main():
+    args = sys.argv[1:]
+    if '--count' in args: return print(*count(find()))
+    paths = [Path(a).resolve() for a in args] or find()
+    found = [f'{p.relative_to(ROOT)}: {f}' for p in paths for f in faults(p)]
+    found += [f'{p.relative_to(ROOT)}: not clean: run `nbdev_clean --fname {p.relative_to(ROOT)}`' for p in unclean(paths)]
+    if found: sys.exit('\n'.join(found))
+    print(f'{len(paths)} notebooks are clean')
+
+if __name__ == '__main__': main()
