@@ -6,12 +6,14 @@
 __all__ = ['equalize', 'perona_malik', 'unsharp', 'text_mask', 'remove_text', 'Preprocess']
 
 # %% ../nbs/03_preprocess.ipynb #c002
-from dataclasses import dataclass,asdict,fields,replace
+from dataclasses import asdict,dataclass,fields,replace
+
 import cv2,numpy as np
 from fastcore.basics import patch
+
 from .core import RadiographError,fingerprint
 
-# %% ../nbs/03_preprocess.ipynb #c005
+# %% ../nbs/03_preprocess.ipynb #c008
 def _film(x):
     "`x` as H×W float32 in 0…1, or a `RadiographError` that says what is wrong with it"
     if not isinstance(x, np.ndarray): x = getattr(x, 'data', x)
@@ -21,15 +23,25 @@ def _film(x):
     if x.dtype.kind!='f': raise RadiographError(f'an array of {x.dtype}', wanted, todo)
     lo,hi = float(x.min()),float(x.max())
     if not np.isfinite([lo,hi]).all(): raise RadiographError('an array with NaN or infinite values', wanted, todo)
-    if lo<-1e-4 or hi>1+1e-4: raise RadiographError(f'values from {lo:.4g} to {hi:.4g}', wanted, todo)
+    if lo<-1e-4 or hi>1+1e-4: raise RadiographError(f'an array with values from {lo:.4g} to {hi:.4g}', wanted, todo)
     return np.clip(x, 0, 1).astype(np.float32, copy=False)
+
+# %% ../nbs/03_preprocess.ipynb #c012
+_RANGES = dict(size=(8,8192), clip=(1e-6,1e6), tiles=(1,256), n_iter=(0,10_000), kappa=(1e-6,1e6), step=(1e-6,.25), sigma=(.05,1e3),
+               amount=(0,1e3), contrast=(.01,1), height=(.005,1), mean=(-1e6,1e6), std=(1e-6,1e6))
+
+def _check(**params):
+    "`RadiographError` for a parameter outside its range"
+    for name,v in params.items():
+        lo,hi = _RANGES[name]
+        if not lo<=v<=hi: raise RadiographError(f'{name}={v!r}', f'a number from {lo:g} to {hi:g}')
 
 def _known(value, known, what):
     "`value` if it is one of `known`, else a `RadiographError` that lists them"
     if value in known: return value
     raise RadiographError(f'{what} {value!r}', f"one of {', '.join(map(repr, known))}")
 
-# %% ../nbs/03_preprocess.ipynb #c007
+# %% ../nbs/03_preprocess.ipynb #c014
 _LEVELS = 255*16 # Steps of the global tone curve: every 8-bit grey is one of them
 
 def _split(f, last):
@@ -48,7 +60,7 @@ def _hist(x, black=4/255):
     i,rest = _split(f, _LEVELS)
     return curve[i]*(1-rest) + curve[i+1]*rest
 
-# %% ../nbs/03_preprocess.ipynb #c008
+# %% ../nbs/03_preprocess.ipynb #c027
 def _tile_curves(x, clip, tiles):
     "One clipped cumulative histogram per tile, rows×cols×256, and the tile's height and width"
     (h,w),(rows,cols) = x.shape,(min(tiles, s) for s in x.shape)
@@ -81,86 +93,128 @@ def _clahe(x, clip=2., tiles=8):
     v = v[:,None]
     return (at(up, left)*(1-h) + at(up, right)*h)*(1-v) + (at(down, left)*(1-h) + at(down, right)*h)*v
 
-# %% ../nbs/03_preprocess.ipynb #c009
+# %% ../nbs/03_preprocess.ipynb #c028
 _EQUALIZERS = dict(hist=lambda x,clip,tiles: _hist(x), clahe=_clahe,
                    **{'hist+clahe': lambda x,clip,tiles: _clahe(_hist(x), clip, tiles)})
 
 def equalize(
     x:np.ndarray,       # H×W radiograph, float32 in 0…1
-    method:str='hist',  # `'hist'` (global), `'clahe'` (by tiles) or `'hist+clahe'` (one after the other)
+    method:str='hist',  # `'hist'` (one curve), `'clahe'` (a curve per tile) or `'hist+clahe'` (one after the other)
     clip:float=2.,      # CLAHE: how many times the mean a histogram bin may hold
     tiles:int=8,        # CLAHE: tiles along each side
 )->np.ndarray:          # H×W, float32 in 0…1
-    "Spread the greys evenly, over the whole film or by neighbourhood"
+    "Spread the greys evenly, over the whole film, by neighbourhood, or both"
     _known(method, _EQUALIZERS, 'equalisation')
+    _check(clip=clip, tiles=tiles)
     return np.clip(_EQUALIZERS[method](_film(x), clip, tiles), 0, 1)
 
-# %% ../nbs/03_preprocess.ipynb #c011
+# %% ../nbs/03_preprocess.ipynb #c035
 _CONDUCTIONS = {'exp': lambda d,kappa: np.exp(-(d/kappa)**2), 'rational': lambda d,kappa: 1/(1+(d/kappa)**2)}
 
 def perona_malik(
     x:np.ndarray,          # H×W radiograph, float32 in 0…1
     n_iter:int=10,         # Diffusion steps
-    kappa:float=0.1,       # Edge threshold, in the units of `x`
-    step:float=0.2,        # λ of eq. 7; above 0.25 the scheme is unstable
-    conduction:str='exp',  # g of eq. 5: `'exp'` favours high-contrast edges, `'rational'` wide regions
+    kappa:float=.1,        # Edge threshold, in the units of `x`
+    step:float=.2,         # λ of eq. 7, at most 0.25
+    conduction:str='exp',  # g: `'exp'` favours high-contrast edges, `'rational'` favours wide regions
 )->np.ndarray:             # H×W, float32 in 0…1
-    "Smooth inside regions and keep edges (Perona & Malik 1990, eq. 5, 7 and 8)"
+    "Smooth inside regions and keep edges (Perona & Malik 1990, eq. 3, 7 and 8)"
     g = _CONDUCTIONS[_known(conduction, _CONDUCTIONS, 'conduction')]
-    x = _film(x).copy()
+    _check(n_iter=n_iter, kappa=kappa, step=step)
+    x,step,kappa = _film(x).copy(),np.float32(step),np.float32(kappa)
     for _ in range(n_iter):
-        flows = [step*g(d, kappa)*d for d in (np.diff(x, axis=0), np.diff(x, axis=1))]
-        x[:-1] += flows[0]; x[1:] -= flows[0]
-        x[:,:-1] += flows[1]; x[:,1:] -= flows[1]
-    return x
+        down,right = (step*g(d, kappa)*d for d in (np.diff(x, axis=0), np.diff(x, axis=1)))
+        x[:-1] += down; x[1:] -= down
+        x[:,:-1] += right; x[:,1:] -= right
+    return np.clip(x, 0, 1)
 
-# %% ../nbs/03_preprocess.ipynb #c013
+# %% ../nbs/03_preprocess.ipynb #c047
 def unsharp(
     x:np.ndarray,       # H×W radiograph, float32 in 0…1
     sigma:float=1.,     # Standard deviation of the blur, in pixels
     amount:float=1.,    # How much of the difference is added
 )->np.ndarray:          # H×W, float32 in 0…1
     "Add what a blur takes away: x + amount·(x − blurred x), cut off at 0 and 1"
+    _check(sigma=sigma, amount=amount)
     x = _film(x)
     blurred = cv2.GaussianBlur(x, (0,0), sigma, borderType=cv2.BORDER_REFLECT)
-    return np.clip(x + amount*(x-blurred), 0, 1)
+    return np.clip(x + np.float32(amount)*(x-blurred), 0, 1)
 
-# %% ../nbs/03_preprocess.ipynb #c015
+# %% ../nbs/03_preprocess.ipynb #c052
+def _ones(k): return np.ones((k,k), np.uint8)
+
+def _straight(part, area):
+    "Whether the pixels fill a narrow rectangle, at any angle"
+    (_,sides,_) = cv2.minAreaRect(np.argwhere(part).astype(np.float32))
+    short,long = sorted(s+1 for s in sides)
+    return long>4*short and area>.75*long*short
+
+def _letters(x, thin, contrast, height):
+    "Components that are sharp, of a letter's size, off the centre and no straight line"
+    (h,w),side,seed = x.shape,max(x.shape),(thin>contrast).astype(np.uint8)
+    n,labels,boxes,centres = cv2.connectedComponentsWithStats(seed)
+    left,top,wide,tall,area = boxes.T
+    rim = seed*(cv2.erode(seed, _ones(3))==0)
+    share = lambda m,v: np.bincount(labels.ravel(), (m*v).ravel(), n)/np.maximum(np.bincount(labels.ravel(), m.ravel(), n), 1)
+    fall = share(rim, cv2.morphologyEx(x, cv2.MORPH_GRADIENT, _ones(3)))/np.maximum(share(seed, thin), 1e-6)
+    longest,touches = np.maximum(wide, tall)/side,(left==0)|(top==0)|(left+wide==w)|(top+tall==h)
+    keep = (fall>.85) & (tall<=height*side) & (longest<=np.where(touches | (tall>.06*side), height, 3*height)) # a word may be long if it is low
+    keep &= abs(centres/(w,h)-.5).max(1)>.2
+    keep &= (longest<.05) | (np.minimum(wide, tall)>=.012*side)
+    keep[0] = False                                                                                            # the background
+    for i in np.flatnonzero(keep & (longest>=.03)):
+        keep[i] = not _straight(labels[top[i]:top[i]+tall[i],left[i]:left[i]+wide[i]]==i, area[i])
+    return keep[labels]
+
+def _no_specks(mask):
+    "Without what is tiny and has no neighbour: a letter is larger, or stands in a word"
+    side = max(mask.shape); reach = 2*int(.01*side)
+    _,labels,boxes,_ = cv2.connectedComponentsWithStats(cv2.dilate(mask.astype(np.uint8), _ones(reach+1)))
+    pixels = np.bincount(labels.ravel(), mask.ravel(), len(boxes))
+    keep = (boxes[:,2:4].max(1)-reach>=.02*side) & (pixels>=(.012*side)**2)
+    return mask & keep[labels]
+
+def _filled(mask, thin, contrast):
+    "With the letters' soft rims, one more pixel all around, and whatever they enclose"
+    soft = (thin>contrast/3) & (cv2.dilate(mask.astype(np.uint8), _ones(5))>0)
+    whole = cv2.dilate((mask|soft).astype(np.uint8), _ones(3))
+    outlines,_ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(whole, outlines, -1, 1, cv2.FILLED)>0
+
+# %% ../nbs/03_preprocess.ipynb #c053
 def text_mask(
     x:np.ndarray,           # H×W radiograph, float32 in 0…1
     contrast:float=.3,      # Letters are at least this much brighter than what lies around them
     height:float=.1,        # Letters are at most this tall, as a share of the film's longer side
 )->np.ndarray:              # H×W, bool
-    "Where white letters were burnt into the film"
-    x = _film(x)
-    side = max(x.shape)
-    stroke = max(3, int(side*.03)|1)
-    thin = cv2.morphologyEx(x, cv2.MORPH_TOPHAT, np.ones((stroke,stroke), np.uint8))
-    bright = (thin>contrast).astype(np.uint8)
-    n,labels,stats,centres = cv2.connectedComponentsWithStats(bright)
-    l,t,w,h,area = stats.T
-    far = np.abs(centres/np.array(x.shape[::-1]) - .5).max(1)
-    keep = (np.maximum(w,h)<=height*side) & (np.minimum(w,h)>=.005*side) & (area>=9) & (far>.3)
-    keep[0] = False
-    mask = keep[labels].astype(np.uint8)
-    return cv2.dilate(mask, np.ones((5,5), np.uint8)).astype(bool)
+    "Where white letters and marks were burnt into the film"
+    _check(contrast=contrast, height=height)
+    x = _film(x); h,w = x.shape
+    if max(h, w)>512:
+        small = cv2.resize(x, tuple(max(1, round(s*512/max(h, w))) for s in (w,h)), interpolation=cv2.INTER_AREA)
+        return cv2.resize(text_mask(small, contrast, height).astype(np.uint8), (w,h), interpolation=cv2.INTER_NEAREST)>0
+    thin = cv2.morphologyEx(x, cv2.MORPH_TOPHAT, _ones(max(5, int(max(h, w)*.035)|1)))
+    if thin.max()<=contrast: return np.zeros(x.shape, bool)
+    return _filled(_no_specks(_letters(x, thin, contrast, height)), thin, contrast)
 
+# %% ../nbs/03_preprocess.ipynb #c054
 def _inpaint(x, mask, radius=3):
     "`x` with the masked pixels continued from around them; all others stay as they are"
     if not mask.any(): return x.copy()
-    return np.where(mask, np.clip(cv2.inpaint(x, mask.astype(np.uint8), radius, cv2.INPAINT_TELEA), 0, 1), x)
+    painted = cv2.inpaint((x*65535+.5).astype(np.uint16), mask.astype(np.uint8), radius, cv2.INPAINT_TELEA) # OpenCV's sums suit large numbers
+    return np.where(mask, (painted/65535).astype(np.float32), x)
 
 def remove_text(
     x:np.ndarray,           # H×W radiograph, float32 in 0…1
     contrast:float=.3,      # Letters are at least this much brighter than what lies around them
     height:float=.1,        # Letters are at most this tall, as a share of the film's longer side
 )->np.ndarray:              # H×W, float32 in 0…1
-    "Paint over burnt-in letters from their surroundings; every other pixel stays exactly as it was"
+    "Paint over burnt-in letters from their surroundings (Telea 2004); every other pixel stays exactly as it was"
     x = _film(x)
     return _inpaint(x, text_mask(x, contrast, height))
 
-# %% ../nbs/03_preprocess.ipynb #c017
-@dataclass(frozen=True)
+# %% ../nbs/03_preprocess.ipynb #c064
+@dataclass(frozen=True, repr=False)
 class Preprocess:
     "A recipe from film to network input: cut, resize, clean, standardise"
     size:int=224               # Side of the square that the network sees, in pixels
@@ -168,7 +222,7 @@ class Preprocess:
     clip:float=2.              # CLAHE: how many times the mean a histogram bin may hold
     tiles:int=8                # CLAHE: tiles along each side
     diffuse:bool=True          # Perona–Malik diffusion
-    n_iter:int=5               # Diffusion steps
+    n_iter:int=5               # Diffusion: steps
     kappa:float=.05            # Diffusion: edge threshold
     step:float=.2              # Diffusion: λ, at most 0.25
     conduction:str='exp'       # Diffusion: `'exp'` or `'rational'`
@@ -182,18 +236,28 @@ class Preprocess:
     std:float=.25              # Their standard deviation
 
     def __post_init__(self):
-        if self.equalize: _known(self.equalize, _EQUALIZERS, 'equalisation')
-        else: object.__setattr__(self, 'equalize', None)
+        object.__setattr__(self, 'equalize', _known(self.equalize, _EQUALIZERS, 'equalisation') if self.equalize else None)
         _known(self.conduction, _CONDUCTIONS, 'conduction')
+        for f in fields(self):
+            if f.type in (int,float,bool): object.__setattr__(self, f.name, _as(f.type, getattr(self, f.name), f.name))
+        _check(**{name:getattr(self, name) for name in _RANGES})
 
-# %% ../nbs/03_preprocess.ipynb #c018
-_RECIPE = 1 # Raised when the same parameters come to mean other pixels
+def _as(kind, value, name):
+    "`value` as plain `kind`, so that 2 and 2.0 make one recipe, and NumPy's numbers are JSON-safe"
+    try:
+        if kind(value)==value: return kind(value)
+    except (TypeError,ValueError,OverflowError): pass
+    raise RadiographError(f'{name}={value!r}', {int:'a whole number', float:'a number', bool:'True or False'}[kind])
 
+# %% ../nbs/03_preprocess.ipynb #c065
 @patch
 def to_dict(self:Preprocess)->dict:
     "JSON-safe; `Preprocess.from_dict` gives the same recipe back"
     return dict(asdict(self), recipe=_RECIPE)
 
+_RECIPE = 1 # Raised when the same parameters come to mean other pixels
+
+# %% ../nbs/03_preprocess.ipynb #c066
 @patch(cls_method=True)
 def from_dict(cls:Preprocess,
     d:dict,         # What `to_dict` gave
@@ -202,23 +266,30 @@ def from_dict(cls:Preprocess,
     wanted,todo = 'what Preprocess.to_dict() gives', 'write the recipe again with this version, or install the version that wrote it'
     if wrong := sorted({*(f.name for f in fields(cls)), 'recipe'} ^ set(d)):
         raise RadiographError(f"a recipe with missing or unknown keys: {', '.join(map(str, wrong))}", wanted, todo)
-    if d['recipe']!=_RECIPE: raise RadiographError(f"recipe version {d['recipe']!r}", f'version {_RECIPE}', todo)
+    if d['recipe']!=_RECIPE: raise RadiographError(f"a recipe of version {d['recipe']!r}", f'version {_RECIPE}', todo)
     return cls(**{k:v for k,v in d.items() if k!='recipe'})
 
+# %% ../nbs/03_preprocess.ipynb #c067
 @patch
 def fingerprint(self:Preprocess)->str: # 16 hexadecimal digits
     "Changes when any parameter changes; weights refuse a recipe with another one"
     return fingerprint(self.to_dict())
 
-# %% ../nbs/03_preprocess.ipynb #c019
+# %% ../nbs/03_preprocess.ipynb #c068
+@patch
+def __repr__(self:Preprocess):
+    on = [self.equalize, *(s for s in ('diffuse','unsharp','remove_text') if getattr(self, s))]
+    return f"Preprocess {self.fingerprint()}: {' → '.join([f'{self.size} px', *filter(None, on), 'standardise'])}"
+
+# %% ../nbs/03_preprocess.ipynb #c077
 def _cut(x, box):
     "The part of `x` inside `box`"
     if box is None: return x
     h,w = x.shape
     try: top,left,bottom,right = box = tuple(int(round(float(v))) for v in box)
-    except (TypeError,ValueError) as e: raise RadiographError(f'the box {box!r}', 'four numbers: top, left, bottom, right') from e
+    except (TypeError,ValueError,OverflowError) as e: raise RadiographError(f'the box {box!r}', 'four numbers: top, left, bottom, right') from e
     if not (0<=top<bottom<=h and 0<=left<right<=w):
-        raise RadiographError(f'the box {box} on a film of {h}×{w}', f'0 ≤ top < bottom ≤ {h} and 0 ≤ left < right ≤ {w}')
+        raise RadiographError(f'the box {box} on a film of {h}×{w} pixels', f'(top, left, bottom, right) with 0 ≤ top < bottom ≤ {h} and 0 ≤ left < right ≤ {w}')
     return x[top:bottom,left:right]
 
 def _resize(x, size):
@@ -228,7 +299,13 @@ def _resize(x, size):
     small = cv2.resize(x, (min(w,size),min(h,size)), interpolation=cv2.INTER_AREA)
     return cv2.resize(small, (size,size), interpolation=cv2.INTER_LINEAR)
 
-# %% ../nbs/03_preprocess.ipynb #c020
+def _text_on_square(film, box, p):
+    "The letters' mask in the resized film, with the rim that unsharp masking gave them"
+    mask = _resize(_cut(text_mask(film, p.contrast, p.height).astype(np.float32), box), p.size)>0
+    rim = 2*round(2*p.sigma)+1 if p.unsharp else 1
+    return cv2.dilate(mask.astype(np.uint8), _ones(rim))>0
+
+# %% ../nbs/03_preprocess.ipynb #c078
 @patch
 def steps(self:Preprocess,
     x,              # H×W float array in 0…1, or a `Radiograph`
@@ -236,16 +313,15 @@ def steps(self:Preprocess,
 )->dict:            # Step → size×size float32 in 0…1, in order
     "The film after each step that is switched on"
     film = _film(x)
-    x = _resize(_cut(film, box), self.size)
-    out = dict(resize=x)
-    if self.equalize: out[self.equalize] = x = equalize(x, self.equalize, self.clip, self.tiles)
-    if self.diffuse: out['diffuse'] = x = perona_malik(x, self.n_iter, self.kappa, self.step, self.conduction)
-    if self.unsharp: out['unsharp'] = x = unsharp(x, self.sigma, self.amount)
-    if self.remove_text:
-        mask = text_mask(film, self.contrast, self.height).astype(np.float32)
-        out['remove_text'] = _inpaint(x, _resize(_cut(mask, box), self.size)>0)
+    out = dict(resize=_resize(_cut(film, box), self.size))
+    def then(name, f, *args): out[name] = f(list(out.values())[-1], *args)
+    if self.equalize: then(self.equalize, equalize, self.equalize, self.clip, self.tiles)
+    if self.diffuse: then('diffuse', perona_malik, self.n_iter, self.kappa, self.step, self.conduction)
+    if self.unsharp: then('unsharp', unsharp, self.sigma, self.amount)
+    if self.remove_text: then('remove_text', _inpaint, _text_on_square(film, box, self))
     return out
 
+# %% ../nbs/03_preprocess.ipynb #c079
 @patch
 def clean(self:Preprocess,
     x,              # H×W float array in 0…1, or a `Radiograph`
@@ -254,10 +330,61 @@ def clean(self:Preprocess,
     "All steps but the last, standardisation"
     return list(self.steps(x, box).values())[-1]
 
+# %% ../nbs/03_preprocess.ipynb #c080
 @patch
 def __call__(self:Preprocess,
     x,              # H×W float array in 0…1, or a `Radiograph`
     box=None,       # (top, left, bottom, right) in pixels of `x`, cut out first
-)->np.ndarray:      # size×size, float32, about zero mean and unit variance over the training films
-    "What the network sees"
+)->np.ndarray:      # size×size, float32, near zero mean and unit variance over the training films
+    "What the network sees: the clean film minus `mean`, divided by `std`"
     return (self.clean(x, box)-np.float32(self.mean))/np.float32(self.std)
+
+# %% ../nbs/03_preprocess.ipynb #c086
+def _show_film(ax, x, title, box=None):
+    ax.imshow(x, cmap='gray', vmin=0, vmax=1, interpolation='none')
+    ax.set_title(title, fontsize=9); ax.axis('off'); ax.set_anchor('N')
+    if box is not None:
+        top,left,bottom,right = box
+        ax.add_patch(_matplotlib().patches.Rectangle((left-.5,top-.5), right-left, bottom-top, fill=False, ec='#ffb000', lw=1.2))
+
+def _matplotlib():
+    import matplotlib.patches,matplotlib.pyplot
+    return matplotlib
+
+@patch
+def show(self:Preprocess,
+    x,              # H×W float array in 0…1, or a `Radiograph`
+    box=None,       # (top, left, bottom, right), drawn on the film
+    figsize=None,   # In inches
+    title=None,     # Above the figure
+):                  # 2×n Matplotlib axes
+    "The film, each step in a row, and the histogram of the greys after each"
+    names = dict(resize=f'{self.size} px', remove_text='letters')
+    pictures = [('film', _film(x))] + [(names.get(k, k), v) for k,v in self.steps(x, box).items()]
+    fig,axs = _matplotlib().pyplot.subplots(2, len(pictures), figsize=figsize or (1.33*len(pictures), 2.), height_ratios=[4,1], squeeze=False, layout='constrained')
+    fig.get_layout_engine().set(w_pad=.01, h_pad=.02, wspace=.01)
+    for i,(name,p) in enumerate(pictures):
+        _show_film(axs[0,i], p, name, None if i else box)
+        _show_greys(axs[1,i], p)
+    if title: fig.suptitle(title, fontsize=10)
+    return axs
+
+def _show_greys(ax, x, bins=64):
+    "Histogram from black to white; four times the mean reaches the top"
+    ax.hist(x.ravel(), bins, range=(0,1), color='.35')
+    ax.set(xlim=(0,1), ylim=(0,4*x.size/bins), xticks=[0,1], yticks=[])
+    for label,ha in zip(ax.set_xticklabels(['black','white'], fontsize=6), ('left','right')): label.set_ha(ha)
+    ax.tick_params(length=0); ax.spines[['top','left','right']].set_visible(False)
+
+# %% ../nbs/03_preprocess.ipynb #c095
+@patch
+def fitted(self:Preprocess,
+    films,          # Arrays or `Radiograph`s, at least one
+    boxes=None,     # A box (or None) for each
+)->Preprocess:      # The same recipe with their mean and standard deviation
+    "Set `mean` and `std` to those of all pixels of the cleaned `films`"
+    films = list(films)
+    boxes = [None]*len(films) if boxes is None else list(boxes)
+    if not films or len(boxes)!=len(films): raise RadiographError(f'{len(films)} films with {len(boxes)} boxes', 'at least one film, and a box or None for each')
+    sums = np.array([[1, y.mean(), (y**2).mean()] for y in (self.clean(f, b).astype(np.float64) for f,b in zip(films, boxes))]).mean(0)
+    return replace(self, mean=round(float(sums[1]), 4), std=round(float(max(sums[2]-sums[1]**2, 1e-6)**.5), 4))
