@@ -49,13 +49,17 @@ def process(root):
     if missing: sys.exit(f'not processed: {missing}')
     return proc
 
+def plain_code(text):
+    "Code blocks without the links that nbdev puts around names in them"
+    return re.sub(r'^```.*?^```', lambda m: re.sub(r'\[(`[^`\]]+`)\]\([^)]*\)', r'\1', m[0]), text, flags=re.M | re.S)
+
 def rename_pages(proc, site):
     "`22_lrp.ipynb` → `lrp.ipynb`, and so in every link; links to our own `site` become relative"
     for path in proc.glob('*.yml'): path.write_text(NUMBERED.sub('', path.read_text(encoding='utf-8')), encoding='utf-8')
     for path in [*proc.rglob('*.ipynb')]:
         nb = json.loads(path.read_text(encoding='utf-8'))
         up = '../'*(len(path.relative_to(proc).parts) - 1)
-        mend = lambda text: LINK.sub(r'\1', ''.join(text).replace(f'{site}/', up))
+        mend = lambda text: LINK.sub(r'\1', plain_code(''.join(text)).replace(f'{site}/', up))
         for cell in nb['cells']:
             if cell['cell_type'] == 'markdown': cell['source'] = mend(cell['source'])
             for data in (out.get('data', {}) for out in cell.get('outputs', [])):

@@ -37,7 +37,7 @@ def text_outputs(cell):
             if mime.startswith('text/'): yield re.sub(r'data:[\w/+.-]+;base64,[\w+/=\s]+', '', ''.join(value))
 
 def lone_imports(cell):
-    "Imports stand in cells of their own: building the documentation runs such cells and no others"
+    "Imports stand in cells of their own: building a module's page runs such cells and no others"
     if any(re.match('export|exec_doc', f) for f in flags(cell)) or 'eval:false' in flags(cell): return True
     try: body = ast.parse(re.sub(r'^\s*[%!].*$', '', source(cell), flags=re.M)).body
     except SyntaxError: return True
@@ -50,9 +50,10 @@ def faults(path):
     nb = json.loads(path.read_text(encoding='utf-8'))
     head = source(nb['cells'][0])
     if not re.match(r'# \S.*\n+> \S', head): yield 'the first cell is not `# Title` and `> Promise`'
+    module = any(f.startswith('default_exp') for c in code_cells(nb) for f in flags(c))
     for i, cell in enumerate(code_cells(nb)):
         where = f'code cell {i}, {source(cell).strip().splitlines()[-1][:60]!r}'
-        if not lone_imports(cell): yield f'{where}: imports and other code in one cell'
+        if module and not lone_imports(cell): yield f'{where}: imports and other code in one cell'
         if any(o['output_type'] == 'error' for o in cell.get('outputs', [])): yield f'{where}: an error stands in its outputs'
         for text in text_outputs(cell):
             if MACHINE.search(text): yield f'{where}: a path of one machine in its output: {MACHINE.search(text)[0]!r}'

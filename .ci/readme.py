@@ -36,10 +36,7 @@ def visible(cell):
 
 def into_nbs(text):
     "Relative links lead into `nbs/`"
-    outside = r'(?!\w+:|#|/|\.\./)'
-    text = re.sub(rf'(\]\(){outside}', r'\1nbs/', text)
-    text = re.sub(rf'((?:src|href)="){outside}', r'\1nbs/', text)
-    return re.sub(r'(\]\(|(?:src|href)=")\.\./', r'\1', text)
+    return re.sub(r'(\]\(|(?:src|href)=")(?!\w+:|#|/)', r'\1nbs/', text)
 
 def readme():
     "The README's text"
