@@ -21,6 +21,7 @@ class Page(HTMLParser):
     def handle_data(self, data): self.words.append(data)
 
 def faults(path):
+    if not Path(path).is_file(): yield 'no such page'; return
     text = Path(path).read_text(encoding='utf-8')
     page = Page(text)
     words = ' '.join(' '.join(page.words).split())
