@@ -13,7 +13,7 @@ from fastcore.basics import patch
 
 from .core import RadiographError,fingerprint
 
-# %% ../nbs/03_preprocess.ipynb #c008
+# %% ../nbs/03_preprocess.ipynb #c009
 def _film(x):
     "`x` as H×W float32 in 0…1, or a `RadiographError` that says what is wrong with it"
     if not isinstance(x, np.ndarray): x = getattr(x, 'data', x)
@@ -26,7 +26,7 @@ def _film(x):
     if lo<-1e-4 or hi>1+1e-4: raise RadiographError(f'an array with values from {lo:.4g} to {hi:.4g}', wanted, todo)
     return np.clip(x, 0, 1).astype(np.float32, copy=False)
 
-# %% ../nbs/03_preprocess.ipynb #c012
+# %% ../nbs/03_preprocess.ipynb #c013
 _RANGES = dict(size=(8,8192), clip=(1e-6,1e6), tiles=(1,256), n_iter=(0,10_000), kappa=(1e-6,1e6), step=(1e-6,.25), sigma=(.05,1e3),
                amount=(0,1e3), contrast=(.01,1), height=(.005,1), mean=(-1e6,1e6), std=(1e-6,1e6))
 
@@ -41,7 +41,7 @@ def _known(value, known, what):
     if value in known: return value
     raise RadiographError(f'{what} {value!r}', f"one of {', '.join(map(repr, known))}")
 
-# %% ../nbs/03_preprocess.ipynb #c014
+# %% ../nbs/03_preprocess.ipynb #c015
 _LEVELS = 255*16 # Steps of the global tone curve: every 8-bit grey is one of them
 
 def _split(f, last):
@@ -60,7 +60,7 @@ def _hist(x, black=4/255):
     i,rest = _split(f, _LEVELS)
     return curve[i]*(1-rest) + curve[i+1]*rest
 
-# %% ../nbs/03_preprocess.ipynb #c027
+# %% ../nbs/03_preprocess.ipynb #c028
 def _tile_curves(x, clip, tiles):
     "One clipped cumulative histogram per tile, rows×cols×256, and the tile's height and width"
     (h,w),(rows,cols) = x.shape,(min(tiles, s) for s in x.shape)
@@ -93,7 +93,7 @@ def _clahe(x, clip=2., tiles=8):
     v = v[:,None]
     return (at(up, left)*(1-h) + at(up, right)*h)*(1-v) + (at(down, left)*(1-h) + at(down, right)*h)*v
 
-# %% ../nbs/03_preprocess.ipynb #c028
+# %% ../nbs/03_preprocess.ipynb #c029
 _EQUALIZERS = dict(hist=lambda x,clip,tiles: _hist(x), clahe=_clahe,
                    **{'hist+clahe': lambda x,clip,tiles: _clahe(_hist(x), clip, tiles)})
 
@@ -108,7 +108,7 @@ def equalize(
     _check(clip=clip, tiles=tiles)
     return np.clip(_EQUALIZERS[method](_film(x), clip, tiles), 0, 1)
 
-# %% ../nbs/03_preprocess.ipynb #c035
+# %% ../nbs/03_preprocess.ipynb #c036
 _CONDUCTIONS = {'exp': lambda d,kappa: np.exp(-(d/kappa)**2), 'rational': lambda d,kappa: 1/(1+(d/kappa)**2)}
 
 def perona_malik(
@@ -128,7 +128,7 @@ def perona_malik(
         x[:,:-1] += right; x[:,1:] -= right
     return np.clip(x, 0, 1)
 
-# %% ../nbs/03_preprocess.ipynb #c047
+# %% ../nbs/03_preprocess.ipynb #c048
 def unsharp(
     x:np.ndarray,       # H×W radiograph, float32 in 0…1
     sigma:float=1.,     # Standard deviation of the blur, in pixels
@@ -140,7 +140,7 @@ def unsharp(
     blurred = cv2.GaussianBlur(x, (0,0), sigma, borderType=cv2.BORDER_REFLECT)
     return np.clip(x + np.float32(amount)*(x-blurred), 0, 1)
 
-# %% ../nbs/03_preprocess.ipynb #c052
+# %% ../nbs/03_preprocess.ipynb #c053
 def _ones(k): return np.ones((k,k), np.uint8)
 
 def _straight(part, area):
@@ -149,8 +149,16 @@ def _straight(part, area):
     short,long = sorted(s+1 for s in sides)
     return long>4*short and area>.75*long*short
 
+def _open_side(x, labels, n, contrast):
+    "Per component: the share of its surroundings, one to three pixels away, that is nearly as bright as it is"
+    wide = cv2.dilate(labels.astype(np.float32), _ones(5)).astype(np.int32)
+    ring = (wide>0) & (cv2.dilate((labels>0).astype(np.uint8), _ones(3))==0)
+    mean = np.bincount(labels.ravel(), x.ravel(), n)/np.bincount(labels.ravel(), minlength=n)
+    bright = cv2.erode(x, _ones(3))[ring]>mean[wide[ring]]-contrast/2
+    return np.bincount(wide[ring], bright, n)/np.maximum(np.bincount(wide[ring], minlength=n), 1)
+
 def _letters(x, thin, contrast, height):
-    "Components that are sharp, of a letter's size, off the centre and no straight line"
+    "Components that are sharp, dark all around, of a letter's size, off the centre and no straight line"
     (h,w),side,seed = x.shape,max(x.shape),(thin>contrast).astype(np.uint8)
     n,labels,boxes,centres = cv2.connectedComponentsWithStats(seed)
     left,top,wide,tall,area = boxes.T
@@ -159,7 +167,7 @@ def _letters(x, thin, contrast, height):
     fall = share(rim, cv2.morphologyEx(x, cv2.MORPH_GRADIENT, _ones(3)))/np.maximum(share(seed, thin), 1e-6)
     longest,touches = np.maximum(wide, tall)/side,(left==0)|(top==0)|(left+wide==w)|(top+tall==h)
     keep = (fall>.85) & (tall<=height*side) & (longest<=np.where(touches | (tall>.06*side), height, 3*height)) # a word may be long if it is low
-    keep &= abs(centres/(w,h)-.5).max(1)>.2
+    keep &= (abs(centres/(w,h)-.5).max(1)>.3) & (_open_side(x, labels, n, contrast)<.2)
     keep &= (longest<.05) | (np.minimum(wide, tall)>=.012*side)
     keep[0] = False                                                                                            # the background
     for i in np.flatnonzero(keep & (longest>=.03)):
@@ -181,7 +189,7 @@ def _filled(mask, thin, contrast):
     outlines,_ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return cv2.drawContours(whole, outlines, -1, 1, cv2.FILLED)>0
 
-# %% ../nbs/03_preprocess.ipynb #c053
+# %% ../nbs/03_preprocess.ipynb #c054
 def text_mask(
     x:np.ndarray,           # H×W radiograph, float32 in 0…1
     contrast:float=.3,      # Letters are at least this much brighter than what lies around them
@@ -197,7 +205,7 @@ def text_mask(
     if thin.max()<=contrast: return np.zeros(x.shape, bool)
     return _filled(_no_specks(_letters(x, thin, contrast, height)), thin, contrast)
 
-# %% ../nbs/03_preprocess.ipynb #c054
+# %% ../nbs/03_preprocess.ipynb #c055
 def _inpaint(x, mask, radius=3):
     "`x` with the masked pixels continued from around them; all others stay as they are"
     if not mask.any(): return x.copy()
@@ -213,7 +221,7 @@ def remove_text(
     x = _film(x)
     return _inpaint(x, text_mask(x, contrast, height))
 
-# %% ../nbs/03_preprocess.ipynb #c064
+# %% ../nbs/03_preprocess.ipynb #c067
 @dataclass(frozen=True, repr=False)
 class Preprocess:
     "A recipe from film to network input: cut, resize, clean, standardise"
@@ -249,7 +257,7 @@ def _as(kind, value, name):
     except (TypeError,ValueError,OverflowError): pass
     raise RadiographError(f'{name}={value!r}', {int:'a whole number', float:'a number', bool:'True or False'}[kind])
 
-# %% ../nbs/03_preprocess.ipynb #c065
+# %% ../nbs/03_preprocess.ipynb #c068
 @patch
 def to_dict(self:Preprocess)->dict:
     "JSON-safe; `Preprocess.from_dict` gives the same recipe back"
@@ -257,7 +265,7 @@ def to_dict(self:Preprocess)->dict:
 
 _RECIPE = 1 # Raised when the same parameters come to mean other pixels
 
-# %% ../nbs/03_preprocess.ipynb #c066
+# %% ../nbs/03_preprocess.ipynb #c069
 @patch(cls_method=True)
 def from_dict(cls:Preprocess,
     d:dict,         # What `to_dict` gave
@@ -269,19 +277,19 @@ def from_dict(cls:Preprocess,
     if d['recipe']!=_RECIPE: raise RadiographError(f"a recipe of version {d['recipe']!r}", f'version {_RECIPE}', todo)
     return cls(**{k:v for k,v in d.items() if k!='recipe'})
 
-# %% ../nbs/03_preprocess.ipynb #c067
+# %% ../nbs/03_preprocess.ipynb #c070
 @patch
 def fingerprint(self:Preprocess)->str: # 16 hexadecimal digits
     "Changes when any parameter changes; weights refuse a recipe with another one"
     return fingerprint(self.to_dict())
 
-# %% ../nbs/03_preprocess.ipynb #c068
+# %% ../nbs/03_preprocess.ipynb #c071
 @patch
 def __repr__(self:Preprocess):
     on = [self.equalize, *(s for s in ('diffuse','unsharp','remove_text') if getattr(self, s))]
     return f"Preprocess {self.fingerprint()}: {' → '.join([f'{self.size} px', *filter(None, on), 'standardise'])}"
 
-# %% ../nbs/03_preprocess.ipynb #c077
+# %% ../nbs/03_preprocess.ipynb #c080
 def _cut(x, box):
     "The part of `x` inside `box`"
     if box is None: return x
@@ -305,7 +313,7 @@ def _text_on_square(film, box, p):
     rim = 2*round(2*p.sigma)+1 if p.unsharp else 1
     return cv2.dilate(mask.astype(np.uint8), _ones(rim))>0
 
-# %% ../nbs/03_preprocess.ipynb #c078
+# %% ../nbs/03_preprocess.ipynb #c081
 @patch
 def steps(self:Preprocess,
     x,              # H×W float array in 0…1, or a `Radiograph`
@@ -321,7 +329,7 @@ def steps(self:Preprocess,
     if self.remove_text: then('remove_text', _inpaint, _text_on_square(film, box, self))
     return out
 
-# %% ../nbs/03_preprocess.ipynb #c079
+# %% ../nbs/03_preprocess.ipynb #c082
 @patch
 def clean(self:Preprocess,
     x,              # H×W float array in 0…1, or a `Radiograph`
@@ -330,7 +338,7 @@ def clean(self:Preprocess,
     "All steps but the last, standardisation"
     return list(self.steps(x, box).values())[-1]
 
-# %% ../nbs/03_preprocess.ipynb #c080
+# %% ../nbs/03_preprocess.ipynb #c083
 @patch
 def __call__(self:Preprocess,
     x,              # H×W float array in 0…1, or a `Radiograph`
@@ -339,7 +347,7 @@ def __call__(self:Preprocess,
     "What the network sees: the clean film minus `mean`, divided by `std`"
     return (self.clean(x, box)-np.float32(self.mean))/np.float32(self.std)
 
-# %% ../nbs/03_preprocess.ipynb #c086
+# %% ../nbs/03_preprocess.ipynb #c089
 def _show_film(ax, x, title, box=None):
     ax.imshow(x, cmap='gray', vmin=0, vmax=1, interpolation='none')
     ax.set_title(title, fontsize=9); ax.axis('off'); ax.set_anchor('N')
@@ -362,7 +370,7 @@ def show(self:Preprocess,
     names = dict(resize=f'{self.size} px', remove_text='letters')
     pictures = [('film', _film(x))] + [(names.get(k, k), v) for k,v in self.steps(x, box).items()]
     fig,axs = _matplotlib().pyplot.subplots(2, len(pictures), figsize=figsize or (1.33*len(pictures), 2.), height_ratios=[4,1], squeeze=False, layout='constrained')
-    fig.get_layout_engine().set(w_pad=.01, h_pad=.02, wspace=.01)
+    fig.get_layout_engine().set(w_pad=.01, h_pad=.02, wspace=.03)
     for i,(name,p) in enumerate(pictures):
         _show_film(axs[0,i], p, name, None if i else box)
         _show_greys(axs[1,i], p)
@@ -376,7 +384,7 @@ def _show_greys(ax, x, bins=64):
     for label,ha in zip(ax.set_xticklabels(['black','white'], fontsize=6), ('left','right')): label.set_ha(ha)
     ax.tick_params(length=0); ax.spines[['top','left','right']].set_visible(False)
 
-# %% ../nbs/03_preprocess.ipynb #c095
+# %% ../nbs/03_preprocess.ipynb #c098
 @patch
 def fitted(self:Preprocess,
     films,          # Arrays or `Radiograph`s, at least one
@@ -386,5 +394,6 @@ def fitted(self:Preprocess,
     films = list(films)
     boxes = [None]*len(films) if boxes is None else list(boxes)
     if not films or len(boxes)!=len(films): raise RadiographError(f'{len(films)} films with {len(boxes)} boxes', 'at least one film, and a box or None for each')
-    sums = np.array([[1, y.mean(), (y**2).mean()] for y in (self.clean(f, b).astype(np.float64) for f,b in zip(films, boxes))]).mean(0)
-    return replace(self, mean=round(float(sums[1]), 4), std=round(float(max(sums[2]-sums[1]**2, 1e-6)**.5), 4))
+    clean = (self.clean(f, b).astype(np.float64) for f,b in zip(films, boxes))
+    mean,square = np.mean([(y.mean(), (y**2).mean()) for y in clean], 0)
+    return replace(self, mean=round(float(mean), 4), std=round(float(max(square-mean**2, 1e-6)**.5), 4))
