@@ -151,20 +151,23 @@ def _straight(part, area):
 
 def _open_side(x, labels, n, contrast):
     "Per component: the share of its surroundings, one to three pixels away, that is nearly as bright as it is"
-    wide = cv2.dilate(labels.astype(np.float32), _ones(5)).astype(np.int32)
+    wide = cv2.dilate(labels.astype(np.float32), _ones(5))
     ring = (wide>0) & (cv2.dilate((labels>0).astype(np.uint8), _ones(3))==0)
-    mean = np.bincount(labels.ravel(), x.ravel(), n)/np.bincount(labels.ravel(), minlength=n)
-    bright = cv2.erode(x, _ones(3))[ring]>mean[wide[ring]]-contrast/2
-    return np.bincount(wide[ring], bright, n)/np.maximum(np.bincount(wide[ring], minlength=n), 1)
+    whose = wide[ring].astype(np.int32)
+    bright = cv2.erode(x, _ones(3))[ring]>_means(labels, x, labels>0, n)[whose]-contrast/2
+    return np.bincount(whose, bright, n)/np.maximum(np.bincount(whose, minlength=n), 1)
+
+def _means(labels, values, where, n):
+    "Per component: the mean of `values` over its pixels in `where`"
+    return np.bincount(labels[where], values[where], n)/np.maximum(np.bincount(labels[where], minlength=n), 1)
 
 def _letters(x, thin, contrast, height):
     "Components that are sharp, dark all around, of a letter's size, off the centre and no straight line"
     (h,w),side,seed = x.shape,max(x.shape),(thin>contrast).astype(np.uint8)
     n,labels,boxes,centres = cv2.connectedComponentsWithStats(seed)
     left,top,wide,tall,area = boxes.T
-    rim = seed*(cv2.erode(seed, _ones(3))==0)
-    share = lambda m,v: np.bincount(labels.ravel(), (m*v).ravel(), n)/np.maximum(np.bincount(labels.ravel(), m.ravel(), n), 1)
-    fall = share(rim, cv2.morphologyEx(x, cv2.MORPH_GRADIENT, _ones(3)))/np.maximum(share(seed, thin), 1e-6)
+    rim = seed>cv2.erode(seed, _ones(3))
+    fall = _means(labels, cv2.morphologyEx(x, cv2.MORPH_GRADIENT, _ones(3)), rim, n)/np.maximum(_means(labels, thin, seed>0, n), 1e-6)
     longest,touches = np.maximum(wide, tall)/side,(left==0)|(top==0)|(left+wide==w)|(top+tall==h)
     keep = (fall>.85) & (tall<=height*side) & (longest<=np.where(touches | (tall>.06*side), height, 3*height)) # a word may be long if it is low
     keep &= (abs(centres/(w,h)-.5).max(1)>.3) & (_open_side(x, labels, n, contrast)<.2)
@@ -178,7 +181,7 @@ def _no_specks(mask):
     "Without what is tiny and has no neighbour: a letter is larger, or stands in a word"
     side = max(mask.shape); reach = 2*int(.01*side)
     _,labels,boxes,_ = cv2.connectedComponentsWithStats(cv2.dilate(mask.astype(np.uint8), _ones(reach+1)))
-    pixels = np.bincount(labels.ravel(), mask.ravel(), len(boxes))
+    pixels = np.bincount(labels[mask], minlength=len(boxes))
     keep = (boxes[:,2:4].max(1)-reach>=.02*side) & (pixels>=(.012*side)**2)
     return mask & keep[labels]
 
