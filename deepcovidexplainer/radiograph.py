@@ -6,15 +6,14 @@
 __all__ = ['Radiograph', 'load_radiograph', 'get_radiograph_files', 'list_samples', 'sample_radiograph']
 
 # %% ../nbs/01_radiograph.ipynb #c002
-import base64,io,json,stat,sys,threading,warnings,zlib
-from collections.abc import Mapping
+import base64,copy,io,json,os,stat,sys,threading,warnings,zlib
 from contextlib import contextmanager
 from dataclasses import dataclass,field,replace
 from pathlib import Path
 
 import cv2,numpy as np
 from fastcore.basics import patch
-from PIL import Image,ImageOps
+from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
@@ -78,19 +77,24 @@ def to_dict(self:Radiograph)->dict: # JSON-safe, without pixels
     "What is known about the film"
     return dict(source=self.source, shape=list(self.shape), history=list(self.history), meta=self.meta)
 
-def _png(film, max_side=256):
-    "A thumbnail as PNG bytes"
+def _thumbnail(film, max_side=256):
+    "A small JPEG as text for a page"
     out = io.BytesIO()
-    Image.fromarray(np.round(film.resized(max_side).data*255).astype(np.uint8)).save(out, 'PNG')
-    return out.getvalue()
+    Image.fromarray(np.round(film.resized(max_side).data*255).astype(np.uint8)).save(out, 'JPEG', quality=85)
+    return 'data:image/jpeg;base64,' + base64.b64encode(out.getvalue()).decode()
+
+def _facts(film):
+    "What a reader wants to know first, as rows"
+    sample = film.meta.get('sample')
+    facts = {'film': f'{film.shape[0]}×{film.shape[1]}', 'source': film.source, 'history': ', '.join(film.history) or 'as it came',
+             **{k: v for k,v in film.meta.items() if k not in ('identifiers', 'sample') and v not in (None, '')}}
+    if sample: facts['sample'] = f"{sample['class']}; {sample['licence']}; {sample['attribution']}"
+    return [dict(fact=k, value=v) for k,v in facts.items()]
 
 @patch
 def _repr_html_(self:Radiograph):
-    facts = {'film': f'{self.shape[0]}×{self.shape[1]}', 'source': self.source, 'history': ', '.join(self.history) or 'as it came',
-             **{k: v for k,v in self.meta.items() if k not in ('identifiers', 'sample') and v not in (None, '')}}
-    picture = base64.b64encode(_png(self)).decode()
-    return (f'<div style="display:flex;gap:1em;align-items:flex-start"><img alt="chest radiograph" src="data:image/png;base64,{picture}"/>'
-            + html_table([dict(fact=k, value=v) for k,v in facts.items()]) + '</div>')
+    return (f'<div style="display:flex;gap:1em;align-items:flex-start"><img alt="chest radiograph" src="{_thumbnail(self)}"/>'
+            f'{html_table(_facts(self))}</div>')
 
 # %% ../nbs/01_radiograph.ipynb #c016
 def _bits(top):
@@ -111,18 +115,25 @@ def _from_floats(a, lo, hi):
     if lo>=0 and 25<hi<=255: return a/255, 'divided by 255'
     return (a.astype(np.float64)-lo)/(hi-lo), f'stretched from {lo:.6g}…{hi:.6g}'
 
-def _scaled(a):
+def _constant(name, value):
+    return RadiographError(f'{name} has no contrast (all its pixels are {value:.4g})', 'a picture of a chest',
+                           'opening the file in an image viewer to see what it holds')
+
+def _check_numbers(a, name):
+    "Raise unless the array holds finite numbers"
+    if a.dtype.kind not in 'buif':
+        raise RadiographError(f'{name} holds {a.dtype.name} values', 'numbers: integers or floats', "array.astype('float32')")
+    if a.dtype.kind=='f' and not np.isfinite(a).all():
+        raise RadiographError(f'{name} holds {np.size(a)-np.isfinite(a).sum()} NaN or infinite values', 'finite numbers',
+                              'np.nan_to_num, if you know why they are there')
+
+def _scaled(a, name='array'):
     "Any numbers as float32 in 0…1, and what was done"
-    if a.dtype.kind not in 'buif': raise RadiographError(f'an array of {a.dtype}', 'numbers: integers or floats', "array.astype('float32')")
+    _check_numbers(a, name)
     lo,hi = a.min(),a.max()
-    if a.dtype.kind=='f' and not np.isfinite([lo, hi]).all():
-        raise RadiographError(f'an array with {np.size(a)-np.isfinite(a).sum()} NaN or infinite values', 'finite numbers', 'np.nan_to_num, if you know why they are there')
-    if lo==hi and a.dtype.kind!='b': raise _constant(float(lo))
+    if lo==hi and a.dtype.kind!='b': raise _constant(name, float(lo))
     x,note = (_from_floats if a.dtype.kind=='f' else _from_ints)(a, lo.item(), hi.item())
     return x.astype(np.float32, copy=False).clip(0, 1), note
-
-def _constant(value):
-    return RadiographError(f'a film without contrast (all its pixels are {value:.4g})', 'a picture of a chest', 'opening the file in an image viewer to see what it holds')
 
 # %% ../nbs/01_radiograph.ipynb #c020
 _LUMA = np.array([.299, .587, .114], np.float32) # ITU-R BT.601
@@ -145,32 +156,39 @@ def _check_size(name, h, w, max_pixels):
         raise RadiographError(f'{name} declares {h}×{w} pixels, {h*w/1e6:,.0f} million', f'at most {max_pixels/1e6:,.0f} million (max_pixels)',
                               'a smaller copy, or load_radiograph(…, max_pixels=…) if you trust the file')
 
-def _film(a, name, max_pixels, history=(), meta=None, invert=False):
-    "An array of any numbers as `Radiograph`"
+def _one_plane(a, name):
+    "An array as H×W, H×W×3 or H×W×4, or a `RadiographError`"
     if a.ndim==3 and a.shape[-1]==1: a = a[...,0]
     if a.ndim==3 and a.shape[0]==1 and a.shape[-1] not in (3, 4): a = a[0]
-    if a.ndim!=2 and not (a.ndim==3 and a.shape[-1] in (3, 4)):
-        what = 'a volume or a stack of films' if a.ndim==3 else f'{a.ndim}-dimensional'
-        raise RadiographError(f"{name} has shape {'×'.join(map(str, a.shape))}: {what}", 'one film: H×W grey, or H×W×3 or H×W×4 colour',
-                              'one slice, a[i], or channels last, a.transpose(1, 2, 0)')
+    if a.ndim==2 or (a.ndim==3 and a.shape[-1] in (3, 4)): return a
+    what = 'a volume or a stack of films' if a.ndim==3 else f'{a.ndim}-dimensional'
+    raise RadiographError(f"{name} has shape {'×'.join(map(str, a.shape))}: {what}", 'one film: H×W grey, or H×W×3 or H×W×4 colour',
+                          'one slice, a[i], or channels last, a.transpose(1, 2, 0)')
+
+def _film(a, name, max_pixels, history=(), meta=None, invert=False):
+    "An array of any numbers as `Radiograph`"
+    a = _one_plane(a, name)
     _check_size(name, *a.shape[:2], max_pixels)
-    x,note = _scaled(a)
-    history,chroma = [*history, *([note] if note else [])],0.
+    x,note = _scaled(a, name)
+    history,chroma = [*history, note] if note else [*history],0.
     if x.ndim==3:
         alpha = x.shape[-1]==4
         x,chroma = _grey(x)
         history += (['alpha laid on black'] if alpha else []) + ['colour to grey']
     if invert: x = 1-x
-    lo,hi = float(x.min()),float(x.max())
-    if hi-lo<1/256: raise _constant(lo)
-    return Radiograph(x, name, history, {'modality': None, 'view': None, 'photometric': None, 'spacing_mm': None, **(meta or {}), 'colourfulness': round(chroma, 6)})
+    if np.ptp(x)<1/256: raise _constant(name, float(x.min()))
+    bits = int(note.split()[0]) if note and note.endswith(' bit') else None
+    meta = {**dict.fromkeys(('modality', 'view', 'photometric', 'spacing_mm')), 'bits': bits, **(meta or {}), 'colourfulness': round(chroma, 6)}
+    return Radiograph(x, name, history, meta)
 
 # %% ../nbs/01_radiograph.ipynb #c028
 _PICTURES = {'PNG': PngImageFile, 'JPEG': JpegImageFile, 'WebP': WebPImageFile, 'TIFF': TiffImageFile}
 _WANTED = 'one frontal chest radiograph as PNG, JPEG, WebP, TIFF or DICOM'
-_MAGIC = [(b'\x89PNG\r\n\x1a\n', 'PNG'), (b'\xff\xd8\xff', 'JPEG'), (b'II*\0', 'TIFF'), (b'MM\0*', 'TIFF'), (b'II+\0', 'TIFF'), (b'MM\0+', 'TIFF'),
+_MAGIC = [(b'\x89PNG\r\n\x1a\n', 'PNG'), (b'\xff\xd8\xff', 'JPEG'),
+          (b'II*\0', 'TIFF'), (b'MM\0*', 'TIFF'), (b'II+\0', 'TIFF'), (b'MM\0+', 'TIFF'),
           (b'GIF8', 'a GIF picture (256 colours, perhaps animated)'), (b'BM', 'a BMP picture'), (b'%PDF', 'a PDF document'),
-          (b'PK\x03\x04', 'a ZIP archive'), (b'\x1f\x8b', 'a gzip archive'), (b'\0\0\0\x0cjP  ', 'a JPEG 2000 picture'), (b'\xff\x4f\xff\x51', 'a JPEG 2000 picture'),
+          (b'PK\x03\x04', 'a ZIP archive'), (b'\x1f\x8b', 'a gzip archive'),
+          (b'\0\0\0\x0cjP  ', 'a JPEG 2000 picture'), (b'\xff\x4f\xff\x51', 'a JPEG 2000 picture'),
           (b'8BPS', 'a Photoshop file'), (b'<!DOCTYPE', 'a web page'), (b'<html', 'a web page'), (b'\x89HDF', 'an HDF5 file'), (b'\x93NUMPY', 'a NumPy file')]
 
 def _is_dicom(b):
@@ -190,8 +208,8 @@ def _kind(
     if b[4:8]==b'ftyp': return 'a HEIC, AVIF or video file'
     return next((kind for magic,kind in _MAGIC if b.startswith(magic)), 'text' if _is_text(b) else 'of no known format')
 
-# %% ../nbs/01_radiograph.ipynb #c029
-_LOCK = threading.Lock()
+# %% ../nbs/01_radiograph.ipynb #c030
+_LOCK = threading.RLock()
 
 @contextmanager
 def _quiet():
@@ -213,24 +231,6 @@ def _is_stack(im):
     except EOFError: return False
     return True
 
-# %% ../nbs/01_radiograph.ipynb #c030
-def _pil_pixels(im):
-    "A loaded PIL image as an array: H×W, H×W×3 or H×W×4"
-    if im.mode.startswith('I') or im.mode in 'F1': return np.asarray(im)
-    if im.has_transparency_data: im = im.convert('RGBA')
-    elif im.mode!='L': im = im.convert('RGB')
-    return np.asarray(im)
-
-def _is_deep(im, b):
-    "Colour of 16 bits a channel, which Pillow would cut to 8"
-    if isinstance(im, PngImageFile): return b[24:25]==b'\x10' and b[25:26]!=b'\0'
-    return isinstance(im, TiffImageFile) and len(bits:=im.tag_v2.get(258, (8,)))>1 and max(bits)>8
-
-def _cv2_pixels(b):
-    "A file's pixels as OpenCV reads them, channels as red, green, blue, alpha; None where it cannot"
-    a = cv2.imdecode(np.frombuffer(b, np.uint8), cv2.IMREAD_UNCHANGED)
-    return a[...,[2, 1, 0, 3][:a.shape[-1]]] if a is not None and a.ndim==3 and a.dtype==np.uint16 else None
-
 # %% ../nbs/01_radiograph.ipynb #c031
 def _upright(a, orientation):
     "Undo the EXIF orientation (1…8) of an array"
@@ -240,17 +240,48 @@ def _upright(a, orientation):
     return a
 
 # %% ../nbs/01_radiograph.ipynb #c032
+def _pil_pixels(im):
+    "A loaded PIL image as an array: H×W, H×W×3 or H×W×4"
+    if im.mode.startswith('I') or im.mode in 'F1': return np.asarray(im)
+    if im.has_transparency_data: im = im.convert('RGBA')
+    elif im.mode!='L': im = im.convert('RGB')
+    return np.asarray(im)
+
+def _is_deep(im, b):
+    "Colour of 16 bits a channel, which Pillow cuts to 8"
+    if isinstance(im, PngImageFile): return b[24:25]==b'\x10' and b[25:26]!=b'\0'
+    return isinstance(im, TiffImageFile) and len(bits:=im.tag_v2.get(258, (8,)))>1 and max(bits)>8
+
+def _deepened(a, b, orientation):
+    "Pillow's 8-bit colour `a` with all 16 bits, as OpenCV reads the file `b`: only where the two readers agree"
+    deep = cv2.imdecode(np.frombuffer(b, np.uint8), cv2.IMREAD_UNCHANGED)
+    if deep is None or deep.ndim!=3 or deep.dtype!=np.uint16: return a
+    deep = deep[...,[2, 1, 0, 3][:deep.shape[-1]]] # OpenCV's blue, green, red
+    agrees = lambda d: d.shape==a.shape and abs((d>>8).astype(int)-a).max()<=1
+    return next((d for d in (deep, _upright(deep, orientation)) if agrees(d)), a)
+
+# %% ../nbs/01_radiograph.ipynb #c033
+def _check_whole(im, b, name):
+    "Raise where the end is missing, also for users who set Pillow's LOAD_TRUNCATED_IMAGES"
+    whole = True
+    if isinstance(im, PngImageFile): whole = b.rfind(b'IEND')>0
+    if isinstance(im, JpegImageFile): whole = b.rfind(b'\xff\xd9')>b.rfind(b'\xff\xda')
+    if isinstance(im, TiffImageFile):
+        starts,counts = (im.tag_v2.get(strip) or im.tag_v2.get(tile) or () for strip,tile in ((273, 324), (279, 325)))
+        whole = all(i+n<=len(b) for i,n in zip(starts, counts))
+    if not whole: raise RadiographError(f'{name} ends before the picture does: it was cut short', 'a complete file', 'copying it again from its source')
+
 def _from_image(im, name, max_pixels, b=b'', history=()):
     "A PIL image, loaded or not, as `Radiograph`"
     _check_size(name, im.height, im.width, max_pixels)
-    exif = im.getexif().get(0x112, 1)
-    a = _cv2_pixels(b) if _is_deep(im, b) else None
-    if a is None:
-        im.load() # Pillow turns TIFF upright itself, and then drops the tag
-        a,exif = _pil_pixels(im),im.getexif().get(0x112, 1)
-    if exif in range(2, 9): a,history = _upright(a, exif),[*history, f'turned upright (EXIF {exif})']
-    white0 = isinstance(im, TiffImageFile) and a.dtype!=np.uint8 and a.dtype!=bool and im.tag_v2.get(262)==0
-    if white0: history = [*history, 'WhiteIsZero inverted']
+    before = im.getexif().get(0x112, 1)
+    im.load()
+    a,left = _pil_pixels(im),im.getexif().get(0x112, 1) # Pillow turns TIFF upright itself, and then drops the tag
+    if left in range(2, 9): a = _upright(a, left)
+    if before in range(2, 9): history = [*history, f'turned upright (EXIF {before})']
+    if b and _is_deep(im, b): a = _deepened(a, b, before)
+    white0 = isinstance(im, TiffImageFile) and a.dtype.kind in 'uif' and a.dtype!=np.uint8 and im.tag_v2.get(262)==0
+    if white0: history = [*history, 'WhiteIsZero inverted'] # Pillow does so for 1 and 8 bits alone
     return _film(a, name, max_pixels, history, {'photometric': im.mode}, invert=white0)
 
 def _read_picture(b, kind, name, max_pixels):
@@ -258,14 +289,17 @@ def _read_picture(b, kind, name, max_pixels):
     if kind=='WebP': _check_size(name, *_webp_size(b), max_pixels)
     with _quiet(), _PICTURES[kind](io.BytesIO(b)) as im:
         _check_size(name, im.height, im.width, max_pixels)
-        if _is_stack(im): raise RadiographError(f'{name} is a {kind} with several pictures (animated, or several pages)', 'one film', 'saving the picture that you mean as a PNG')
+        if _is_stack(im):
+            raise RadiographError(f'{name} is a {kind} with several pictures (animated, or several pages)', 'one film',
+                                  'saving the picture that you mean as a PNG')
+        _check_whole(im, b, name)
         return _from_image(im, name, max_pixels, b, [f'read as {kind}'])
 
-# %% ../nbs/01_radiograph.ipynb #c034
-_MODALITIES = {'CR': 'computed radiography', 'DX': 'digital radiography', 'DR': 'digital radiography', 'RG': 'film', 'OT': 'other', 'SC': 'secondary capture', '': 'not stated'}
-_PLUGINS = ('pillow', 'pylibjpeg', 'pyjpegls', 'pydicom', 'gdcm') # In this order; gdcm last, because it half-reads what is cut short
-_IDENTIFIERS = ('PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex', 'PatientAge', 'AccessionNumber', 'StudyDate', 'StudyTime', 'InstitutionName',
-                'ReferringPhysicianName', 'StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID')
+# %% ../nbs/01_radiograph.ipynb #c035
+_MODALITIES = ('CR', 'DX', 'DR', 'RG', 'OT', 'SC', '') # Computed, digital and film radiography; secondary captures; not stated
+_PLUGINS = ('pillow', 'pylibjpeg', 'pyjpegls', 'pydicom', 'gdcm') # One order on every machine, so that all read alike
+_IDENTIFIERS = ('PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex', 'PatientAge', 'AccessionNumber', 'StudyDate', 'StudyTime',
+                'InstitutionName', 'ReferringPhysicianName', 'StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID')
 
 def _value(ds, name, kind=str, default=None):
     "The first value of a data element as `kind`; `default` where it is missing, empty or malformed"
@@ -283,22 +317,21 @@ def _spacing(ds):
         except Exception: continue
         if len(s)==2 and all(np.isfinite(s)) and min(s)>.001: return s
 
-# %% ../nbs/01_radiograph.ipynb #c035
+# %% ../nbs/01_radiograph.ipynb #c036
 def _is_child(ds):
-    "Under 18 years, by PatientAge such as '012Y' or '07M'; None where it is not stated"
-    age = _value(ds, 'PatientAge', default='')
-    digits = age.rstrip('DWMYdwmy')
-    if not digits.isdigit(): return None
-    return age[len(digits):].upper() in ('D', 'W', 'M') and int(digits)<99 or int(digits)<18
+    "Under 18 years, by PatientAge such as '012Y', '07M' or '62'; None where it is not stated"
+    age = _value(ds, 'PatientAge', default='').upper()
+    digits = age.rstrip('DWMY')
+    return int(digits)/dict(D=365, W=52, M=12).get(age[len(digits):], 1)<18 if digits.isdigit() else None
 
 def _dicom_meta(ds, keep_identifiers):
     "Technical facts of the header; who the patient is only when asked for"
-    meta = dict(modality=_value(ds, 'Modality'), view=_value(ds, 'ViewPosition'), photometric=_value(ds, 'PhotometricInterpretation'), spacing_mm=_spacing(ds),
-                bits=_value(ds, 'BitsStored', int), body_part=_value(ds, 'BodyPartExamined'), child=_is_child(ds))
+    meta = dict(modality=_value(ds, 'Modality'), view=_value(ds, 'ViewPosition'), photometric=_value(ds, 'PhotometricInterpretation'),
+                spacing_mm=_spacing(ds), bits=_value(ds, 'BitsStored', int), body_part=_value(ds, 'BodyPartExamined'), child=_is_child(ds))
     if keep_identifiers: meta['identifiers'] = {n: v for n in _IDENTIFIERS if (v:=_value(ds, n))}
     return meta
 
-# %% ../nbs/01_radiograph.ipynb #c036
+# %% ../nbs/01_radiograph.ipynb #c037
 def _syntax(ds):
     "The transfer syntax; data sets built in memory may lack it and are then not compressed"
     from pydicom.uid import ExplicitVRLittleEndian
@@ -307,18 +340,21 @@ def _syntax(ds):
 
 def _check_header(ds, name, max_pixels):
     "Raise unless the header promises one film of a modality and a size that we can read"
-    modality = _value(ds, 'Modality', default='').upper()
-    if modality not in _MODALITIES:
-        raise RadiographError(f'{name} is a DICOM file of modality {modality}', 'a radiograph: modality CR, DX or RG, or a secondary capture of one (OT)', 'the chest radiograph of the study')
+    modality,frames = _value(ds, 'Modality', default='').upper(),_value(ds, 'NumberOfFrames', int, 1)
     h,w = (_value(ds, k, int, 0) for k in ('Rows', 'Columns'))
+    if modality not in _MODALITIES:
+        raise RadiographError(f'{name}: DICOM of modality {modality}', 'a radiograph: modality CR, DX or RG, or a secondary capture of one (OT)',
+                              'the chest radiograph of the study')
+    if 'PixelData' not in ds and h and w:
+        raise RadiographError(f'{name}: a DICOM header for {h}×{w} pixels without the pixels; it was cut short, or only the header was sent',
+                              'a complete DICOM file', 'copying or exporting it again')
     if 'PixelData' not in ds:
-        if h and w: raise RadiographError(f'{name} has a DICOM header for {h}×{w} pixels but not the pixels: it was cut short, or only the header was sent', 'a complete DICOM file', 'copying or exporting it again')
-        raise RadiographError(f'{name} is a DICOM file without pixels (a report, a presentation state, or no image at all)', 'a DICOM image', 'the image of the same study')
-    frames = _value(ds, 'NumberOfFrames', int, 1)
-    if frames>1: raise RadiographError(f'{name} is a DICOM file with {frames} frames', 'a single film', 'exporting the frame that you mean')
+        raise RadiographError(f'{name}: DICOM without pixels (a report, a presentation state, or not DICOM at all)', 'a DICOM image',
+                              'the image of the same study')
+    if frames>1: raise RadiographError(f'{name}: DICOM with {frames} frames', 'a single film', 'exporting the frame that you mean')
     _check_size(name, h, w, max_pixels)
 
-# %% ../nbs/01_radiograph.ipynb #c037
+# %% ../nbs/01_radiograph.ipynb #c038
 def _frame_size(b):
     "Height and width that a JPEG, JPEG-LS or JPEG 2000 stream declares for itself; None where it cannot be told"
     be = lambda i: int.from_bytes(b[i:i+2], 'big')
@@ -336,22 +372,47 @@ def _check_frame(ds, name):
     "A compressed frame must be of the size that the header states: decoders allocate what the frame says"
     if not _syntax(ds).is_encapsulated: return
     from pydicom.encaps import generate_frames
-    size,wanted = _frame_size(next(generate_frames(ds.PixelData, number_of_frames=1))),(ds.Rows, ds.Columns)
-    if size and size!=wanted: raise RadiographError(f'{name} holds a compressed frame of {size[0]}×{size[1]} where its header states {wanted[0]}×{wanted[1]}', 'a consistent DICOM file', 'exporting it again')
-
-# %% ../nbs/01_radiograph.ipynb #c038
-def _stored(ds, name):
-    "The stored values of the only frame, colour as RGB"
-    from pydicom.pixels import get_decoder
-    try: decoder = get_decoder(_syntax(ds))
-    except NotImplementedError: raise RadiographError(f'{name} is a DICOM file compressed as {_syntax(ds).name}', 'no compression, or JPEG, JPEG-LS, JPEG 2000 or RLE', 'exporting it uncompressed') from None
-    if not decoder.is_available: raise RadiographError(f'{name} is compressed as {_syntax(ds).name}, and no decoder for it is installed', 'a decoder', 'pip install python-gdcm pylibjpeg-openjpeg pyjpegls')
-    for plugin in sorted(decoder.available_plugins, key=lambda p: _PLUGINS.index(p) if p in _PLUGINS else 99) or ['']:
-        try: return decoder.as_array(ds, index=0, decoding_plugin=plugin)[0]
-        except Exception as e: error = e
-    raise RadiographError(f'{name} is a DICOM file whose pixels cannot be decoded ({type(error).__name__})', 'a complete DICOM file', 'exporting it again, uncompressed') from error
+    size,stated = _frame_size(next(generate_frames(ds.PixelData, number_of_frames=1))),(ds.Rows, ds.Columns)
+    if size and size!=stated:
+        raise RadiographError(f'{name}: a compressed frame of {size[0]}×{size[1]} where the DICOM header states {stated[0]}×{stated[1]}',
+                              'a consistent DICOM file', 'exporting it again')
 
 # %% ../nbs/01_radiograph.ipynb #c040
+def _retagged(ds, syntax):
+    "A shallow copy of a data set under another transfer syntax"
+    ds = copy.copy(ds)
+    ds.file_meta = copy.deepcopy(ds.file_meta)
+    ds.file_meta.TransferSyntaxUID = syntax
+    return ds
+
+def _decoder(ds, name):
+    "pydicom's decoder for a data set, and the data set to give it"
+    from pydicom.pixels import get_decoder
+    from pydicom.uid import JPEGExtended12Bit,JPEGLosslessSV1
+    syntax = _syntax(ds)
+    if syntax==JPEGExtended12Bit and _value(ds, 'BitsStored', int, 8)>8:
+        # GDCM reads 12 bits, but pydicom asks it for 8 alone; GDCM looks at the stream, not at the tag
+        syntax = JPEGLosslessSV1
+        ds = _retagged(ds, syntax)
+    try: decoder = get_decoder(syntax)
+    except NotImplementedError:
+        raise RadiographError(f'{name}: DICOM compressed as {syntax.name}', 'no compression, or JPEG, JPEG-LS, JPEG 2000 or RLE',
+                              'exporting it uncompressed') from None
+    if decoder.is_available: return decoder,ds
+    raise RadiographError(f'{name}: DICOM compressed as {syntax.name}, and no decoder for it is installed', 'a decoder',
+                          'pip install python-gdcm pylibjpeg-openjpeg pyjpegls')
+
+def _stored(ds, name):
+    "The stored values of the only frame, colour as RGB"
+    decoder,ds = _decoder(ds, name)
+    plugins = sorted(decoder.available_plugins, key=lambda p: _PLUGINS.index(p) if p in _PLUGINS else 99)
+    for plugin in plugins or ['']:
+        try: return decoder.as_array(ds, index=0, decoding_plugin=plugin)[0]
+        except Exception as e: error = e
+    raise RadiographError(f'{name}: DICOM whose pixels cannot be decoded; they were cut short or damaged ({type(error).__name__})',
+                          'a complete DICOM file', 'exporting it again, uncompressed') from error
+
+# %% ../nbs/01_radiograph.ipynb #c042
 def _windowed(
     x:np.ndarray,           # Values after the modality LUT
     center:float,           # WindowCenter, in the same units
@@ -364,17 +425,39 @@ def _windowed(
     if function=='LINEAR': center,width = center-.5,width-1
     return ((x-center)/width+.5).clip(0, 1) if width>0 else (x>center).astype(float)
 
-# %% ../nbs/01_radiograph.ipynb #c042
-def _voi_lut(x, ds):
-    "Values through the first item of VOILUTSequence, or None where it is missing or unusable"
-    from pydicom.pixels import apply_voi
+# %% ../nbs/01_radiograph.ipynb #c045
+def _table(item, signed):
+    "The first mapped value, the entries and their number of bits of a LUT item (PS3.3, C.11.1.1)"
+    n,first,bits = (int(v) for v in item.LUTDescriptor)
+    n = n or 65536
+    if signed and first>32767: first -= 65536 # a signed number read as an unsigned one
+    data = item.LUTData
+    if isinstance(data, bytes): words = np.frombuffer(data, np.uint8 if len(data)<2*n else '<u2')
+    else: words = np.atleast_1d(np.asarray(data, np.int64))
+    if bits==8 and len(words)<n: words = words.astype('<u2').view(np.uint8) # two entries a word
+    return first,words[:n],bits
+
+def _lut(x, item, signed):
+    "Values through a LUT item; those before its first and beyond its last entry get that entry"
+    first,entries,_ = _table(item, signed)
+    return entries[np.clip(np.rint(x).astype(np.int64)-first, 0, len(entries)-1)].astype(np.float64)
+
+def _modality_lut(x, ds):
+    "Stored values as the modality LUT or the rescale of the header maps them, and what was done"
+    if ds.get('ModalityLUTSequence'): return _lut(x, ds.ModalityLUTSequence[0], _value(ds, 'PixelRepresentation', int)),'modality LUT'
+    slope,intercept = _value(ds, 'RescaleSlope', float, 1.),_value(ds, 'RescaleIntercept', float, 0.)
+    if (slope, intercept)==(1, 0) or not slope or not np.isfinite([slope, intercept]).all(): return x.astype(np.float64),None
+    return x*slope+intercept,f'rescale ×{slope:g} {intercept:+g}'
+
+# %% ../nbs/01_radiograph.ipynb #c047
+def _voi_lut(x, ds, real):
+    "Values through the first item of VOILUTSequence as 0…1, or None where it is unusable"
     try:
-        item = ds.VOILUTSequence[0]
-        y = apply_voi(np.rint(x).astype(np.int32), ds)
-        top = max(1, (1<<int(item.LUTDescriptor[2]))-1)
-        if y.max()>top: top = (1<<int(y.max()).bit_length())-1 # some headers state too few bits
+        item,signed = ds.VOILUTSequence[0],_value(ds, 'PixelRepresentation', int)
+        y,top = _lut(x, item, signed),(1<<_table(item, signed)[2])-1
     except Exception: return None
-    return y/top if y.min()<y.max() else None
+    if y.max()>top: top = (1<<int(y.max()).bit_length())-1 # some headers state too few bits
+    return y/top if np.ptp(y[real]) else None
 
 def _window(ds):
     "Centre, width and function of the first window, or None"
@@ -384,17 +467,22 @@ def _window(ds):
     ok = c is not None and w is not None and np.isfinite([c, w]).all() and (w>=1 if f=='LINEAR' else w>0)
     return (c, w, f) if ok else None
 
-# %% ../nbs/01_radiograph.ipynb #c043
+# %% ../nbs/01_radiograph.ipynb #c048
+def _range(x, ds, real):
+    "What becomes 0 and 1 where no window is stated: all that 8 unsigned bits can hold, or the film's own darkest and brightest"
+    full = _value(ds, 'BitsStored', int)==8 and not _value(ds, 'PixelRepresentation', int)
+    ends = _modality_lut(np.array([0, 255]), ds)[0] if full else x[real]
+    return float(ends.min()),float(ends.max()),'full range' if full else 'stretched from'
+
 def _for_display(x, ds, real):
     "Values after the modality LUT as 0…1, and by which way: VOI LUT, window or range"
-    if 'VOILUTSequence' in ds and (y:=_voi_lut(x, ds)) is not None: return y,'VOI LUT'
+    if 'VOILUTSequence' in ds and (y:=_voi_lut(x, ds, real)) is not None: return y,'VOI LUT'
     if window:=_window(ds):
         y = _windowed(x, *window)
         if np.ptp(y[real])>=1/256: return y,f'window {window[0]:g}/{window[1]:g} ({window[2].lower()})'
-    if _value(ds, 'BitsStored', int, 8)==8 and x.dtype==np.uint8: return x/255,'8 bit'
-    lo,hi = float(x[real].min()),float(x[real].max())
-    if lo==hi: raise _constant(lo)
-    return ((x-lo)/(hi-lo)).clip(0, 1),f'stretched from {lo:.6g}…{hi:.6g}'
+    lo,hi,how = _range(x, ds, real)
+    if lo==hi: raise _constant('the film', lo)
+    return ((x-lo)/(hi-lo)).clip(0, 1),f'{how} {lo:.6g}…{hi:.6g}'
 
 def _padding(a, ds):
     "Where the stored values mean 'no film here'"
@@ -406,15 +494,14 @@ def _padding(a, ds):
 
 def _greyscale(a, ds, photometric):
     "Stored MONOCHROME values as 0…1, white = dense, and the steps taken"
-    from pydicom.pixels import apply_modality_lut
-    pad,x = _padding(a, ds),apply_modality_lut(a, ds)
-    steps = ['modality LUT'] if 'ModalityLUTSequence' in ds else ['rescale'] if x is not a and not np.array_equal(x, a) else []
+    pad,(x,first) = _padding(a, ds),_modality_lut(a, ds)
     y,step = _for_display(x, ds, ~pad)
+    y = y.astype(np.float32).clip(0, 1)
     if photometric=='MONOCHROME1': y,step = 1-y,f'{step}, MONOCHROME1 inverted'
-    if pad.any(): y,step = np.where(pad, 0, y),f'{step}, padding to black'
-    return y.astype(np.float32).clip(0, 1), [*steps, step]
+    if pad.any(): y,step = np.where(pad, np.float32(0), y),f'{step}, padding to black'
+    return y, ([first] if first else []) + [step]
 
-# %% ../nbs/01_radiograph.ipynb #c044
+# %% ../nbs/01_radiograph.ipynb #c049
 def _colour(a, ds, photometric):
     "Stored colour values as RGB integers, and the steps taken"
     if photometric!='PALETTE COLOR': return a if a.dtype==np.uint8 else a/((1<<ds.BitsStored)-1), [f'colour ({photometric})']
@@ -431,14 +518,19 @@ def _oriented(a, ds):
         if o[1]=='H': a,steps = a[::-1],[*steps, 'turned upside down (PatientOrientation)']
     return a,steps
 
+_LATERAL = ('LL', 'RL', 'LLD', 'RLD', 'LATERAL')
+
 def _remarks(ds, meta):
     "What the header says that a reader should know"
     view,part = (meta['view'] or '').upper(),(meta['body_part'] or '').upper()
-    return [text for text,true in [('the header says a lateral view', view in ('LL', 'RL', 'LATERAL', 'LLD', 'RLD')), (f'the header says {part.lower()}, not chest', part and not any(p in part for p in ('CHEST', 'THORAX', 'LUNG'))),
-        ('no modality stated', not meta['modality']), ('secondary capture', meta['modality'] in ('OT', 'SC')), ("a child's film", meta['child']),
-        ('text is burnt in, says the header', _value(ds, 'BurnedInAnnotation')=='YES')] if true]
+    if not meta['modality']: yield 'no modality stated'
+    if meta['modality'] in ('OT', 'SC'): yield 'secondary capture'
+    if view in _LATERAL: yield 'the header says a lateral view'
+    if part and not any(p in part for p in ('CHEST', 'THORAX', 'LUNG')): yield f'the header says {part.lower()}, not chest'
+    if meta['child']: yield "a child's film"
+    if _value(ds, 'BurnedInAnnotation')=='YES': yield 'text is burnt in, says the header'
 
-# %% ../nbs/01_radiograph.ipynb #c045
+# %% ../nbs/01_radiograph.ipynb #c050
 def _from_dataset(ds, name, keep_identifiers, max_pixels):
     "A pydicom data set as `Radiograph`"
     _check_header(ds, name, max_pixels)
@@ -446,7 +538,8 @@ def _from_dataset(ds, name, keep_identifiers, max_pixels):
     meta = _dicom_meta(ds, keep_identifiers)
     photometric = (meta['photometric'] or 'MONOCHROME2').upper()
     a = _stored(ds, name)
-    x,steps = (_greyscale if photometric.startswith('MONOCHROME') and a.ndim==2 else _colour)(a, ds, photometric)
+    grey = photometric.startswith('MONOCHROME') and a.ndim==2
+    x,steps = (_greyscale if grey else _colour)(a, ds, photometric)
     x,turns = _oriented(x, ds)
     return _film(x, name, max_pixels, [f'read as DICOM ({_syntax(ds).name})', *steps, *turns, *_remarks(ds, meta)], meta)
 
@@ -454,28 +547,39 @@ def _check_deflated(b, name, limit):
     "Raise where a deflated DICOM file would inflate beyond `limit` bytes"
     if b'1.2.840.10008.1.2.1.99' not in b[:1024]: return
     body = b[144+int.from_bytes(b[140:144], 'little'):]
-    if len(zlib.decompressobj(-15).decompress(body, limit+1))>limit: raise RadiographError(f'{name} is a deflated DICOM file of more than {limit/1e6:,.0f} MB', _WANTED, 'exporting it uncompressed')
+    if len(zlib.decompressobj(-15).decompress(body, limit+1))>limit:
+        raise RadiographError(f'{name}: deflated DICOM that would fill more than {limit/1e6:,.1f} MB', _WANTED, 'exporting it uncompressed')
 
 def _read_dicom(b, name, keep_identifiers, max_pixels):
     "The bytes of a DICOM file as `Radiograph`"
     from pydicom import dcmread
     _check_deflated(b, name, 8*max_pixels)
-    with _quiet(): return _from_dataset(dcmread(io.BytesIO(b), force=True), name, keep_identifiers, max_pixels)
+    with _quiet():
+        ds = dcmread(io.BytesIO(b), force=True)
+        if 'PixelData' not in ds: ds = dcmread(io.BytesIO(b), force=True, stop_before_pixels=True) # cut short: what is left of the header
+        return _from_dataset(ds, name, keep_identifiers, max_pixels)
 
-# %% ../nbs/01_radiograph.ipynb #c047
+# %% ../nbs/01_radiograph.ipynb #c052
+def _check_file(path, limit):
+    "Raise unless the path names a regular file of a size that can be read"
+    info,name = path.stat(),path.name or str(path)
+    if stat.S_ISDIR(info.st_mode): raise RadiographError(f'{name} is a folder', 'one film', 'get_radiograph_files, which lists the films in it')
+    if not stat.S_ISREG(info.st_mode): raise RadiographError(f'{name} is no regular file', _WANTED, 'copying it into a file')
+    if info.st_size>limit: raise RadiographError(f'{name} has {info.st_size/1e6:,.0f} MB', f'at most {limit/1e6:,.0f} MB', 'a smaller copy')
+
 def _file_bytes(path, limit):
-    "A regular file's content, or a `RadiographError` that says why there is none"
-    text = str(path)
+    "A file's content, or a `RadiographError` that says why there is none"
+    text = os.fspath(path)
+    if not text: raise RadiographError('an empty path', _WANTED, 'load_radiograph("film.png")')
     if '://' in text: raise RadiographError('a web address', 'a file on this computer', 'downloading it first')
     try:
-        p = Path(path); info = p.stat()
-        if stat.S_ISDIR(info.st_mode): raise RadiographError(f'{p.name or text} is a folder', 'one film', 'get_radiograph_files, which lists the films in it')
-        if not stat.S_ISREG(info.st_mode): raise RadiographError(f'{p.name} is no regular file', _WANTED)
-        if info.st_size>limit: raise RadiographError(f'{p.name} has {info.st_size/1e6:,.0f} MB', f'at most {limit/1e6:,.0f} MB', 'a smaller copy')
-        return p.read_bytes()
-    except FileNotFoundError: raise RadiographError(f'there is no file {text[:200]}', _WANTED, 'checking the spelling and the folder') from None
+        _check_file(Path(text), limit)
+        return Path(text).read_bytes()
     except RadiographError: raise
-    except (OSError, ValueError) as e: raise RadiographError(f'{text[:200]} cannot be opened ({getattr(e, "strerror", None) or e})', _WANTED, 'checking the name and your permissions') from None
+    except FileNotFoundError: raise RadiographError(f'there is no file {text[:200]}', _WANTED, 'checking the spelling and the folder') from None
+    except (OSError, ValueError) as e:
+        raise RadiographError(f'{text[:200]} cannot be opened ({getattr(e, "strerror", None) or e})', _WANTED,
+                              'checking the name and your permissions') from None
 
 def _stream_bytes(f, limit):
     "What an open binary file holds, from its start; the file stays open and keeps its position"
@@ -486,20 +590,25 @@ def _stream_bytes(f, limit):
         while (part:=f.read(1<<20)) and n<=limit: parts.append(part); n += len(part)
         if at is not None: f.seek(at)
         b = b''.join(parts)
-    except Exception as e: raise RadiographError(f'an open file that cannot be read as bytes ({type(e).__name__})', 'a file opened with mode "rb"', 'open(path, "rb"), or the path itself') from e
+    except Exception as e:
+        raise RadiographError(f'an open file that cannot be read as bytes ({type(e).__name__})', 'a file opened with mode "rb"',
+                              'open(path, "rb"), or the path itself') from e
     if n>limit: raise RadiographError(f'a stream of more than {limit/1e6:,.0f} MB', _WANTED, 'a smaller copy')
     return b
 
-# %% ../nbs/01_radiograph.ipynb #c048
+# %% ../nbs/01_radiograph.ipynb #c053
 def _read(b, name, keep_identifiers, max_pixels):
     "A file's bytes as `Radiograph`"
     if not b: raise RadiographError(f'{name} is empty (0 bytes)', _WANTED, 'copying it again from its source')
     kind = _kind(b)
     if kind not in ('DICOM', *_PICTURES): raise RadiographError(f'{name} is {kind}', _WANTED, 'saving the film in one of these formats')
-    try: return _read_dicom(b, name, keep_identifiers, max_pixels) if kind=='DICOM' else _read_picture(b, kind, name, max_pixels)
+    try:
+        if kind=='DICOM': return _read_dicom(b, name, keep_identifiers, max_pixels)
+        return _read_picture(b, kind, name, max_pixels)
     except RadiographError: raise
     except Exception as e:
-        raise RadiographError(f'{name} begins as {kind} but cannot be read to its end: it was cut short or damaged ({type(e).__name__})', 'a complete file', 'copying it again from its source') from e
+        raise RadiographError(f'{name} begins as {kind} but cannot be read to its end: it was cut short or damaged ({type(e).__name__})',
+                              'a complete file', 'copying it again from its source') from e
 
 def _is_dataset(x):
     "A pydicom data set? Asked without importing pydicom"
@@ -509,37 +618,41 @@ def _name(x, kind):
     "The base name of the file that an object came from, or its kind"
     for at in ('filename', 'name'):
         v = getattr(x, at, None)
-        if isinstance(v, (str, Path)) and str(v): return Path(v).name
+        if isinstance(v, (str, os.PathLike)) and str(v): return Path(v).name
     return kind
 
-# %% ../nbs/01_radiograph.ipynb #c049
+# %% ../nbs/01_radiograph.ipynb #c054
 def load_radiograph(
-    film,                          # Path, bytes, open binary file, NumPy array, PIL image, pydicom `Dataset`, or a `Radiograph`, which passes through
-    keep_identifiers:bool=False,   # Keep the patient's name, number, dates … of a DICOM header, as `meta['identifiers']`
+    film,                          # Path, bytes, open binary file, NumPy array, PIL image, pydicom `Dataset`; a `Radiograph` passes through
+    keep_identifiers:bool=False,   # Keep who the patient is, from a DICOM header, as `meta['identifiers']`
     max_pixels:int=64_000_000,     # Refuse more pixels than this; asked before decoding
 )->Radiograph:
     "Whatever holds one chest radiograph, as an array you can trust; `RadiographError` where there is none"
     kw,limit = dict(keep_identifiers=keep_identifiers, max_pixels=max_pixels),8*int(max_pixels)
     if isinstance(film, Radiograph): return film
-    if isinstance(film, (str, Path)): return _read(_file_bytes(film, limit), Path(film).name, **kw)
-    if isinstance(film, (bytes, bytearray, memoryview)): return _read(bytes(film), 'bytes', **kw)
-    if isinstance(film, np.ndarray): return _film(np.asarray(film), 'array', max_pixels)
-    return _load_object(film, **kw)
+    if isinstance(film, (str, os.PathLike)): return _read(_file_bytes(film, limit), Path(film).name, **kw)
+    if isinstance(film, (bytes, bytearray, memoryview)): return _read(bytes(film), 'byte string', **kw)
+    if hasattr(film, 'read') and not isinstance(film, Image.Image): return _read(_stream_bytes(film, limit), _name(film, 'open file'), **kw)
+    with _quiet(): return _load_object(film, **kw)
 
 def _load_object(film, keep_identifiers, max_pixels):
-    "What is neither file nor bytes nor array"
+    "An array, a PIL image or a data set"
     try:
+        if isinstance(film, np.ndarray): return _film(np.asarray(film), 'array', max_pixels)
         if isinstance(film, Image.Image):
-            if getattr(film, 'n_frames', 1)>1: raise RadiographError(f'a PIL image with {film.n_frames} frames', 'one film', 'image.copy() for the current frame')
+            if getattr(film, 'n_frames', 1)>1 and film.format!='MPO':
+                raise RadiographError(f'a PIL image with {film.n_frames} frames', 'one film', 'image.copy() for the current frame')
             return _from_image(film, _name(film, 'PIL image'), max_pixels)
         if _is_dataset(film): return _from_dataset(film, _name(film, 'DICOM data set'), keep_identifiers, max_pixels)
         if hasattr(film, '__array__'): return _film(np.asarray(film), type(film).__name__, max_pixels)
     except RadiographError: raise
-    except Exception as e: raise RadiographError(f'a {type(film).__name__} that cannot be read ({type(e).__name__})', _WANTED, 'the path of its file') from e
-    if hasattr(film, 'read'): return _read(_stream_bytes(film, 8*int(max_pixels)), _name(film, 'open file'), keep_identifiers, max_pixels)
-    raise RadiographError(f'a {type(film).__name__}', 'a path, bytes, an open file, a NumPy array, a PIL image, a pydicom Dataset or a Radiograph', 'load_radiograph("film.png")')
+    except Exception as e:
+        raise RadiographError(f'an object of type {type(film).__name__} that cannot be read ({type(e).__name__})', _WANTED, 'the path of its file') from e
+    came = 'None' if film is None else f'an object of type {type(film).__name__}'
+    raise RadiographError(came, 'a path, bytes, an open file, a NumPy array, a PIL image, a pydicom Dataset or a Radiograph',
+                          '[load_radiograph(f) for f in films]' if isinstance(film, (list, tuple)) else 'load_radiograph("film.png")')
 
-# %% ../nbs/01_radiograph.ipynb #c050
+# %% ../nbs/01_radiograph.ipynb #c055
 _SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.dcm', '.dicom')
 
 def _may_be_film(p):
@@ -556,16 +669,18 @@ def get_radiograph_files(
     path = Path(path)
     if path.is_file(): return [path]
     if not path.is_dir(): raise RadiographError(f'there is no folder {path}', 'a folder with films', 'checking the spelling')
-    found = (p for p in path.glob('**/*' if recurse else '*') if not any(part.startswith(('.', '__')) for part in p.relative_to(path).parts))
+    hidden = lambda p: any(part.startswith(('.', '__')) for part in p.relative_to(path).parts)
+    found = (p for p in path.glob('**/*' if recurse else '*') if not hidden(p))
     return sorted(p for p in found if _may_be_film(p))
 
-# %% ../nbs/01_radiograph.ipynb #c052
+# %% ../nbs/01_radiograph.ipynb #c057
 def _samples(): return {s['name']: s for s in json.loads(package_file('samples', 'samples.json').read_text(encoding='utf-8'))}
 
 def list_samples()->list:
     "The names of the films that come with the package"
     return list(_samples())
 
+# %% ../nbs/01_radiograph.ipynb #c058
 def sample_radiograph(
     name:str='covid-19', # One of `list_samples()`
 )->Radiograph:           # Its class, source, licence and attribution are in `meta['sample']`
@@ -573,4 +688,4 @@ def sample_radiograph(
     known = _samples()
     if name not in known: raise RadiographError(f'the sample {name!r}', f"one of {', '.join(known)}", 'list_samples()')
     film = load_radiograph(package_file('samples', known[name]['file']))
-    return replace(film, meta={**film.meta, 'sample': known[name]})
+    return replace(film, meta={**film.meta, 'sample': {k: v for k,v in known[name].items() if k!='patient'}})
