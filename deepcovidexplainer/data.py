@@ -10,12 +10,12 @@ __all__ = ['COLUMNS', 'READERS', 'read_darkcovidnet', 'read_covid_cxnet', 'read_
            'sample_weights', 'radiograph_dls']
 
 # %% ../nbs/10_data.ipynb #c002
-import os,re
+import json,os,re
 from pathlib import Path
 
 import numpy as np,pandas as pd
 
-from .core import CLASSES,RadiographError,data_dir,fingerprint
+from .core import CLASSES,RadiographError,data_dir,fingerprint,package_file
 
 # %% ../nbs/10_data.ipynb #c005
 _IMAGES = {'.png', '.jpg', '.jpeg', '.jfif', '.webp', '.tif', '.tiff', '.dcm'}
@@ -144,10 +144,11 @@ READERS = dict(darkcovidnet=read_darkcovidnet, covid_cxnet=read_covid_cxnet, iee
 
 # %% ../nbs/10_data.ipynb #c009
 def _mark_reserved(t, root):
+    "Films that others drew lesions on, and the films that ship as samples: for measuring and showing, not for training"
     path = root/'annotations'/'lesions'/'metadata.csv'
-    if not path.exists(): return t
-    stems = set(_meta(path, 'filename').index)
-    return t.assign(reserved=t.reserved | ((t.collection=='ieee8023') & t.stem.isin(stems)))
+    drawn = set(_meta(path, 'filename').index) if path.exists() else set()
+    shown = {Path(s['original']).stem for s in json.loads(package_file('samples', 'samples.json').read_text(encoding='utf-8'))}
+    return t.assign(reserved=t.reserved | ((t.collection=='ieee8023') & t.stem.isin(drawn)) | t.stem.isin(shown))
 
 def read_index(
     root:str|Path|None=None,    # The data folder; default: the environment variable `DCE_DATA`

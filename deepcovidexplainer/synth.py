@@ -166,7 +166,8 @@ def _burnt(x, text):
     size,scale = len(x),len(x)/256
     (w,h),_ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, .7*scale, max(1, round(2*scale)))
     left = round(.04*size) if text.upper().startswith('R') else size-w-round(.04*size)
-    return cv2.putText(x.copy(), text, (left, round(.05*size)+h), cv2.FONT_HERSHEY_SIMPLEX, .7*scale, 1., max(1, round(2*scale)), cv2.LINE_AA).clip(0, 1)
+    ink = cv2.putText(np.zeros(x.shape, np.uint8), text, (left, round(.05*size)+h), cv2.FONT_HERSHEY_SIMPLEX, .7*scale, 255, max(1, round(2*scale)), cv2.LINE_AA)/np.float32(255)
+    return x*(1-ink)+ink
 
 # %% ../nbs/02_synth.ipynb #c021
 def _check(finding, size):
