@@ -6,10 +6,10 @@ Resumable: films are cleaned once, every network continues from its last whole e
 `--only NAME` trains one network of `RUNS` and stops; without it all are trained, members are chosen on the validation films,
 and the test and external films are looked at once, for the card.
 """
-import argparse, json, platform, time
+import argparse, json, os, platform
 from pathlib import Path
 
-import numpy as np, pandas as pd
+import numpy as np, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
 from deepcovidexplainer.data import assign_groups, assign_roles, check_split, film_cache, film_hashes, radiograph_dls, read_index
@@ -50,6 +50,7 @@ def train(name, t, films, work):
     recipe = dict(run, balance='class+source', augmentation='strong, flips', optimiser='AdamW, wd 0.05, label smoothing 0.05', precision='bfloat16 forward', batch=32, seed=0,
                   hardware=f'{platform.machine()}, CPU', epochs_in_all=run['cycles']*run['epochs'])
     card = Card(run['arch'], RECIPE.to_dict(), data=about_data(t), recipe=recipe)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     with learn.no_bar(): return fit_snapshots(learn, work/name, card, run['cycles'], run['epochs'], run['lr'], name=name)
 
 def about_data(t):

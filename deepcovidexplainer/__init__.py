@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 _NAMES = {
     'core': 'CLASSES DISCLAIMER RadiographError package_file data_dir fingerprint sha256_of html_table',
     'radiograph': 'Radiograph load_radiograph get_radiograph_files list_samples sample_radiograph',
-    'synth': 'synth_radiograph',
+    'synth': 'synth_radiograph synth_dataset',
     'preprocess': 'equalize perona_malik unsharp text_mask remove_text Preprocess',
     'lungs': ('SIDE MOST_DOUBT LEVELS lung_net dice fit_lungs dice_scores save_lungs train_lungs measure_lungs '
               'lung_probability lung_mask show_lungs Zone lung_zones zone_shares lung_box'),
@@ -21,7 +21,7 @@ _NAMES = {
                'load_weights'),
     'evaluate': ('check_posteriors confusion measure wilson_ci bootstrap_ci apply_temperature nll fit_temperature '
                  'calibration show_reliability conformal_threshold prediction_sets Scores score'),
-    'learner': 'radiograph_learner',
+    'learner': 'HalfPrecision radiograph_learner',
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots',
     'ensemble': ('average_posteriors max_prediction majority_vote select_members Prediction Typicality Member Ensemble '
                  'calibrate save_ensemble load_folder'),
@@ -29,6 +29,11 @@ _NAMES = {
     'attribution': 'Attribution eye_scale overlay mean_attribution Caught find_layer probe evaluating',
     'gradcam': ('CAM_METHODS CAPTUM_METHODS Look cam_maps cam gradcam_pp cam_attributions CAM GradCAM GradCAMPlusPlus '
                 'integrated_gradients occlusion guided_gradcam'),
+    'lrp': 'LRP_RULES LRP_METHODS Canonical canonical Composite lrp_rules lrp_attributions LRP',
+    'explanation': 'LIMITS CONFIDENCE WORDS guard doubted Explanation focus describe explain',
+    'pipeline': 'METHODS ensemble_attributions predict_and_explain',
+    'report': 'report_html save_report',
+    'cli': 'dce_explain',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
