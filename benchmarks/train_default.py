@@ -13,8 +13,8 @@ import numpy as np, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
 from deepcovidexplainer.data import assign_groups, assign_roles, check_split, film_cache, film_hashes, radiograph_dls, read_index
-from deepcovidexplainer.ensemble import Member, average_posteriors, calibrate, max_prediction, majority_vote, save_ensemble, select_members
-from deepcovidexplainer.evaluate import apply_temperature, bootstrap_ci, calibration, measure, nll, prediction_sets, score, wilson_ci
+from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors, calibrate, max_prediction, majority_vote, save_ensemble, select_members
+from deepcovidexplainer.evaluate import apply_temperature, calibration, measure, nll, prediction_sets, score, wilson_ci
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.models import Card, load_weights, write_json
 from deepcovidexplainer.preprocess import Preprocess
@@ -24,6 +24,7 @@ HOLD_OUT = ('hannover', 'shenzhen', 'montgomery') # No network, choice or calibr
 RECIPE = Preprocess(size=224, equalize='hist+clahe', diffuse=False, unsharp=False, remove_text=True)
 RUNS = { # name → architecture, start, cycles, epochs a cycle, highest learning rate, side of the films it trains on
     'efficientnet_lite0': dict(arch='efficientnet_lite0', init='imagenet', cycles=3, epochs=2, lr=1e-3, size=224),
+    'efficientnet_lite0_calm': dict(arch='efficientnet_lite0', init='efficientnet_lite0-3', cycles=2, epochs=2, lr=7e-4, size=224, balance='class', strength=.3),
     'resnet18': dict(arch='resnet18', init='scratch', cycles=3, epochs=12, lr=1e-3, size=224),
 }
 
@@ -45,9 +46,10 @@ def train(name, t, films, work):
     run, part = RUNS[name], t.role.isin(['train', 'valid']).to_numpy()
     t, films = t[part].reset_index(drop=True), films[part]
     valid = (t.role == 'valid').to_numpy()
-    dls = radiograph_dls(t, films, valid, size=run['size'], mean=RECIPE.mean, std=RECIPE.std)
-    learn = radiograph_learner(dls, run['arch'], run['init'], half=True)
-    recipe = dict(run, balance='class+source', augmentation='strong, flips', optimiser='AdamW, wd 0.05, label smoothing 0.05', precision='bfloat16 forward', batch=32, seed=0,
+    init = next(iter(work.glob(f"*/{run['init']}.safetensors")), run['init']) # an earlier run's snapshot, or 'imagenet', or 'scratch'
+    dls = radiograph_dls(t, films, valid, size=run['size'], mean=RECIPE.mean, std=RECIPE.std, balance=run.get('balance', 'class+source'), strength=run.get('strength', 1.))
+    learn = radiograph_learner(dls, run['arch'], init, half=True)
+    recipe = dict(dict(balance='class+source', strength=1.), **run, augmentation='scale, rotation, shift, exposure, blur, compression, boxes, flips; `strength` is the share of films disturbed', optimiser='AdamW, wd 0.05, label smoothing 0.05', precision='bfloat16 forward', batch=32, seed=0,
                   hardware=f'{platform.machine()}, CPU', epochs_in_all=run['cycles']*run['epochs'])
     card = Card(run['arch'], RECIPE.to_dict(), data=about_data(t), recipe=recipe)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
@@ -83,30 +85,38 @@ def measured(ensemble, t, films):
     members, _ = ensemble.posteriors(films[pick('test')]); y = numbers(test); p = average_posteriors(members)
     raw = average_posteriors(apply_temperature(members, 1/ensemble.temperature))
     sets = prediction_sets(p, ensemble.threshold)
-    away = average_posteriors(ensemble.posteriors(films[pick('external')])[0])
+    away, features = ensemble.posteriors(films[pick('external')])
+    away, far = average_posteriors(away), ensemble.typicality.distance(features)>ensemble.typicality.threshold
     vote = lambda labels: float((labels==y).mean())
     return dict(test=score(p, y, test.group.to_numpy()).to_dict(), ece=dict(before=round(calibration(raw, y)['ece'], 4), after=round(calibration(p, y)['ece'], 4)),
                 coverage=rate(sets[np.arange(len(y)), y]), set_size=round(float(sets.sum(1).mean()), 3),
                 accuracy=dict(SCPA=vote(p.argmax(1)), PM=vote(max_prediction(members)), vote=vote(majority_vote(members))),
-                members={m.name:score(q, y, test.group.to_numpy(), n_boot=500).to_dict() for m,q in zip(ensemble.members, members)}, external=outside(away, ext))
+                members={m.name:score(q, y, test.group.to_numpy(), n_boot=500).to_dict() for m,q in zip(ensemble.members, members)}, external={source:dict(v, **{'called unlike the training films':rate(far[(ext.source==source).to_numpy()])}) for source, v in outside(away, ext).items()})
 
-def main(only, work, out):
+def chosen(members, valid, y, at_least=3):
+    "Members that lower the validation loss of the average, greedily; the best of the rest fill up to `at_least`"
+    p, _ = Ensemble(members).posteriors(valid)
+    first = select_members(p, y)
+    rest = sorted(set(range(len(members)))-set(first), key=lambda m: nll(p[m], y))
+    return [members[m] for m in first+rest[:max(0, at_least-len(first))]]
+
+def main(only, runs, work, out):
     work.mkdir(parents=True, exist_ok=True)
     t, films = study(data_dir(), work)
     for role in ('test', 'external', 'valid'): # no patient, no copy of a film on both sides
         both = t[t.role.isin(['train', role])]; check_split(both, (both.role==role).to_numpy())
-    paths = {name:train(name, t, films, work) for name in ([only] if only else RUNS)}
+    paths = {name:train(name, t, films, work) for name in ([only] if only else runs)}
     if only: return
     pick = lambda role: (t.role==role).to_numpy()
-    members = [Member(path.stem, *load_weights(path)) for name in RUNS for path in paths[name]]
+    members = [Member(path.stem, *load_weights(path)) for name in runs for path in paths[name]]
     valid, y = films[pick('valid')], numbers(t[pick('valid')])
     few = np.random.default_rng(0).permutation(np.flatnonzero(pick('train')))[:800]
-    e = calibrate(members, valid, y, films[np.sort(few)], name='default')
+    e = calibrate(chosen(members, valid, y), valid, y, films[np.sort(few)], name='default')
     e.about = dict(data=about_data(t), scores=measured(e, t, films))
     save_ensemble(e, out)
     print(json.dumps(e.about['scores'], indent=1)); print(e, 'temperature', e.temperature, 'threshold', e.threshold)
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--only', choices=list(RUNS)); p.add_argument('--work', type=Path, default='runs/default'); p.add_argument('--out', type=Path, default='runs/default/ensemble')
+    p.add_argument('--only', choices=list(RUNS)); p.add_argument('--runs', nargs='+', choices=list(RUNS), default=list(RUNS)); p.add_argument('--work', type=Path, default='runs/default'); p.add_argument('--out', type=Path, default='runs/default/ensemble')
     main(**vars(p.parse_args()))

@@ -356,13 +356,20 @@ def _boxes(x, rng):
         x[r:r+h, c:c+w] = rng.integers(0, 256)
     return x
 
+def _plain(x, size, mirrored):
+    import cv2
+    x = x if x.shape[0]==size else cv2.resize(x, (size, size), interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(x[:,::-1]) if mirrored else x
+
 def augment(
     x:np.ndarray,                # S×S uint8 film from `film_cache`
     size:int,                    # Side of the result
     rng:np.random.Generator,     # All randomness comes from here
     flip:bool=True,              # Mirror half of the films left to right
+    strength:float=1.,           # Share of the films that are disturbed; the others are resized, perhaps mirrored
 )->np.ndarray:                   # size×size uint8
     "A film as another hospital might have made it"
+    if strength<1 and rng.random()>=strength: return _plain(x, size, flip and rng.random()<.5)
     return _boxes(_degrade(_expose(_warp(x, size, rng, flip), rng), rng), rng)
 
 # %% ../nbs/10_data.ipynb #c038
@@ -389,19 +396,16 @@ def sample_weights(
 # %% ../nbs/10_data.ipynb #c041
 class _Films:
     "Cached films as standardised tensors with their class number"
-    def __init__(self, films, labels, size, mean, std, seed=None):
-        self.films,self.y,self.size,self.mean,self.std,self.seed,self.epoch = films,labels,size,mean,std,seed,0
+    def __init__(self, films, labels, size, mean, std, seed=None, strength=1.):
+        self.films,self.y,self.size,self.mean,self.std,self.seed,self.strength,self.epoch = films,labels,size,mean,std,seed,strength,0
 
     def __len__(self): return len(self.y)
-
-    def _sized(self, x):
-        import cv2
-        return x if x.shape[0]==self.size else cv2.resize(x, (self.size, self.size), interpolation=cv2.INTER_AREA)
 
     def __getitem__(self, key):
         import torch
         i,draw = key if isinstance(key, tuple) else (key, 0)
-        x = self._sized(self.films[i]) if self.seed is None else augment(self.films[i], self.size, np.random.default_rng([self.seed, self.epoch, draw]))
+        rng = np.random.default_rng([self.seed or 0, self.epoch, draw])
+        x = _plain(self.films[i], self.size, False) if self.seed is None else augment(self.films[i], self.size, rng, strength=self.strength)
         return torch.from_numpy((x[None].astype(np.float32)/255-self.mean)/self.std),int(self.y[i])
 
 class _Draws:
@@ -422,6 +426,7 @@ def radiograph_dls(
     bs:int=32,                # Films a batch
     balance:str|None='class+source', # As for `sample_weights`
     seed:int=0,               # Draws and augmentation
+    strength:float=1.,        # Share of the training films that are disturbed, as for `augment`
     num_workers:int=0,        # Processes that augment; 0 does it in this one
 ):                            # fastai `DataLoaders` with `set_epoch(i)`
     "Balanced, augmented training films and plain validation films; `RadiographError` for unknown labels or a patient on both sides"
@@ -432,7 +437,7 @@ def radiograph_dls(
     if y.isna().any(): raise RadiographError(f'{t.film[y.isna()].iloc[0]} has the class {t.label[y.isna()].iloc[0]!r}', f"one of {', '.join(CLASSES)}", 'leave such films out')
     y,train = y.to_numpy(int),~valid
     class_weights(t.label[train])
-    ds = _Films(films[train], y[train], size, mean, std, seed); draws = _Draws(sample_weights(t[train], balance), seed)
+    ds = _Films(films[train], y[train], size, mean, std, seed, strength); draws = _Draws(sample_weights(t[train], balance), seed)
     dls = DataLoaders(DataLoader(ds, bs, sampler=draws, drop_last=True, num_workers=num_workers),
                       DataLoader(_Films(films[valid], y[valid], size, mean, std), bs, num_workers=num_workers))
     def set_epoch(i): ds.epoch = draws.epoch = i

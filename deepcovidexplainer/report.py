@@ -14,7 +14,7 @@ import cv2,numpy as np
 
 from .attribution import eye_scale,overlay
 from .core import CLASSES,DISCLAIMER,html_table
-from .explanation import WORDS,_title
+from .explanation import _title,percent
 from .lungs import LEVELS,lung_zones
 
 # %% ../nbs/31_report.ipynb #c005
@@ -62,11 +62,11 @@ def _zone_table(e):
 def _bars(e):
     "Calibrated probabilities, finding first"
     rows = sorted(e.posteriors.items(), key=lambda kv: -kv[1])
-    one = lambda c,p: f'<div class="row"><span>{c}</span><div class="track"><div style="width:{100*p:.1f}%"></div></div><b>{p:.0%}</b></div>'
+    one = lambda c,p: f'<div class="row"><span>{c}</span><div class="track"><div style="width:{100*p:.1f}%"></div></div><b>{percent(p)}</b></div>'
     return '<div class="posteriors">'+''.join(one(c, p) for c,p in rows)+f'<p class="note">Calibrated probabilities, ensemble “{escape(e.prediction.ensemble)}”</p></div>'
 
 def _members(e):
-    rows = [dict(network=name, **{c:f'{v:.0%}' for c,v in zip(CLASSES, q)}) for name,q in e.prediction.members.items()]
+    rows = [dict(network=name, **{c:percent(v) for c,v in zip(CLASSES, q)}) for name,q in e.prediction.members.items()]
     return html_table(rows, 'What each network says')
 
 def _checks(e):
