@@ -30,7 +30,7 @@ _NAMES = {
     'gradcam': ('CAM_METHODS CAPTUM_METHODS Look cam_maps cam gradcam_pp cam_attributions CAM GradCAM GradCAMPlusPlus '
                 'integrated_gradients occlusion guided_gradcam'),
     'lrp': 'LRP_RULES LRP_METHODS Canonical canonical Composite lrp_rules lrp_attributions LRP',
-    'explanation': 'LIMITS CONFIDENCE WORDS guard doubted Explanation focus describe explain',
+    'explanation': 'LIMITS CONFIDENCE WORDS guard doubted Explanation focus percent describe explain',
     'pipeline': 'METHODS ensemble_attributions predict_and_explain',
     'report': 'report_html save_report',
     'cli': 'dce_explain',

@@ -315,7 +315,7 @@ def _write_cache(t, root, preprocess, path, crop):
     from fastprogress import progress_bar
     path.parent.mkdir(parents=True, exist_ok=True)
     done = []
-    for f in progress_bar(list(t.film), leave=False):
+    for f in progress_bar(list(t.film), leave=False) if len(t)>100 else t.film: # a bar where there is something to wait for
         try: done.append(_clean_film(root/f, preprocess, crop))
         except RadiographError as e: raise RadiographError(f'{f} cannot be used: {e.came}', e.wanted, 'mend or remove this film') from e
     tmp = path.with_name(f'.{os.getpid()}-{path.name}')

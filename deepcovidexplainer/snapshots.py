@@ -73,6 +73,7 @@ class SnapshotCallback(Callback):
     def before_epoch(self):
         import torch
         torch.manual_seed(self.seed*100_003+self.epoch); self.dls.set_epoch(self.epoch)
+        self.recorder.smooth_loss.reset() # each epoch's own, so that a resumed run logs the same
 
     def before_batch(self):
         if not self.training: return
