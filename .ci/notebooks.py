@@ -50,6 +50,7 @@ def faults(path):
     nb = json.loads(path.read_text(encoding='utf-8'))
     head = source(nb['cells'][0])
     if not re.match(r'# \S.*\n+> \S', head): yield 'the first cell is not `# Title` and `> Promise`'
+    if len(head.strip().splitlines()) > 3: yield 'text behind the promise would be lost on the site: give it a cell of its own'
     module = any(f.startswith('default_exp') for c in code_cells(nb) for f in flags(c))
     for i, cell in enumerate(code_cells(nb)):
         where = f'code cell {i}, {source(cell).strip().splitlines()[-1][:60]!r}'
