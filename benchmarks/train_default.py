@@ -25,6 +25,7 @@ RECIPE = Preprocess(size=224, equalize='hist+clahe', diffuse=False, unsharp=Fals
 RUNS = { # name → architecture, start, cycles, epochs a cycle, highest learning rate, side of the films it trains on
     'efficientnet_lite0': dict(arch='efficientnet_lite0', init='imagenet', cycles=3, epochs=2, lr=1e-3, size=224),
     'efficientnet_lite0_calm': dict(arch='efficientnet_lite0', init='efficientnet_lite0-3', cycles=2, epochs=2, lr=7e-4, size=224, balance='class', strength=.3),
+    'efficientnet_lite0_calmer': dict(arch='efficientnet_lite0', init='efficientnet_lite0_calm-2', cycles=1, epochs=3, lr=5e-4, size=224, balance='class', strength=.3),
     'resnet18': dict(arch='resnet18', init='scratch', cycles=3, epochs=12, lr=1e-3, size=224),
 }
 

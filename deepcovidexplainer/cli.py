@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['dce_explain']
 
-# %% ../nbs/34_cli.ipynb #c002
+# %% ../nbs/34_cli.ipynb #c003
 import sys
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from fastcore.script import Param,call_parse,store_true
 
 from .core import DISCLAIMER,RadiographError
 
-# %% ../nbs/34_cli.ipynb #c005
+# %% ../nbs/34_cli.ipynb #c006
 _ENDINGS = ('html', 'png', 'json')
 
 def _targets(paths, out, kind):
@@ -31,7 +31,7 @@ def _files(films):
     from deepcovidexplainer.radiograph import get_radiograph_files
     return list(dict.fromkeys(q for f in map(Path, films) for q in (get_radiograph_files(f) if f.is_dir() else [f])))
 
-# %% ../nbs/34_cli.ipynb #c009
+# %% ../nbs/34_cli.ipynb #c010
 def _explain_one(film, path, ensemble, methods, target):
     "Explain and save one film; True when it worked"
     from deepcovidexplainer.pipeline import predict_and_explain

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LIMITS', 'CONFIDENCE', 'WORDS', 'guard', 'doubted', 'Explanation', 'focus', 'percent', 'describe', 'explain']
 
-# %% ../nbs/24_explanation.ipynb #c002
+# %% ../nbs/24_explanation.ipynb #c003
 import textwrap
 from dataclasses import dataclass,replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from .lungs import lung_mask,lung_zones,show_lungs,zone_shares
 from .models import _replace,write_json
 from .preprocess import text_mask
 
-# %% ../nbs/24_explanation.ipynb #c005
+# %% ../nbs/24_explanation.ipynb #c006
 LIMITS = dict(
     colour=.04,       # Mean chroma, 0…1, above which a picture is no radiograph
     focus=.35,        # Share of the relevance inside the lungs that makes one zone a focus
@@ -31,7 +31,7 @@ LIMITS = dict(
 )
 CONFIDENCE = ((.90, 'very likely'), (.75, 'likely'), (.50, 'more likely than not'), (0., 'only the likeliest of three')) # From this probability on
 
-# %% ../nbs/24_explanation.ipynb #c006
+# %% ../nbs/24_explanation.ipynb #c007
 WORDS = dict(
     name={'normal':'a normal film', 'pneumonia':'pneumonia', 'covid-19':'COVID-19'},
     # What was found
@@ -59,10 +59,11 @@ WORDS = dict(
               disagree='The networks disagree: only {k} of {n} put {name} first.', outside='Most of the evidence of {method} lies outside the lungs ({share:.0%}).',
               text='{share:.0%} of the evidence of {method} lies on letters burnt into the film.', child='This is a child\'s film. The networks were trained on adults.',
               lateral='The header says a lateral view. The networks were trained on frontal films.', small='The film has few pixels ({h}×{w}): small findings are lost.',
+              bias='The score rests on a constant of the last layer more than on the film: {method} says little here.',
               copy='The film is a secondary capture: markers, windowing or cropping of a screen may mislead.'),
 )
 
-# %% ../nbs/24_explanation.ipynb #c008
+# %% ../nbs/24_explanation.ipynb #c009
 def guard(
     film,        # `Radiograph`
     mask,        # H×W bool lung mask of it
@@ -79,7 +80,7 @@ def doubted(
     p = 1/3+(np.asarray(prediction.posteriors)-1/3)*LIMITS['doubt']
     return replace(prediction, posteriors=p, prediction_set=CLASSES)
 
-# %% ../nbs/24_explanation.ipynb #c012
+# %% ../nbs/24_explanation.ipynb #c013
 @dataclass(eq=False, repr=False)
 class Explanation:
     "One film, its class, and what speaks for and against it"
@@ -104,7 +105,7 @@ class Explanation:
         if self.doubts: return f"Explanation(doubtful: {WORDS['why'][self.doubts[0]]}; {len(self.warnings)} warnings)"
         return f"Explanation({self.label} {percent(self.prediction.confidence)}, {self.prediction.agreement} of {self.prediction.n_members} members, {', '.join(self.attributions) or 'no heatmaps'}, {len(self.warnings)} warnings)"
 
-# %% ../nbs/24_explanation.ipynb #c014
+# %% ../nbs/24_explanation.ipynb #c015
 _PREFERRED = ('grad-cam++', 'grad-cam', 'cam', 'lrp') # The sentences speak of the first of these that was asked for
 
 def _speaker(attributions):
@@ -132,7 +133,7 @@ def _sides(rows):
     side = 'right' if right>=LIMITS['side'] else 'left' if right<=1-LIMITS['side'] else None
     return WORDS['side'].format(side=side) if side else WORDS['both']
 
-# %% ../nbs/24_explanation.ipynb #c018
+# %% ../nbs/24_explanation.ipynb #c019
 def percent(
     p:float, # Probability, 0…1
 )->str:      # e.g. `83%`; never `100%` or `0%`, which no network can promise
@@ -178,7 +179,7 @@ def _against(p):
     parts = ([WORDS['open'].format(coverage=coverage, others=_join(others))] if others else [])+dissent
     return [' '.join(parts)] if parts else [WORDS['closed'].format(coverage=coverage)]
 
-# %% ../nbs/24_explanation.ipynb #c019
+# %% ../nbs/24_explanation.ipynb #c020
 def describe(
     prediction,        # `Prediction`
     target:str,        # The class that the heatmaps speak of
@@ -190,7 +191,7 @@ def describe(
     if doubts: return [WORDS['doubt'].format(why=_join([WORDS['why'][d] for d in doubts])), WORDS['shrunk'].format(name=WORDS['name'][prediction.label])]
     return [_found(prediction), *_where(target, attributions, zones), *_against(prediction), WORDS['limit'][prediction.label]]
 
-# %% ../nbs/24_explanation.ipynb #c021
+# %% ../nbs/24_explanation.ipynb #c022
 def _about_film(film):
     "What the file says of itself that a reader should know"
     meta = film.meta; remarks = ' '.join(film.history)
@@ -204,6 +205,7 @@ def _about_maps(film, attributions, zones):
         outside = sum(r['positive'] for r in zones if r['method']==method and r['zone']=='outside the lungs')
         for key,share in (('outside', outside), ('text', a.share(letters))):
             if share>LIMITS[key]: out.append(WORDS['warn'][key].format(method=_title(method), share=share))
+        if a.checks.get('bias_share', 0)>1: out.append(WORDS['warn']['bias'].format(method=_title(method)))
     return out
 
 def _warnings(film, prediction, attributions, zones, doubts):
@@ -213,7 +215,7 @@ def _warnings(film, prediction, attributions, zones, doubts):
         out.append(WORDS['warn']['disagree'].format(k=prediction.agreement, n=prediction.n_members, name=WORDS['name'][prediction.label]))
     return out+_about_film(film)+_about_maps(film, attributions, zones)
 
-# %% ../nbs/24_explanation.ipynb #c023
+# %% ../nbs/24_explanation.ipynb #c024
 def explain(
     film,                   # `Radiograph`
     prediction,             # `Prediction` of it
@@ -232,7 +234,7 @@ def explain(
     return Explanation(film, prediction, target, attributions, mask, zones, describe(prediction, target, attributions, zones, doubts),
                        _warnings(film, prediction, attributions, zones, doubts), doubts)
 
-# %% ../nbs/24_explanation.ipynb #c031
+# %% ../nbs/24_explanation.ipynb #c032
 def _draw_posteriors(ax, p):
     "Bars for the ensemble, a dot for each member, finding first"
     order = np.argsort(p.posteriors); y = np.arange(len(CLASSES))
@@ -248,7 +250,7 @@ def _draw_words(ax, e, width):
     ax.text(0, 1, '\n'.join(lines), va='top', fontsize=8, linespacing=1.35, transform=ax.transAxes)
     ax.text(0, -.12, DISCLAIMER.split('.')[0]+'.', fontsize=6.5, color='.4', transform=ax.transAxes)
 
-# %% ../nbs/24_explanation.ipynb #c032
+# %% ../nbs/24_explanation.ipynb #c033
 @patch
 def show(self:Explanation,
     figsize=None, # In inches; default: 2.9 a picture
@@ -263,10 +265,10 @@ def show(self:Explanation,
     show_lungs(self.film, self.mask, axs[0], zones=bool(self.mask.any())); axs[0].set_title(title or self.film.source, fontsize=9)
     for ax,(m,a) in zip(axs[1:], self.attributions.items()): a.show(ax, title=f'{_title(m)}: {a.target}', blur=.008*max(a.data.shape) if a.signed else 0)
     bars,words = bottom.subplots(1, 2, width_ratios=[1, 2.1])
-    _draw_posteriors(bars, self.prediction); _draw_words(words, self, 32*max(n, 3))
+    _draw_posteriors(bars, self.prediction); _draw_words(words, self, 29*max(n, 3))
     return fig
 
-# %% ../nbs/24_explanation.ipynb #c035
+# %% ../nbs/24_explanation.ipynb #c036
 @patch
 def to_dict(self:Explanation)->dict:
     "Everything but the pixels, JSON-safe"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['METHODS', 'ensemble_attributions', 'predict_and_explain']
 
-# %% ../nbs/30_pipeline.ipynb #c002
+# %% ../nbs/30_pipeline.ipynb #c003
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -18,7 +18,7 @@ from .lungs import lung_mask
 from .radiograph import load_radiograph
 from .zoo import load_ensemble
 
-# %% ../nbs/30_pipeline.ipynb #c005
+# %% ../nbs/30_pipeline.ipynb #c006
 _LRP = {'lrp' if rule=='z+' else f'lrp-{rule}':rule for rule in LRP_RULES}
 
 METHODS = {**CAM_METHODS, **{name:partial(lrp, rule=rule) for name,rule in _LRP.items()}, **CAPTUM_METHODS} # Name → function of (model, x, target)
@@ -29,7 +29,7 @@ def _known(methods):
         if m not in METHODS: raise RadiographError(f'the method {m!r}', f"some of {', '.join(METHODS)}", 'correct the name')
     return methods
 
-# %% ../nbs/30_pipeline.ipynb #c008
+# %% ../nbs/30_pipeline.ipynb #c009
 _CANONICAL = WeakKeyDictionary() # Network → its canonical form
 
 def _canonical(model):
@@ -56,7 +56,7 @@ def ensemble_attributions(
     mean = {method:mean_attribution([one[method] for one in maps]) for method in maps[0]}
     return mean if film is None else {method:a.on(film, box) for method,a in mean.items()}
 
-# %% ../nbs/30_pipeline.ipynb #c010
+# %% ../nbs/30_pipeline.ipynb #c011
 def _class(target):
     if target is None or target in CLASSES: return target
     if isinstance(target, int) and not isinstance(target, bool) and 0<=target<len(CLASSES): return CLASSES[target]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['report_html', 'save_report']
 
-# %% ../nbs/31_report.ipynb #c002
+# %% ../nbs/31_report.ipynb #c003
 import base64
 from html import escape
 from pathlib import Path
@@ -17,7 +17,7 @@ from .core import CLASSES,DISCLAIMER,html_table
 from .explanation import _title,percent
 from .lungs import LEVELS,lung_zones
 
-# %% ../nbs/31_report.ipynb #c005
+# %% ../nbs/31_report.ipynb #c006
 def _jpeg(rgb, side=448):
     "An RGB picture as a data URL, at most `side` pixels wide"
     scale = min(1, side/max(rgb.shape[:2]))
@@ -44,7 +44,7 @@ def _map_figure(method, a):
     bar = f'<div class="bar {"signed" if a.signed else ""}"></div><div class="ends">'+''.join(f'<span>{e}</span>' for e in ends)+'</div>'
     return _figure(_jpeg(overlay(a.film, data, a.signed, top)), repr(a), f'<b>{_title(method)}</b> for {escape(a.target)}', bar)
 
-# %% ../nbs/31_report.ipynb #c007
+# %% ../nbs/31_report.ipynb #c008
 def _cell(share):
     return f'<td style="background:rgba(176,74,20,{min(.75, 1.6*share):.2f})">{share:.0%}</td>'
 
@@ -82,7 +82,7 @@ def _facts(e):
             ('software', f'deepcovidexplainer {__version__}')]
     return html_table([dict(fact=k, value=v) for k,v in rows], 'Facts')
 
-# %% ../nbs/31_report.ipynb #c009
+# %% ../nbs/31_report.ipynb #c010
 _STYLE = '''.dce{font:15px/1.55 system-ui,"Segoe UI",Roboto,"Helvetica Neue",sans-serif;color:#1b2530;background:#fff;max-width:1120px;margin:0 auto;padding:8px 20px 20px;text-align:left}
 .dce h2{font-size:1.7em;line-height:1.2;margin:.6em 0 .2em;border:0}.dce h3{font-size:1.05em;margin:1.6em 0 .4em}.dce .note,.dce figcaption{color:#5a6875;font-size:.85em;margin:.3em 0}
 .dce .notice{background:#eef3f7;border-left:4px solid #1f5a86;padding:.5em .9em;font-size:.9em}.dce ul.warn{background:#fff5e0;border-left:4px solid #d98e04;padding:.3em .9em .3em 2.2em!important;margin:.8em 0}
