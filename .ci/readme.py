@@ -31,8 +31,14 @@ def visible(cell):
     cell.outputs = [] if directive(cell, 'output') == 'false' else [as_text(o) for o in cell.outputs]
     echo = directive(cell, 'echo') != 'false'
     cell.source = re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M).strip()
-    if not echo: cell.transient = {'remove_source': True}
-    return cell if cell.outputs or echo and cell.source else None
+    if not echo: return as_prose(cell.outputs)
+    return cell if cell.outputs or cell.source else None
+
+def as_prose(outputs):
+    "Outputs without their code, as a markdown cell; None when there are none"
+    from nbformat.v4 import new_markdown_cell
+    texts = [''.join(next(iter(o['data'].values()))) if 'data' in o else o['text'] for o in outputs]
+    return new_markdown_cell('\n\n'.join(texts)) if texts else None
 
 def into_nbs(text):
     "Relative links lead into `nbs/`"

@@ -12,7 +12,7 @@ _NAMES = {
     'synth': 'synth_radiograph synth_dataset',
     'preprocess': 'equalize perona_malik unsharp text_mask remove_text Preprocess',
     'lungs': ('SIDE MOST_DOUBT LEVELS lung_net dice fit_lungs dice_scores save_lungs train_lungs measure_lungs '
-              'lung_probability lung_mask show_lungs Zone lung_zones zone_shares lung_box'),
+              'lung_probability lung_mask lung_doubt show_lungs Zone lung_zones zone_shares lung_box'),
     'data': ('COLUMNS READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover read_figure1 '
              'read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_kermany read_index read_table '
              'check_index difference_hash film_hashes near_duplicates assign_groups patient_split check_split '

@@ -8,8 +8,10 @@ __all__ = ['dce_explain']
 # %% ../nbs/34_cli.ipynb #c003
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from fastcore.script import Param,call_parse,store_true
+from fastcore import script
+from fastcore.script import call_parse
 
 from .core import DISCLAIMER,RadiographError
 
@@ -32,6 +34,14 @@ def _files(films):
     return list(dict.fromkeys(q for f in map(Path, films) for q in (get_radiograph_files(f) if f.is_dir() else [f])))
 
 # %% ../nbs/34_cli.ipynb #c010
+def _argument(
+    kind,    # Type of one value
+    help,    # Its line of the command's help
+    **kw,    # For `argparse.add_argument`: nargs, choices
+):           # An annotation
+    "What docments cannot say, in the words of fastcore 1 (`Param`) or 2 (`Annotated`)"
+    return script.Param(help, kind, **kw) if hasattr(script, 'Param') else Annotated[kind, help, kw]
+
 def _explain_one(film, path, ensemble, methods, target):
     "Explain and save one film; True when it worked"
     from deepcovidexplainer.pipeline import predict_and_explain
@@ -42,9 +52,9 @@ def _explain_one(film, path, ensemble, methods, target):
 
 @call_parse
 def dce_explain(
-    films:Param('Films (PNG, JPEG, WebP, TIFF, DICOM), or folders of films', str, nargs='+'),
+    films:_argument(str, 'Films (PNG, JPEG, WebP, TIFF, DICOM), or folders of films', nargs='+'),
     out:str='explanations',  # A file that ends in .html, .png or .json for one film, else a folder
-    kind:Param('What is written into a folder', str, choices=_ENDINGS)='html',
+    kind:_argument(str, 'What is written into a folder', choices=_ENDINGS)='html',
     ensemble:str='default',  # Name of an ensemble that ships with the package, or a folder with one
     methods:str='grad-cam,grad-cam++,lrp', # Heatmaps, separated by commas; an empty text for none
     target:str=None,         # Class to explain: normal, pneumonia or covid-19; default: the most probable

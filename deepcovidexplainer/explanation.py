@@ -14,18 +14,19 @@ import numpy as np
 from fastcore.basics import patch
 
 from .core import CLASSES,DISCLAIMER,RadiographError
-from .lungs import lung_mask,lung_zones,show_lungs,zone_shares
+from .lungs import lung_doubt,lung_mask,lung_zones,show_lungs,zone_shares
 from .models import _replace,write_json
 from .preprocess import text_mask
 
 # %% ../nbs/24_explanation.ipynb #c006
 LIMITS = dict(
     colour=.04,       # Mean chroma, 0…1, above which a picture is no radiograph
+    lungs=.70,        # `lung_doubt` above which a picture without a lung mask is no chest film
     focus=.35,        # Share of the relevance inside the lungs that makes one zone a focus
     pair=.55,         # … and that makes two zones a focus
     second=.20,       # A second zone is named from this share on
     side=.75,         # Share of the relevance inside the lungs that makes it one-sided
-    outside=.60,      # Share of the relevance outside the lungs that is worth a warning
+    outside=.65,      # Share of the relevance outside the lungs that is worth a warning; a blind map on a film cut to the lungs has about 0.58 there
     text=.10,         # … and on burnt-in letters
     doubt=.15,        # What is left of a posterior's distance from 1/3 when the picture is doubted
 )
@@ -38,8 +39,8 @@ WORDS = dict(
     found='{Name} is {sure} (calibrated probability {p}); {votes}.',
     votes_all='all {n} networks put it first', votes_some='{k} of {n} networks put it first', votes_one='one network was asked',
     # Where
-    where='The evidence for {name} ({method}) lies mainly in the {zones}; {outside:.0%} of it lies outside the lungs.',
-    spread='The evidence for {name} ({method}) is spread over {sides}, and no zone stands out; {outside:.0%} of it lies outside the lungs.',
+    where='Inside the lungs, the evidence for {name} ({method}) is strongest in the {zones}; {outside:.0%} of it lies outside the lungs.',
+    spread='Inside the lungs, the evidence for {name} ({method}) is spread over {sides}, and no zone stands out; {outside:.0%} of it lies outside the lungs.',
     elsewhere='{other} places most of it elsewhere, in the {zone}.',
     empty='No heatmap shows evidence for {name}.', zone='{zone} ({share:.0%})', both='both lungs', side='mostly the {side} lung',
     # What speaks against it
@@ -54,7 +55,7 @@ WORDS = dict(
     shrunk='The networks lean towards {name}, but they were never shown such pictures, so their probabilities are drawn back to near one third.',
     why=dict(colour='it is a colour picture', lungs='no pair of lungs was found', unlike='it is unlike the films that the networks were trained on'),
     # Warnings
-    warn=dict(colour='The picture is coloured, as no radiograph is.', lungs='No lungs were found: zones cannot be told, and the whole picture was looked at.',
+    warn=dict(colour='The picture is coloured, as no radiograph is.', lungs='The lungs could not be outlined: zones cannot be told, and the networks looked at the whole picture.',
               unlike='The picture is unlike the training films (distance {distance:.2f}, normal up to {threshold:.2f}).',
               disagree='The networks disagree: only {k} of {n} put {name} first.', outside='Most of the evidence of {method} lies outside the lungs ({share:.0%}).',
               text='{share:.0%} of the evidence of {method} lies on letters burnt into the film.', child='This is a child\'s film. The networks were trained on adults.',
@@ -70,7 +71,7 @@ def guard(
     prediction,  # `Prediction` of it
 )->list:         # Some of `'colour'`, `'lungs'`, `'unlike'`; empty for what looks like a frontal chest film
     "Reasons to doubt that this is a frontal chest radiograph"
-    reasons = dict(colour=(film.meta.get('colourfulness') or 0)>LIMITS['colour'], lungs=not mask.any(), unlike=not prediction.typical)
+    reasons = dict(colour=(film.meta.get('colourfulness') or 0)>LIMITS['colour'], lungs=not mask.any() and lung_doubt(film)>LIMITS['lungs'], unlike=not prediction.typical)
     return [k for k,doubtful in reasons.items() if doubtful]
 
 def doubted(
@@ -208,9 +209,9 @@ def _about_maps(film, attributions, zones):
         if a.checks.get('bias_share', 0)>1: out.append(WORDS['warn']['bias'].format(method=_title(method)))
     return out
 
-def _warnings(film, prediction, attributions, zones, doubts):
+def _warnings(film, mask, prediction, attributions, zones, doubts):
     t = prediction.typicality or {}
-    out = [WORDS['warn'][d].format(**t) for d in doubts]
+    out = [WORDS['warn'][k].format(**t) for k in ('colour', 'unlike') if k in doubts]+([] if mask.any() else [WORDS['warn']['lungs']])
     if prediction.n_members>1 and prediction.agreement<=prediction.n_members/2:
         out.append(WORDS['warn']['disagree'].format(k=prediction.agreement, n=prediction.n_members, name=WORDS['name'][prediction.label]))
     return out+_about_film(film)+_about_maps(film, attributions, zones)
@@ -232,7 +233,7 @@ def explain(
     doubts = tuple(guard(film, mask, prediction))
     if doubts: prediction = doubted(prediction)
     return Explanation(film, prediction, target, attributions, mask, zones, describe(prediction, target, attributions, zones, doubts),
-                       _warnings(film, prediction, attributions, zones, doubts), doubts)
+                       _warnings(film, mask, prediction, attributions, zones, doubts), doubts)
 
 # %% ../nbs/24_explanation.ipynb #c032
 def _draw_posteriors(ax, p):

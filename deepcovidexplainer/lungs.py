@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'MOST_DOUBT', 'LEVELS', 'lung_net', 'dice', 'fit_lungs', 'dice_scores', 'save_lungs', 'train_lungs',
-           'measure_lungs', 'lung_probability', 'lung_mask', 'show_lungs', 'Zone', 'lung_zones', 'zone_shares',
-           'lung_box']
+           'measure_lungs', 'lung_probability', 'lung_mask', 'lung_doubt', 'show_lungs', 'Zone', 'lung_zones',
+           'zone_shares', 'lung_box']
 
 # %% ../nbs/04_lungs.ipynb #c002
 import json,os,warnings
@@ -248,14 +248,15 @@ def _fill(m):
     cv2.floodFill(padded, None, (0, 0), 2)
     return padded[1:-1,1:-1]!=2
 
-def _like_lungs(m, p):
-    "Is this a plausible pair of lungs? Size, extent, and how sure the network is inside and out"
+def _shaped_like_lungs(m):
+    "Is this a plausible pair of lungs, by size and extent?"
     if not .06<=m.mean()<=.75: return False
     r,c = np.flatnonzero(m.any(1)),np.flatnonzero(m.any(0))
     tall,wide = (r[-1]-r[0]+1)/len(m),(c[-1]-c[0]+1)/len(m)
     both_sides = (m[:,:int(c.mean())].sum(), m[:,int(c.mean()):].sum())
-    doubtful = ((p>.1) & (p<.9)).sum()/max(m.sum(), 1)
-    return tall>=.25 and wide>=.3 and min(both_sides)>=.15*max(both_sides) and doubtful<MOST_DOUBT
+    return tall>=.25 and wide>=.3 and min(both_sides)>=.15*max(both_sides)
+
+def _doubt(m, p): return float(((p>.1) & (p<.9)).sum()/m.sum()) if _shaped_like_lungs(m) else np.inf
 
 MOST_DOUBT = .35 # Pixels where the network is unsure, as a share of the mask; noise and photographs have more
 
@@ -265,9 +266,16 @@ def lung_mask(
     "The lungs, or nothing"
     p,(h,w) = lung_probability(film),_film_array(film).shape
     small = _fill(_two_largest(p>.5))
-    if not _like_lungs(small, p): return np.zeros((h, w), bool)
+    if not _doubt(small, p)<MOST_DOUBT: return np.zeros((h, w), bool)
     p = np.where(cv2.dilate(small.astype(np.uint8), np.ones((3, 3)))>0, p, 0)
     return _fill(_two_largest(cv2.resize(p, (w, h), interpolation=cv2.INTER_LINEAR)>.5))
+
+def lung_doubt(
+    film,            # `Radiograph` or H×W float in 0…1
+)->float:            # ≥ 0: about 0.15 for a clear film, `MOST_DOUBT` and more where `lung_mask` is empty; infinite when nothing has the shape of lungs
+    "The pixels where the network is unsure, as a share of the lungs it sees"
+    p = lung_probability(film)
+    return _doubt(_fill(_two_largest(p>.5)), p)
 
 # %% ../nbs/04_lungs.ipynb #c019
 def show_lungs(

@@ -105,7 +105,7 @@ def _headline(e):
 def _body(e):
     warnings = '<ul class="warn">'+''.join(f'<li>{escape(w)}</li>' for w in e.warnings)+'</ul>' if e.warnings else ''
     words = '<ul>'+''.join(f'<li>{escape(s)}</li>' for s in e.sentences)+'</ul>'
-    lungs = 'lungs and their six zones' if e.mask.any() else 'no lungs found'
+    lungs = 'lungs and their six zones' if e.mask.any() else 'lungs not outlined'
     pictures = [_figure(_jpeg(_outlined(e.film, e.mask)), repr(e.film), f'<b>{escape(e.film.source)}</b>, {lungs}')]+[_map_figure(m, a) for m,a in e.attributions.items()]
     return (f'<h2>{escape(_headline(e))}</h2><p class="notice">{escape(DISCLAIMER)}</p><div class="top"><div>{words}{warnings}</div>{_bars(e)}</div>'
             f'<div class="pictures">{"".join(pictures)}</div>{_zone_table(e)}{_HOW}<details><summary>Votes, checks, facts</summary>{_members(e)}{_checks(e)}{_facts(e)}</details>')
