@@ -26,7 +26,7 @@ LIMITS = dict(
     pair=.55,         # … and that makes two zones a focus
     second=.20,       # A second zone is named from this share on
     side=.75,         # Share of the relevance inside the lungs that makes it one-sided
-    outside=.65,      # Share of the relevance outside the lungs that is worth a warning; a blind map on a film cut to the lungs has about 0.58 there
+    outside=.65,      # Share of the relevance outside the lungs that is worth a warning; a blind map on a film cut to the lungs has about 0.60 there
     text=.10,         # … and on burnt-in letters
     doubt=.15,        # What is left of a posterior's distance from 1/3 when the picture is doubted
 )
