@@ -1,11 +1,10 @@
-"""Train, choose, calibrate and measure the ensemble that ships as `default`.
+"""Train, choose, calibrate and measure the ensembles that ship.
 
-    DCE_DATA=folder/with/the/collections python benchmarks/train_default.py --work runs/default --out deepcovidexplainer/weights/default
+    DCE_DATA=folder/with/the/collections python benchmarks/train_default.py --work runs --name default --out deepcovidexplainer/weights/default
 
 Resumable: films are cleaned once, every network continues from its last whole epoch, and what is finished is not done again.
-`--only NAME` trains one network of `RUNS` and stops; without it all are trained, members are chosen on the validation films,
-and the test and external films are measured for the card. A third, longer round of calm training (three more epochs) raised the
-scores of the validation films but called more of Shenzhen's normal films ill, so it was dropped: the external films were looked at for that.
+`--only NAME` trains one network of `RUNS` and stops; without it the runs that `ENSEMBLES` lists for `--name` are trained, members are
+chosen on the validation films, and the test and external films are measured for the card.
 """
 import argparse, json, os, platform
 from pathlib import Path
@@ -13,48 +12,50 @@ from pathlib import Path
 import numpy as np, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
-from deepcovidexplainer.data import assign_groups, assign_roles, check_split, film_cache, film_hashes, radiograph_dls, read_index
+from deepcovidexplainer.data import assign_roles, check_split, film_cache, radiograph_dls
 from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors, calibrate, max_prediction, majority_vote, save_ensemble, select_members
 from deepcovidexplainer.evaluate import apply_temperature, calibration, measure, nll, prediction_sets, score, wilson_ci
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.models import Card, load_weights, write_json
-from deepcovidexplainer.preprocess import Preprocess
 from deepcovidexplainer.snapshots import fit_snapshots
+from generalise import FROZEN, index_of, recipe_of
 
 HOLD_OUT = ('hannover', 'shenzhen', 'montgomery') # Neither training nor calibration sees these
-RECIPE = Preprocess(size=224, equalize='hist+clahe', diffuse=False, unsharp=False, remove_text=True)
+LITE0 = dict(arch='efficientnet_lite0', init='imagenet', cycles=2, epochs=2, lr=1e-3, size=224, frozen=FROZEN)
+PAPER = dict(init='scratch', cycles=3, lr=1e-3, size=128, sizes=(96, 128, 128), strength=.5)
 RUNS = { # name → architecture, start, cycles, epochs a cycle, highest learning rate, side of the films it trains on
-    'efficientnet_lite0': dict(arch='efficientnet_lite0', init='imagenet', cycles=3, epochs=2, lr=1e-3, size=224),
-    'efficientnet_lite0_calm': dict(arch='efficientnet_lite0', init='efficientnet_lite0-3', cycles=2, epochs=2, lr=7e-4, size=224, balance='class', strength=.3),
-    'resnet18': dict(arch='resnet18', init='scratch', cycles=3, epochs=12, lr=1e-3, size=224),
+    'lite0_strong': dict(LITE0, cycles=3),
+    'lite0_calm': dict(LITE0, init='lite0_strong-3', lr=7e-4, strength=.3),
+    'lite0_light': dict(LITE0, epochs=3, strength=.3, trust_reports=True),
+    'resnet18': dict(PAPER, arch='resnet18', epochs=6),
+    'resnet18_imbalanced': dict(PAPER, arch='resnet18', epochs=6, balance=None),
+    'resnet34': dict(PAPER, arch='resnet34', epochs=4),
+    'vgg16': dict(PAPER, arch='vgg16', epochs=2),
+    'vgg19': dict(PAPER, arch='vgg19', epochs=2),
+    'densenet161': dict(PAPER, arch='densenet161', epochs=2),
+    'densenet201': dict(PAPER, arch='densenet201', epochs=2),
 }
+ENSEMBLES = dict(default=['lite0_strong', 'lite0_calm', 'lite0_light'])
 
-def roles(root, work):
-    "The index with groups and roles; near-duplicates are searched once"
-    t = read_index(root)
-    hashes = work/f'hashes-{fingerprint(list(t.film))}.npy'
-    if not hashes.exists(): np.save(hashes, film_hashes(t, root))
-    return assign_roles(assign_groups(t, np.load(hashes)), HOLD_OUT)
+def study(root, work, size=224, trust_reports=False):
+    "Roles and cleaned films of every film but children's collections"
+    t, recipe = index_of(root, work), recipe_of('hist+clahe', size)
+    return assign_roles(t, HOLD_OUT, trust_reports=trust_reports), film_cache(t, root, recipe, work/'films', crop='lungs'), recipe
 
-def study(root, work):
-    "Roles and cleaned films of everything that is trained or measured on"
-    t = roles(root, work)
-    t = t[t.role!='left out'].reset_index(drop=True)
-    return t, film_cache(t, root, RECIPE, work, crop='lungs')
-
-def train(name, t, films, work):
+def train(name, root, work):
     "The snapshots of one run of `RUNS`; those that exist are not trained again"
-    run, part = RUNS[name], t.role.isin(['train', 'valid']).to_numpy()
+    run = dict(dict(balance='source', strength=1., sizes=(), frozen=(), trust_reports=False), **RUNS[name])
+    t, films, p = study(root, work, run['size'], run['trust_reports'])
+    about, part = about_data(t), t.role.isin(['train', 'valid']).to_numpy()
     t, films = t[part].reset_index(drop=True), films[part]
-    valid = (t.role == 'valid').to_numpy()
+    valid = (t.role == 'valid').to_numpy(); check_split(t, valid)
     init = next(iter(work.glob(f"*/{run['init']}.safetensors")), run['init']) # an earlier run's snapshot, or 'imagenet', or 'scratch'
-    dls = radiograph_dls(t, films, valid, size=run['size'], mean=RECIPE.mean, std=RECIPE.std, balance=run.get('balance', 'class+source'), strength=run.get('strength', 1.))
-    learn = radiograph_learner(dls, run['arch'], init, half=True)
-    recipe = dict(dict(balance='class+source', strength=1.), **run, augmentation='scale, rotation, shift, exposure, blur, compression, boxes, flips; `strength` is the share of films disturbed', optimiser='AdamW, wd 0.05, label smoothing 0.05', precision='bfloat16 forward', batch=32, seed=0,
-                  hardware=f'{platform.machine()}, CPU', epochs_in_all=run['cycles']*run['epochs'])
-    card = Card(run['arch'], RECIPE.to_dict(), data=about_data(t), recipe=recipe)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-    with learn.no_bar(): return fit_snapshots(learn, work/name, card, run['cycles'], run['epochs'], run['lr'], name=name)
+    dls = radiograph_dls(t, films, valid, size=run['size'], mean=p.mean, std=p.std, balance=run['balance'], strength=run['strength'])
+    learn = radiograph_learner(dls, run['arch'], init, half=True, frozen=run['frozen'])
+    recipe = dict(run, augmentation='scale, rotation, shift, exposure, blur, compression, boxes, flips; `strength` is the share of films disturbed', optimiser='AdamW, wd 0.05, label smoothing 0.05',
+                  precision='bfloat16 forward', batch=32, seed=0, hardware=f'{platform.machine()}, CPU, {os.environ.get("OMP_NUM_THREADS", "all")} thread(s)', epochs_in_all=run['cycles']*run['epochs'])
+    torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', torch.get_num_threads())))
+    with learn.no_bar(): return fit_snapshots(learn, work/name, Card(run['arch'], p.to_dict(), data=about, recipe=recipe), run['cycles'], run['epochs'], run['lr'], name=name, sizes=run['sizes'])
 
 def about_data(t):
     "Which films of which sources played which role"
@@ -101,23 +102,25 @@ def chosen(members, valid, y, at_least=3):
     rest = sorted(set(range(len(members)))-set(first), key=lambda m: nll(p[m], y))
     return [members[m] for m in first+rest[:max(0, at_least-len(first))]]
 
-def main(only, runs, work, out):
-    work.mkdir(parents=True, exist_ok=True)
-    t, films = study(data_dir(), work)
+def main(only, name, runs, work, out):
+    work.mkdir(parents=True, exist_ok=True); root = data_dir()
+    if only: train(only, root, work); return
+    runs = runs or ENSEMBLES[name]
+    paths = [path for r in runs for path in train(r, root, work)]
+    members = [Member(path.stem, *load_weights(path)) for path in paths]
+    t, films, _ = study(root, work, members[0].card.preprocess['size'])
     for role in ('test', 'external', 'valid'): # no patient, no copy of a film on both sides
         both = t[t.role.isin(['train', role])]; check_split(both, (both.role==role).to_numpy())
-    paths = {name:train(name, t, films, work) for name in ([only] if only else runs)}
-    if only: return
     pick = lambda role: (t.role==role).to_numpy()
-    members = [Member(path.stem, *load_weights(path)) for name in runs for path in paths[name]]
     valid, y = films[pick('valid')], numbers(t[pick('valid')])
     few = np.random.default_rng(0).permutation(np.flatnonzero(pick('train')))[:800]
-    e = calibrate(chosen(members, valid, y), valid, y, films[np.sort(few)], name='default')
+    e = calibrate(chosen(members, valid, y), valid, y, films[np.sort(few)], name=name)
     e.about = dict(data=about_data(t), scores=measured(e, t, films))
     save_ensemble(e, out)
     print(json.dumps(e.about['scores'], indent=1)); print(e, 'temperature', e.temperature, 'threshold', e.threshold)
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--only', choices=list(RUNS)); p.add_argument('--runs', nargs='+', choices=list(RUNS), default=list(RUNS)); p.add_argument('--work', type=Path, default='runs/default'); p.add_argument('--out', type=Path, default='runs/default/ensemble')
+    p.add_argument('--only', choices=list(RUNS)); p.add_argument('--name', choices=list(ENSEMBLES), default='default'); p.add_argument('--runs', nargs='+', choices=list(RUNS))
+    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--out', type=Path, default='runs/default-ensemble')
     main(**vars(p.parse_args()))

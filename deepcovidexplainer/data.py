@@ -274,6 +274,7 @@ def assign_roles(
     test:str='darkcovidnet',       # Collection of which one fold is the test set
     test_folds:int=5,              # The test set is one of so many folds
     valid_folds:int=8,             # The validation set is one of so many folds of the rest
+    trust_reports:bool=False,      # Train on NIH labels, too, that a radiologist contradicted
     seed:int=0,                    # Of the folds
 )->pd.DataFrame:                   # `t` with `role`
     "Training, validation, test, external or left out, never two for one patient"
@@ -282,10 +283,11 @@ def assign_roles(
     outside = t.group.isin(set(t.group[t.source.isin(hold_out)]))
     in_test = (t.collection==test) & ~outside
     tested = t.group.isin(_fold_of(t, in_test, test_folds, seed))
-    usable = t.label.isin(CLASSES) & ~t.reserved & ~t.child & ~_doubtful(t) & ~outside & ~tested
+    usable = t.label.isin(CLASSES) & ~t.reserved & ~t.child & ~outside & ~tested
     usable &= ~t[usable].duplicated('duplicate').reindex(t.index, fill_value=False)
     valid = t.group.isin(_fold_of(t, usable, valid_folds, seed+1))
-    role[usable] = np.where(valid[usable], 'valid', 'train')
+    role[usable & valid] = 'valid'
+    role[usable & ~valid & (trust_reports | ~_doubtful(t))] = 'train'
     role[in_test & tested] = 'test'
     role[external] = 'external'
     return t.assign(role=role)
@@ -381,13 +383,21 @@ def class_weights(
     if (n==0).any(): raise RadiographError(f'no film of the class {CLASSES[int(np.argmin(n))]!r}', 'films of all classes', 'check the labels')
     return len(labels)/(len(CLASSES)*n)
 
+def _source_weights(t):
+    "Sources by the square root of their size, classes equal within each; a collection that copies part of a source is its own"
+    where = t.source+'/'+t.collection if 'collection' in t else t.source
+    size,n_classes = where.map(where.value_counts()),where.map(t.label.groupby(where).nunique())
+    w = np.sqrt(size)/n_classes/t.groupby([where, t.label]).film.transform('size')
+    return (w/w.sum()).to_numpy()
+
 def sample_weights(
     t:pd.DataFrame,          # An index with `label` and `source`
-    balance:str|None='class+source', # `'class'`, `'class+source'` or None
+    balance:str|None='class+source', # `'class'`, `'class+source'`, `'source'` or None
 )->np.ndarray:               # N probabilities, sum 1
     "How often each film is drawn"
     if balance is None: return np.full(len(t), 1/len(t))
-    if balance not in ('class', 'class+source'): raise RadiographError(f'unknown balance {balance!r}', "'class', 'class+source' or None", 'correct the name')
+    if balance not in ('class', 'class+source', 'source'): raise RadiographError(f'unknown balance {balance!r}', "'class', 'class+source', 'source' or None", 'correct the name')
+    if balance=='source': return _source_weights(t)
     w = pd.Series(1., index=t.index)
     if balance=='class+source': w = 1/np.sqrt(t.groupby(['label', 'source']).film.transform('size'))
     w = w/w.groupby(t.label).transform('sum')
@@ -428,7 +438,7 @@ def radiograph_dls(
     seed:int=0,               # Draws and augmentation
     strength:float=1.,        # Share of the training films that are disturbed, as for `augment`
     num_workers:int=0,        # Processes that augment; 0 does it in this one
-):                            # fastai `DataLoaders` with `set_epoch(i)`
+):                            # fastai `DataLoaders` with `set_epoch(i, size=None)`
     "Balanced, augmented training films and plain validation films; `RadiographError` for unknown labels or a patient on both sides"
     from fastai.data.core import DataLoaders
     from torch.utils.data import DataLoader
@@ -440,6 +450,6 @@ def radiograph_dls(
     ds = _Films(films[train], y[train], size, mean, std, seed, strength); draws = _Draws(sample_weights(t[train], balance), seed)
     dls = DataLoaders(DataLoader(ds, bs, sampler=draws, drop_last=True, num_workers=num_workers),
                       DataLoader(_Films(films[valid], y[valid], size, mean, std), bs, num_workers=num_workers))
-    def set_epoch(i): ds.epoch = draws.epoch = i
+    def set_epoch(i, size=None): ds.epoch = draws.epoch = i; ds.size = dls.valid_ds.size = size or ds.size
     dls.set_epoch = set_epoch
     return dls

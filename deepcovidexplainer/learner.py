@@ -35,6 +35,19 @@ def _start(arch, init):
     if card.arch!=arch: raise RadiographError(f'weights of {card.arch}', f'weights of {arch}', 'name the same architecture')
     return trained.train()
 
+class _Frozen(Callback):
+    "Keeps the named parts in evaluation mode while the rest trains, so that their batch statistics stay, too"
+    def __init__(self, parts): self.parts = parts
+    def before_train(self):
+        for m in self.parts: m.eval()
+
+def _freeze(model, names):
+    known = dict(model.named_modules())
+    gone = [n for n in names if n not in known]
+    if gone: raise RadiographError(f'{model.arch} has no part named {gone[0]!r}', f"such as {', '.join(n for n,_ in model.named_children())}", 'correct the name')
+    for n in names: known[n].requires_grad_(False)
+    return [_Frozen([known[n] for n in names])] if names else []
+
 def radiograph_learner(
     dls,                     # From `radiograph_dls`
     arch:str,                # One of `list_archs()`
@@ -42,6 +55,7 @@ def radiograph_learner(
     label_smoothing:float=0.05, # Label noise that the loss expects
     wd:float=0.05,           # Decoupled weight decay
     half:bool=False,         # Train in bfloat16: several times faster on GPUs and on CPUs with AMX
+    frozen:tuple=(),         # Names of parts that keep their start weights, `('conv_stem', 'bn1', 'blocks.0')` say
     seed:int=0,              # Of the initial weights
     **kwargs,                # Passed to fastai's `Learner`
 ):                           # A fastai `Learner`
@@ -53,6 +67,6 @@ def radiograph_learner(
     from fastai.optimizer import Adam
     with torch.random.fork_rng(): # the caller's random state stays as it was
         torch.manual_seed(seed); model = _start(arch, init).to(memory_format=torch.channels_last) # faster, the same numbers
-    cbs = [HalfPrecision(), *kwargs.pop('cbs', [])] if half else kwargs.pop('cbs', None)
+    cbs = _freeze(model, frozen)+[HalfPrecision()]*half+list(kwargs.pop('cbs', None) or [])
     return Learner(dls, model, cbs=cbs, loss_func=CrossEntropyLossFlat(label_smoothing=label_smoothing), opt_func=Adam, wd=wd,
                    metrics=[F1Score(average='macro'), BalancedAccuracy()], **kwargs)

@@ -52,15 +52,29 @@ def _see(x):
     return (cv2.createCLAHE(2., (4, 4)).apply(cv2.equalizeHist(x)).astype(np.float32)/255-.5)/.25
 
 # %% ../nbs/04_lungs.ipynb #c008
-def _mask_pairs(root, sources):
-    "Film and mask of every annotated film: uint8 arrays of 192×192, and the source of each"
+def _unsure(mask):
+    "Where masks that run behind heart and diaphragm say nothing about the visible lung: the medial and lowest parts of each lung"
+    out = np.zeros_like(mask, bool)
+    n,label,stats,_ = cv2.connectedComponentsWithStats((mask>127).astype(np.uint8))
+    for i in np.argsort(-stats[1:,cv2.CC_STAT_AREA])[:2]+1:
+        lung = label==i; left,top,width,height = stats[i,:4]
+        rows,cols = np.indices(lung.shape)
+        if left+width/2>lung.shape[1]/2: medial,share = cols-left,.5 # the patient's left lung, where the heart is
+        else: medial,share = left+width-1-cols,.3
+        out |= lung & (rows>top+.4*height) & (medial<share*width)
+        out |= lung & (np.cumsum(lung[::-1], 0)[::-1]<=.15*height)
+    return out
+
+def _mask_pairs(root, sources, without=()):
+    "Film (N×192×192 uint8), its mask and what of it is unsure (N×192×192×2, 0 or 255), and the source of each"
     films,masks,source = [],[],[]
     for m in sorted((root/'annotations'/'lung_masks').rglob('*.png')):
         rel = m.relative_to(root/'annotations'/'lung_masks').parent
         film = next((p for d in (root/rel, root/rel/'images') if d.is_dir() for p in d.glob(f'{m.stem}.*')), None)
-        if rel.name not in sources or film is None: continue
-        pair = cv2.imread(str(film), cv2.IMREAD_GRAYSCALE),(cv2.imread(str(m), cv2.IMREAD_GRAYSCALE)>127).astype(np.uint8)*255
-        for into,x in zip((films, masks), pair): into.append(cv2.resize(x, (192, 192), interpolation=cv2.INTER_AREA))
+        if rel.name not in sources or film is None or film.stem in without: continue
+        mask = (cv2.imread(str(m), cv2.IMREAD_GRAYSCALE)>127).astype(np.uint8)*255
+        unsure = _unsure(mask).astype(np.uint8)*255 if rel.name=='ieee8023' else np.zeros_like(mask)
+        for into,x in zip((films, masks), (cv2.imread(str(film), cv2.IMREAD_GRAYSCALE), np.stack([mask, unsure], 2))): into.append(cv2.resize(x, (192, 192), interpolation=cv2.INTER_AREA))
         source.append(rel.name)
     if not films: raise RadiographError(f'no lung masks of {", ".join(sources)} below {root.name}', 'annotations/lung_masks beside the films', 'check the data folder')
     return np.stack(films),np.stack(masks),np.array(source)
@@ -102,23 +116,25 @@ def dice(
     return float(2*np.sum(a & b)/total) if total else 1.
 
 def _loss(out, y):
+    "Cross-entropy and Dice loss of B×1 logits against B×2 (lung, unsure), where the mask is sure"
     from torch.nn import functional as F
-    p = out.sigmoid()
-    return F.binary_cross_entropy_with_logits(out, y)+1-((2*(p*y).sum((2, 3))+1)/((p+y).sum((2, 3))+1)).mean()
+    y,sure = y[:,:1],1-y[:,1:]
+    p = out.sigmoid()*sure; y = y*sure
+    return F.binary_cross_entropy_with_logits(out, y, weight=sure)+1-((2*(p*y).sum((2, 3))+1)/((p+y).sum((2, 3))+1)).mean()
 
 def _epoch(net, opt, schedule, films, masks, rng, bs):
     import torch
     net.train(); total,steps = 0.,len(films)//bs
     for b in np.array_split(rng.permutation(len(films)), steps):
         x,y = zip(*[_disturb(films[i], masks[i], rng) for i in b])
-        x,y = (torch.from_numpy(np.stack(v)[:,None]) for v in (x, y))
+        x,y = torch.from_numpy(np.stack(x)[:,None]),torch.from_numpy(np.stack(y)).permute(0, 3, 1, 2)
         loss = _loss(net(x.contiguous(memory_format=torch.channels_last)), y)
         opt.zero_grad(); loss.backward(); opt.step(); schedule.step(); total += loss.item()
     return total/steps
 
 def fit_lungs(
     films:np.ndarray,    # N×192×192 uint8
-    masks:np.ndarray,    # N×192×192 uint8, 0 or 255
+    masks:np.ndarray,    # N×192×192×2 uint8, 0 or 255: lung, and where the mask is unsure
     folder:str|Path,     # Holds the checkpoint; a run found there goes on
     epochs:int=9,        # Passes over the films
     bs:int=16,           # Films a batch
@@ -150,19 +166,20 @@ def fit_lungs(
 # %% ../nbs/04_lungs.ipynb #c015
 def _sources_of(source): return {s:int((source==s).sum()) for s in sorted(set(source))}
 
+def _probability(net, x):
+    "Of a 0…255 film and of its mirror image, averaged: `SIDE`×`SIDE` in 0…1"
+    import torch
+    x = torch.from_numpy(_see(x))[None,None]
+    with torch.inference_mode(): return ((net(x).sigmoid()+net(x.flip(-1)).sigmoid().flip(-1))/2)[0,0].numpy()
+
 def dice_scores(
     net,               # A network from `lung_net`
     films:np.ndarray,  # N×192×192 uint8
-    masks:np.ndarray,  # N×192×192 uint8
+    masks:np.ndarray,  # N×192×192×2 uint8: lung, unsure
 )->np.ndarray:         # N Dice coefficients, at the network's resolution
     "Dice of the raw network output against drawn masks"
-    import torch
-    out = []
-    with torch.inference_mode():
-        for x,y in zip(films, masks):
-            p = net(torch.from_numpy(_see(x))[None,None])[0,0].numpy()>0
-            out.append(dice(p, cv2.resize(y, (SIDE, SIDE), interpolation=cv2.INTER_AREA)>127))
-    return np.array(out)
+    small = lambda y: cv2.resize(y[...,0], (SIDE, SIDE), interpolation=cv2.INTER_AREA)>127
+    return np.array([dice(_probability(net, x)>.5, small(y)) for x,y in zip(films, masks)])
 
 def save_lungs(
     net,             # A trained network
@@ -184,15 +201,16 @@ def save_lungs(
 def train_lungs(
     out:str|Path,                                    # Weight file to write, `NAME.safetensors`
     root:str|Path|None=None,                         # The data folder; default: the environment variable `DCE_DATA`
-    sources:tuple=('shenzhen', 'jsrt', 'openist'),   # Learned from
+    sources:tuple=('shenzhen', 'jsrt', 'openist', 'ieee8023'), # Learned from
     held_out:tuple=('montgomery',),                  # Measured on
+    without:tuple=(),                                # Films (names without ending) that are not learned from
     epochs:int=9,                                    # Passes over the films
     seed:int=0,                                      # Of weights, order and augmentation
 )->dict:                                             # The card
     "Train the lung network on public masks, measure it on held-out sources, write weights and card"
     root = Path(root) if root else data_dir()
     if root is None: raise RadiographError('no data folder was given', 'the folder with annotations/lung_masks', 'pass `root`, or set the environment variable DCE_DATA')
-    films,masks,source = _mask_pairs(root, sources)
+    films,masks,source = _mask_pairs(root, sources, set(without))
     net = fit_lungs(films, masks, Path(out).parent/'lungs-run', epochs, seed=seed)
     card = dict(data=dict(trained_on=_sources_of(source), held_out=list(held_out)), recipe=dict(epochs=epochs, batch=16, seed=seed, optimiser='AdamW, one cycle to 0.004'),
                 dice=measure_lungs(net, root, held_out), licence='Apache-2.0 (weights); masks: Jaeger et al. 2014, JSRT/SCR, OpenIST')
@@ -231,9 +249,7 @@ def lung_probability(
     film,            # `Radiograph` or H×W float in 0…1
 )->np.ndarray:       # `SIDE`×`SIDE` float32 in 0…1
     "Where the network sees lung, at its own resolution"
-    import torch
-    x = np.round(np.clip(_film_array(film), 0, 1)*255).astype(np.uint8)
-    with torch.inference_mode(): return _net()(torch.from_numpy(_see(x))[None,None]).sigmoid()[0,0].numpy()
+    return _probability(_net(), np.round(np.clip(_film_array(film), 0, 1)*255).astype(np.uint8))
 
 # %% ../nbs/04_lungs.ipynb #c018
 def _two_largest(m, least=.015):
@@ -258,7 +274,7 @@ def _shaped_like_lungs(m):
 
 def _doubt(m, p): return float(((p>.1) & (p<.9)).sum()/m.sum()) if _shaped_like_lungs(m) else np.inf
 
-MOST_DOUBT = .35 # Pixels where the network is unsure, as a share of the mask; noise and photographs have more
+MOST_DOUBT = .5 # Pixels where the network is unsure, as a share of the mask; noise and photographs have more
 
 def lung_mask(
     film,            # `Radiograph` or H×W float in 0…1

@@ -137,19 +137,33 @@ def write_json(path:Path, value:dict):
     "JSON on disk, whole or not at all"
     _replace(Path(path), lambda p: p.write_text(json.dumps(value, indent=1, ensure_ascii=False)+'\n', encoding='utf-8'))
 
-def _slim(t):
+def _slim(name, t, bits):
+    "What is stored of one tensor: itself, its half, or whole numbers and the scale of each output channel"
     import torch
-    return t.detach().to('cpu', torch.float16 if t.ndim>1 and t.is_floating_point() else t.dtype).contiguous()
+    t = t.detach().cpu().contiguous()
+    if t.ndim<2 or not t.is_floating_point(): return {name:t}
+    if bits==16: return {name:t.half()}
+    scale = t.flatten(1).abs().amax(1).clamp_min(1e-12)/127
+    return {name:(t/scale.view(-1, *[1]*(t.ndim-1))).round().to(torch.int8), f'{name}.scale':scale}
+
+def _whole(state):
+    "Single precision again"
+    scales = {k:state.pop(k) for k in list(state) if k.endswith('.scale') and k.removesuffix('.scale') in state}
+    return {k:v.float()*scales[f'{k}.scale'].view(-1, *[1]*(v.ndim-1)) if f'{k}.scale' in scales else v.float() for k,v in state.items()}
 
 def save_weights(
     model,            # A trained network
     path:str|Path,    # `NAME.safetensors`; the card goes to `NAME.json` beside it
     card:Card,        # What the weights are; its `sha256` is filled in
+    bits:int=16,      # A number of the kernels: 16, or 8 for half the file
 )->Path:              # The weight file
-    "Weights in half precision and their card, written atomically"
+    "Weights and their card, written atomically"
     from safetensors.torch import save_file
     path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
-    state = {k:_slim(v) for k,v in model.state_dict().items() if not k.endswith('num_batches_tracked')}
+    if bits not in (8, 16): raise RadiographError(f'{bits} bits', '8 or 16', 'correct the number')
+    state = {}
+    for k,v in model.state_dict().items():
+        if not k.endswith('num_batches_tracked'): state |= _slim(k, v, bits)
     _replace(path, lambda p: save_file(state, p))
     card.sha256 = sha256_of(path)
     write_json(path.with_suffix('.json'), card.to_dict())
@@ -171,7 +185,7 @@ def load_weights(
     card = _read_card(path.with_suffix('.json'))
     if sha256_of(path)!=card.sha256: raise RadiographError(f'{path.name} is not the file that its card describes', f'SHA-256 {card.sha256[:12]}…', 'copy weights and card again')
     model = create_model(card.arch, n_classes=len(card.classes))
-    missing,unexpected = model.load_state_dict({k:v.float() for k,v in load_file(path).items()}, strict=False)
+    missing,unexpected = model.load_state_dict(_whole(load_file(path)), strict=False)
     lost = [k for k in missing if not k.endswith('num_batches_tracked')]+unexpected
     if lost: raise RadiographError(f'{path.name} does not fit {card.arch}, first at {lost[0]}', 'weights saved by `save_weights`', 'check the versions')
     return model.eval().to(memory_format=torch.channels_last),card # depthwise convolutions are several times faster so

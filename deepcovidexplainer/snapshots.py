@@ -37,6 +37,10 @@ def _join_state(tensors, numbers):
         if key.startswith('opt.'): _,i,k = key.split('.', 2); state[int(i)][k] = v
     return state
 
+def _sweep(folder, name):
+    "Remove what a killed run left half-written"
+    for p in [*folder.glob(f'.{name}.checkpoint.*'), *folder.glob(f'.{name}-*.safetensors.*'), *folder.glob(f'.{name}-*.json.*')]: p.unlink()
+
 def _save_checkpoint(learn, path, **meta):
     from safetensors.torch import save_file
     tensors,numbers = _split_state(learn.opt.state_dict()['state'])
@@ -48,7 +52,7 @@ def _save_checkpoint(learn, path, **meta):
 def _load_checkpoint(learn, path):
     "Restore weights and optimiser; gives what was saved beside them"
     from safetensors import safe_open
-    with safe_open(path, 'pt') as f:
+    with safe_open(path, 'pt', device=str(next(learn.model.parameters()).device)) as f:
         meta = {k:json.loads(v) for k,v in f.metadata().items()}
         tensors = {k:f.get_tensor(k) for k in f.keys()}
     learn.model.load_state_dict({k[6:]:v for k,v in tensors.items() if k.startswith('model.')})
@@ -65,15 +69,18 @@ class SnapshotCallback(Callback):
         card:Card,           # What each snapshot's card says
         name:str='snapshot', # Snapshots are `NAME-1.safetensors` …
         seed:int=0,          # Of dropout and the like, renewed each epoch
+        sizes:tuple=(),      # Side of the films in each cycle (progressive resizing); default: as the loaders have it
         log:list|None=None,  # Rows of the epochs before, when resuming; fastai skips as many epochs
     ):
-        self.cycles,self.top_lr,self.folder,self.card,self.stem,self.seed = cycles,lr,Path(folder),card,name,seed
+        self.cycles,self.top_lr,self.folder,self.card,self.stem,self.seed,self.sizes = cycles,lr,Path(folder),card,name,seed,sizes
         self.rows = list(log or [])
 
     def before_epoch(self):
         import torch
-        torch.manual_seed(self.seed*100_003+self.epoch); self.dls.set_epoch(self.epoch)
+        torch.manual_seed(self.seed*100_003+self.epoch); self.dls.set_epoch(self.epoch, *self._size())
         self.recorder.smooth_loss.reset() # each epoch's own, so that a resumed run logs the same
+
+    def _size(self): return self.sizes[self.epoch*self.cycles//self.n_epoch:][:1]
 
     def before_batch(self):
         if not self.training: return
@@ -93,6 +100,11 @@ class SnapshotCallback(Callback):
         save_weights(self.learn.model, self.folder/f'{self.stem}-{i}.safetensors', card)
 
 # %% ../nbs/14_snapshots.ipynb #c012
+def _place(learn):
+    "Move the network to where fastai will train it, before the optimiser's state is loaded"
+    from fastai.torch_core import default_device
+    learn.model.to(getattr(learn.dls, 'device', default_device()))
+
 def fit_snapshots(
     learn,                   # From `radiograph_learner`
     folder:str|Path,         # Where checkpoint and snapshots go; a run found there goes on
@@ -102,15 +114,17 @@ def fit_snapshots(
     lr:float=1e-3,           # Highest learning rate
     name:str='snapshot',     # Of the files
     seed:int=0,              # Of dropout and the like
+    sizes:tuple=(),          # Side of the films in each cycle: progressive resizing, as in fastai; default: as the loaders have it
     cbs=(),                  # More fastai callbacks
 )->list[Path]:               # The snapshots, in order
     "Train in cosine cycles, one snapshot a cycle; a killed run resumes after its last whole epoch"
-    folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
-    learn.create_opt()
+    if sizes and len(sizes)!=cycles: raise RadiographError(f'{len(sizes)} sizes for {cycles} cycles', 'one size a cycle', 'name as many sizes as cycles')
+    folder = Path(folder); folder.mkdir(parents=True, exist_ok=True); _sweep(folder, name)
+    _place(learn); learn.create_opt()
     checkpoint,total = folder/f'{name}.checkpoint',cycles*epochs
     meta = _load_checkpoint(learn, checkpoint) if checkpoint.exists() else dict(epoch=0, log=[], cycles=cycles, n_epoch=total)
     if (meta['cycles'], meta['n_epoch'])!=(cycles, total):
         raise RadiographError(f"a run of {meta['cycles']} cycles and {meta['n_epoch']} epochs lies in {folder.name}", f'{cycles} cycles and {total} epochs', 'use another folder or name')
-    cb = SnapshotCallback(cycles, lr, folder, card, name, seed, meta['log'])
+    cb = SnapshotCallback(cycles, lr, folder, card, name, seed, sizes, meta['log'])
     if meta['epoch']<total: learn.fit(total, lr, cbs=[cb, *cbs], start_epoch=meta['epoch'])
     return [folder/f'{name}-{i}.safetensors' for i in range(1, cycles+1)]

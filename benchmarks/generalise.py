@@ -1,0 +1,96 @@
+"""Leave sources out: what each measure buys on hospitals that were never seen.
+
+    DCE_DATA=folder/with/the/collections python benchmarks/generalise.py --work runs
+
+Trains the same small network (EfficientNet-Lite0, ImageNet weights, its first stages fixed, 160 px) once for every step of `LADDER`
+and every set of sources in `FOLDS`, and keeps what each run says of every film it did not train on: `results/generalise.csv.gz`
+in the package, from which the tutorial *On a hospital it never saw* makes its tables. Resumable: what is finished is not done again.
+"""
+import argparse
+from pathlib import Path
+
+import numpy as np, pandas as pd, torch
+
+from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
+from deepcovidexplainer.data import assign_groups, assign_roles, check_split, film_cache, film_hashes, radiograph_dls, read_index
+from deepcovidexplainer.ensemble import Ensemble, Member
+from deepcovidexplainer.learner import radiograph_learner
+from deepcovidexplainer.models import Card, load_weights
+from deepcovidexplainer.preprocess import Preprocess
+from deepcovidexplainer.snapshots import fit_snapshots
+
+FOLDS = dict(A=('hannover', 'shenzhen', 'montgomery'), B=('ieee8023', 'jsrt', 'openist'), C=('covid-cxnet', 'figure1'))
+PLAIN = dict(collections=('darkcovidnet',), crop=None, equalize=None, strength=0., trust_reports=True, balance='class')
+STEPS = {'all adult sources':dict(collections=None), 'equalised':dict(equalize='hist+clahe'), 'strong augmentation':dict(strength=1.),
+         'cut to the lungs':dict(crop='lungs'), 'labels that radiologists contradict left out':dict(trust_reports=False),
+         'classes equal within each source':dict(balance='source')}
+FROZEN = ('conv_stem', 'bn1', 'blocks.0', 'blocks.1', 'blocks.2')
+SIZE, CYCLES, EPOCHS, LR, STEPS_AN_EPOCH = 160, 2, 2, 1e-3, 74
+
+def ladder():
+    "name → recipe; every step keeps what came before"
+    out, recipe = {'plain':PLAIN}, PLAIN
+    for name, change in STEPS.items(): recipe = {**recipe, **change}; out[name] = recipe
+    return out
+
+def index_of(root, work):
+    "Every film but children's collections, with groups; near-duplicates are searched once"
+    t = read_index(root)
+    hashes = work/'films'/f'hashes-{fingerprint(list(t.film))}.npy'; hashes.parent.mkdir(parents=True, exist_ok=True)
+    if not hashes.exists(): np.save(hashes, film_hashes(t, root))
+    t = assign_groups(t, np.load(hashes))
+    return t[t.source!='kermany'].reset_index(drop=True)
+
+def recipe_of(equalize, size=224): return Preprocess(size=size, equalize=equalize, diffuse=False, unsharp=False, remove_text=True)
+
+def plan(t, recipe, hold_out, seed):
+    "Roles; films of other diseases in the sources left out are measured, too"
+    t = assign_roles(t, hold_out, trust_reports=recipe['trust_reports'])
+    if recipe['collections']: t.loc[t.role.isin(['train', 'valid']) & ~t.collection.isin(recipe['collections']), 'role'] = 'left out'
+    t.loc[t.source.isin(hold_out) & (t.label=='other disease'), 'role'] = 'external'
+    return t
+
+def one(name, recipe, fold, seed, root, work):
+    "Train one run; posteriors of every snapshot on validation, test and external films"
+    out = work/'generalise'/f"{fingerprint(dict(name=name, recipe=recipe, fold=fold, seed=seed))}.csv.gz"
+    if out.exists(): return pd.read_csv(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    t = index_of(root, work); p = recipe_of(recipe['equalize'])
+    films = film_cache(t, root, p, work/'films', crop=recipe['crop'])
+    t = plan(t, recipe, FOLDS[fold], seed)
+    part = t.role.isin(['train', 'valid']).to_numpy()
+    fit, valid = t[part].reset_index(drop=True), (t.role[part]=='valid').to_numpy()
+    check_split(fit, valid)
+    dls = radiograph_dls(fit, films[part], valid, size=SIZE, mean=p.mean, std=p.std, balance=recipe['balance'], strength=recipe['strength'], seed=seed)
+    repeat = max(1, round(STEPS_AN_EPOCH/max(1, len(dls.train)))) # as many steps for a smaller collection
+    init = recipe.get('init', 'imagenet')
+    learn = radiograph_learner(dls, recipe.get('arch', 'efficientnet_lite0'), init, half=True, seed=seed, frozen=recipe.get('frozen', FROZEN))
+    torch.set_num_threads(1)
+    folder = out.parent/out.name.removesuffix('.csv.gz')
+    with learn.no_bar(), learn.no_logging(): paths = fit_snapshots(learn, folder, Card('efficientnet_lite0', p.to_dict(), crop=recipe['crop']), CYCLES, EPOCHS*repeat, LR, seed=seed)
+    seen = t.role.isin(['valid', 'test', 'external']).to_numpy()
+    small = np.stack([shrink(f) for f in films[seen]])
+    told, _ = Ensemble([Member(f.stem, *load_weights(f)) for f in paths]).posteriors(small)
+    r = pd.concat([t[seen][['film', 'source', 'collection', 'label', 'group', 'role', 'quality', 'child']].assign(run=name, fold=fold, seed=seed, snapshot=i+1, **{c:q[:,k].round(4) for k,c in enumerate(CLASSES)})
+                   for i,q in enumerate(told)])
+    r.to_csv(out, index=False)
+    for f in folder.glob('*'): f.unlink()
+    return r
+
+def shrink(x):
+    import cv2
+    return cv2.resize(x, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+
+def main(work, jobs):
+    work.mkdir(parents=True, exist_ok=True); root, recipes, done = data_dir(), ladder(), []
+    for job in jobs:
+        name, fold, seed = job.rsplit('/', 2)
+        done.append(one(name, recipes[name], fold, int(seed), root, work))
+        print(job, flush=True)
+
+ALL = [f'{name}/A/0' for name in ladder()]+[f'{name}/{fold}/0' for fold in 'BC' for name in ('plain', list(ladder())[-1])]
+
+if __name__ == '__main__':
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--jobs', nargs='+', default=ALL, help='name/fold/seed')
+    main(**vars(p.parse_args()))
