@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'MOST_DOUBT', 'LEVELS', 'lung_net', 'dice', 'fit_lungs', 'dice_scores', 'save_lungs', 'train_lungs',
-           'measure_lungs', 'lung_probability', 'lung_mask', 'lung_doubt', 'show_lungs', 'Zone', 'lung_zones',
-           'zone_shares', 'lung_box']
+           'measure_lungs', 'load_lungs', 'lung_probability', 'lung_mask', 'lung_doubt', 'show_lungs', 'Zone',
+           'lung_zones', 'zone_shares', 'lung_box']
 
 # %% ../nbs/04_lungs.ipynb #c002
 import json,os,warnings
@@ -213,7 +213,7 @@ def train_lungs(
     films,masks,source = _mask_pairs(root, sources, set(without))
     net = fit_lungs(films, masks, Path(out).parent/'lungs-run', epochs, seed=seed)
     card = dict(data=dict(trained_on=_sources_of(source), held_out=list(held_out)), recipe=dict(epochs=epochs, batch=16, seed=seed, optimiser='AdamW, one cycle to 0.004'),
-                dice=measure_lungs(net, root, held_out), licence='Apache-2.0 (weights); masks: Jaeger et al. 2014, JSRT/SCR, OpenIST')
+                dice=measure_lungs(net, root, held_out), licence='Apache-2.0 (weights); masks: Jaeger et al. 2014, JSRT/SCR, OpenIST, V7 Labs (CC BY 4.0)')
     save_lungs(net, out, card)
     return card
 
@@ -229,15 +229,21 @@ def measure_lungs(
     return {s:one(s) for s in sources}
 
 # %% ../nbs/04_lungs.ipynb #c017
-@lru_cache(1)
-def _net():
-    "The shipped network, checked against its card, loaded once"
+def load_lungs(
+    path:str|Path, # `NAME.safetensors`, with `NAME.json` beside it, as `save_lungs` wrote them
+):                 # The network in evaluation mode
+    "A trained lung network; `RadiographError` if weights and card do not belong together"
     from safetensors.torch import load_file
-    path = package_file('weights', 'lungs.safetensors')
-    if sha256_of(path)!=json.loads(package_file('weights', 'lungs.json').read_text())['sha256']:
-        raise RadiographError('lungs.safetensors is not the file that its card describes', 'an undamaged installation', 'pip install --force-reinstall deepcovidexplainer')
+    path = Path(path)
+    if sha256_of(path)!=json.loads(path.with_suffix('.json').read_text())['sha256']:
+        raise RadiographError(f'{path.name} is not the file that its card describes', 'weights and card of one run', 'copy both again, or pip install --force-reinstall deepcovidexplainer')
     net = lung_net(); net.load_state_dict({k:v.float() for k,v in load_file(path).items()}, strict=False)
     return net.eval()
+
+@lru_cache(1)
+def _net():
+    "The shipped network, loaded once"
+    return load_lungs(package_file('weights', 'lungs.safetensors'))
 
 def _film_array(film):
     x = film if isinstance(film, np.ndarray) else getattr(film, 'data', film) # an array's own `.data` is its buffer
