@@ -1,0 +1,49 @@
+"""A reader in a real browser: opens the landing page, searches, follows a tutorial's link, finds a figure.
+
+    python .ci/browser.py FOLDER_OF_THE_SITE
+    python .ci/browser.py --found      is there a browser?
+
+Chromium or Chrome runs without a window; the steps are a script in a page beside the site, which looks at the site in a frame.
+"""
+import functools, html, http.server, re, shutil, subprocess, sys, tempfile, threading
+from pathlib import Path
+
+STEPS = """<!doctype html><iframe id=f src="index.html" style="width:1200px;height:900px"></iframe><pre id=out></pre><script>
+const f = document.getElementById('f'), out = document.getElementById('out'), say = s => out.textContent += s + '\\n'
+const sleep = ms => new Promise(r => setTimeout(r, ms)), page = () => f.contentDocument
+async function until(what, look) { for (let i = 0; i < 200; i++) { try { const v = look(); if (v) { say('ok ' + what); return v } } catch (e) {} await sleep(50) } throw 'not seen: ' + what }
+async function go() {
+  const seen = img => img.complete && img.naturalWidth > 100
+  await until('the landing page and its figure', () => page().readyState == 'complete' && page().querySelector('h1') && [...page().querySelectorAll('main img')].some(seen))
+  const box = await until('the search box', () => page().querySelector('input[type=search]'))
+  box.focus(); box.value = 'conservation'; box.dispatchEvent(new Event('input', {bubbles: true}))
+  const hit = await until('a hit for "conservation" in the LRP page', () => [...page().querySelectorAll('a.search-result')].find(a => a.offsetParent && /lrp\\.html/.test(a.href)))
+  const link = await until('a link to the first tutorial', () => [...page().querySelectorAll('a')].find(a => /tutorials\\/explain\\.html/.test(a.href)))
+  link.click()
+  await until('the tutorial', () => /tutorials\\/explain/.test(f.contentWindow.location.href) && page().readyState == 'complete' && page().querySelector('h1'))
+  await until('a figure in the tutorial', () => [...page().querySelectorAll('main img')].some(seen))
+}
+go().then(() => say('DONE'), e => say('FAILED ' + e)).finally(() => document.title = 'end')
+</script>"""
+
+def browser(): return next((b for b in map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')) if b), None)
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args): pass
+
+def main(site):
+    if not browser(): sys.exit('no Chromium or Chrome on this machine')
+    with tempfile.TemporaryDirectory() as tmp:
+        shutil.copytree(site, Path(tmp)/'site'); (Path(tmp)/'site'/'steps.html').write_text(STEPS, encoding='utf-8')
+        server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=str(Path(tmp)/'site')))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        shown = subprocess.run([browser(), '--headless', '--no-sandbox', '--disable-gpu', f'--user-data-dir={tmp}/profile', '--virtual-time-budget=60000', '--dump-dom',
+                                f'http://127.0.0.1:{server.server_port}/steps.html'], capture_output=True, text=True, timeout=180).stdout
+    said = html.unescape(re.search(r'<pre id="out">(.*?)</pre>', shown, re.S)[1]) if '<pre id="out">' in shown else shown[-500:]
+    steps = said.strip().splitlines(); print('\n'.join(steps))
+    if not steps or steps[-1]!='DONE': sys.exit(1)
+    print(f'{len(steps)-1} steps')
+
+if __name__ == '__main__':
+    if sys.argv[1]=='--found': sys.exit(not browser())
+    main(sys.argv[1])

@@ -1,0 +1,65 @@
+"""Measure every snapshot of the paper's six networks, and write the best of each as an ensemble that can be loaded by name.
+
+    DCE_DATA=folder/with/the/collections python benchmarks/architectures.py --work runs
+
+Trains what is not trained yet (`train_default.py`), keeps what every snapshot says of validation, test and external films in
+`deepcovidexplainer/results/architectures.csv.gz`, from which the tutorial *Reproduce the paper* makes its tables (recipes beside it in `architectures.json`), and writes
+`benchmarks/weights/NAME`: the snapshot with the smallest validation loss, kernels in 8 bits, calibrated on validation films.
+"""
+import argparse, json
+from pathlib import Path
+
+import numpy as np, pandas as pd, torch
+
+from deepcovidexplainer.core import CLASSES, data_dir, package_file
+from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors, calibrate, save_ensemble
+from deepcovidexplainer.evaluate import nll
+from deepcovidexplainer.models import load_weights, save_weights, write_json
+from train_default import RUNS, measured, numbers, study, train
+
+WEIGHTS = Path(__file__).parent/'weights' # Outside the package: the wheel carries the default ensemble alone
+SIX = ['vgg16', 'vgg19', 'resnet18', 'resnet34', 'densenet161', 'densenet201']
+
+def ask(name, root, work):
+    "Posteriors of every snapshot of a run, raw"
+    out = work/name/'told.csv.gz'
+    if out.exists(): return pd.read_csv(out)
+    paths = train(name, root, work)
+    t, films, _ = study(root, work, RUNS[name]['size'])
+    seen = t.role.isin(['valid', 'test', 'external']).to_numpy()
+    told, _ = Ensemble([Member(p.stem, *load_weights(p)) for p in paths]).posteriors(films[seen])
+    r = pd.concat([t[seen][['film', 'source', 'label', 'group', 'role']].assign(run=name, snapshot=i+1, **{c:q[:,k].round(4) for k, c in enumerate(CLASSES)}) for i, q in enumerate(told)])
+    r.to_csv(out, index=False); return r
+
+def eighth(path, folder):
+    "The member as it will be loaded: kernels in 8 bits"
+    folder.mkdir(parents=True, exist_ok=True)
+    model, card = load_weights(path)
+    return Member(path.stem, *load_weights(save_weights(model, folder/path.name, card, bits=8)))
+
+def ship(name, r, root, work):
+    "The best snapshot as a calibrated, measured ensemble in 8 bits"
+    v = r[r.role=='valid']; loss = {s:nll(g[list(CLASSES)].to_numpy(), numbers(g)) for s, g in v.groupby('snapshot')}
+    best = min(loss, key=loss.get)
+    t, films, _ = study(root, work, RUNS[name]['size']); pick = lambda role: (t.role==role).to_numpy()
+    folder = WEIGHTS/name
+    e = calibrate([eighth(work/name/f'{name}-{best}.safetensors', folder)], films[pick('valid')], numbers(t[pick('valid')]), films[np.flatnonzero(pick('train'))[:800]], name=name)
+    e.about = dict(data=e.members[0].card.data, scores=measured(e, t, films))
+    save_ensemble(e, folder, bits=8)
+    half = float(np.abs(e.posteriors(films[pick('test')])[0][0]-Ensemble([Member('x', *load_weights(work/name/f'{name}-{best}.safetensors'))], e.temperature).posteriors(films[pick('test')])[0][0]).max())
+    print(name, 'snapshot', best, 'macro-F1', e.about['scores']['test']['scores']['macro_f1'], f'8 bits move posteriors by at most {half:.4f}', flush=True)
+
+def main(work, names):
+    root, done = data_dir(), []
+    for name in names:
+        r = ask(name, root, work); done.append(r)
+        if name in SIX and not (WEIGHTS/name/'ensemble.json').exists(): ship(name, r, root, work)
+    out = package_file()/'results'/'architectures.csv.gz'; out.parent.mkdir(exist_ok=True)
+    pd.concat(done).to_csv(out, index=False)
+    cards = {n:[json.loads(p.read_text()) for p in sorted((work/n).glob(f'{n}-*.json'))] for n in names}
+    write_json(out.with_name('architectures.json'), {n:[{k:c[k] for k in ('arch', 'preprocess', 'recipe')} for c in v] for n, v in cards.items()})
+
+if __name__ == '__main__':
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--names', nargs='+', default=[*SIX, 'resnet18_imbalanced'])
+    torch.set_num_threads(1); main(**vars(p.parse_args()))
