@@ -22,7 +22,7 @@ from generalise import FROZEN, index_of, recipe_of
 
 HOLD_OUT = ('hannover', 'shenzhen', 'montgomery') # Neither training nor calibration sees these
 LITE0 = dict(arch='efficientnet_lite0', init='imagenet', cycles=2, epochs=2, lr=1e-3, size=224, frozen=FROZEN)
-PAPER = dict(init='scratch', cycles=3, lr=1e-3, size=128, sizes=(96, 128, 128), strength=.5)
+PAPER = dict(init='scratch', cycles=3, epochs=3, lr=1e-3, size=96, sizes=(64, 96, 96), strength=.5) # What one processor core can do in an hour
 RUNS = { # name → architecture, start, cycles, epochs a cycle, highest learning rate, side of the films it trains on
     'lite0_strong': dict(LITE0, cycles=3),
     'lite0_calm': dict(LITE0, init='lite0_strong-3', lr=7e-4, strength=.3),
@@ -30,10 +30,10 @@ RUNS = { # name → architecture, start, cycles, epochs a cycle, highest learnin
     'resnet18': dict(PAPER, arch='resnet18', epochs=6),
     'resnet18_imbalanced': dict(PAPER, arch='resnet18', epochs=6, balance=None),
     'resnet34': dict(PAPER, arch='resnet34', epochs=4),
-    'vgg16': dict(PAPER, arch='vgg16', epochs=2),
-    'vgg19': dict(PAPER, arch='vgg19', epochs=2),
-    'densenet161': dict(PAPER, arch='densenet161', epochs=2),
-    'densenet201': dict(PAPER, arch='densenet201', epochs=2),
+    'vgg16': dict(PAPER, arch='vgg16'),
+    'vgg19': dict(PAPER, arch='vgg19'),
+    'densenet161': dict(PAPER, arch='densenet161'),
+    'densenet201': dict(PAPER, arch='densenet201'),
 }
 ENSEMBLES = dict(default=['lite0_strong', 'lite0_calm', 'lite0_light'])
 

@@ -48,6 +48,8 @@ class Attribution:
     film:object=None                               # The `Radiograph` it lies on, of the same H×W
     agreement:np.ndarray|None=None                 # H×W in 0…1: the share of members that mark the pixel
     signed:bool|None=None                          # Does it also speak against? None: read it off the data
+    members:dict=field(default_factory=dict)       # Member → its own map as it went into the average, on the grid of the networks' input
+    box:tuple|None=None                            # (top, left, bottom, right) of `film` that the networks saw; None: all of it
 
     def __post_init__(self):
         self.data = _table(self.data)
@@ -229,7 +231,7 @@ def on(self:Attribution,
     box = _box(box, film.data.shape)
     agreement = self.agreement
     if agreement is not None: agreement = np.clip(_paste(agreement, film.data.shape, box)*((box[2]-box[0])*(box[3]-box[1])/agreement.size), 0, 1)
-    return replace(self, data=_paste(self.data, film.data.shape, box), agreement=agreement, film=film)
+    return replace(self, data=_paste(self.data, film.data.shape, box), agreement=agreement, film=film, box=box)
 
 # %% ../nbs/20_attribution.ipynb #c039
 def _amount(a):
@@ -255,7 +257,8 @@ def _one(values, what):
 # %% ../nbs/20_attribution.ipynb #c040
 def mean_attribution(
     maps:list,      # One `Attribution` per member: same method, target and grid
-)->Attribution:     # Their mean, with `agreement` filled in
+    names=None,     # Of the members; None: numbers from 1
+)->Attribution:     # Their mean, with `agreement` and `members` filled in
     "Average the members' heatmaps, each as a share of its own amount; `RadiographError` when they do not belong together"
     maps = list(maps)
     if not maps: raise RadiographError('no heatmap', 'at least one', 'ask for one member or more')
@@ -265,7 +268,37 @@ def mean_attribution(
     agreement = np.mean([_half(a.data, blur=.02*max(shape)) for a in said] or [np.zeros(shape)], 0)
     checks = {k:_worst([a.checks[k] for a in maps]) for k in maps[0].checks if all(k in a.checks for a in maps)}
     checks |= dict(members=len(maps), empty_members=len(maps)-len(said), overlap=_overlap(said))
-    return Attribution(data, method, target, checks, maps[0].film, agreement.astype(np.float32), any(a.signed for a in maps))
+    members = {k:replace(a, data=a.data/(_amount(a) or 1), members={}) for k,a in zip(names or map(str, range(1, len(maps)+1)), maps, strict=True)}
+    return Attribution(data, method, target, checks, maps[0].film, agreement.astype(np.float32), any(a.signed for a in maps), members)
+
+# %% ../nbs/20_attribution.ipynb #n972693
+@patch
+def by_member(self:Attribution)->dict: # Member → `Attribution` on the grid of this map; their mean is this map
+    "What each member says"
+    return dict(self.members) if self.film is None else {k:m.on(self.film, self.box) for k,m in self.members.items()}
+
+# %% ../nbs/20_attribution.ipynb #n418349
+def _draw_agreement(ax, a):
+    "The share of members that mark each pixel, on the film"
+    ax.imshow(overlay(a.film, a.agreement, False, 1., alpha=.9))
+    ax.set(xticks=[], yticks=[]); ax.spines[:].set_visible(False)
+    ax.set_title(f"agreement (overlap {a.checks['overlap']:.0%})", fontsize=9)
+    _draw_bar(ax, replace(a, data=a.agreement, signed=False), 1.)
+
+@patch
+def show_members(self:Attribution,
+    figsize=None,   # In inches; None: 2.9 a picture
+    blur:float=0.,  # Blur for the eye: standard deviation in pixels
+):                  # The axes
+    "Each member's map on one colour scale, then where they agree; `RadiographError` for a map that is no average"
+    import matplotlib.pyplot as plt
+    if not self.members: raise RadiographError('the map of one network', 'an average over members', 'mean_attribution, or an ensemble')
+    maps = self.by_member()
+    scale = max(eye_scale(cv2.GaussianBlur(a.data, (0,0), blur) if blur else a.data) for a in maps.values())
+    axs = plt.subplots(1, len(maps)+1, figsize=figsize or (2.9*(len(maps)+1), 2.8), layout='constrained')[1]
+    for ax,(k,a) in zip(axs, maps.items()): a.show(ax, k, scale=scale, blur=blur)
+    _draw_agreement(axs[-1], self)
+    return axs
 
 # %% ../nbs/20_attribution.ipynb #c046
 class Caught:

@@ -80,13 +80,15 @@ def read_covid_cxnet(root:Path)->pd.DataFrame:
                     age=pd.to_numeric(_look_up(t, meta, 'age', np.nan), errors='coerce'), child=t.stem.str.endswith('p'),
                     quality=np.where(t.stem.str.endswith('-'), 'no visible abnormality', ''))
 
-_NOT_PNEUMONIA = {'ARDS':'other disease', 'No Finding':'normal', '':'unlabelled'}
+_NOT_PNEUMONIA = {'ARDS':'other disease', 'Tuberculosis':'other disease', 'No Finding':'normal', '':'unlabelled', 'todo':'unlabelled', 'Unknown':'unlabelled'}
+_NOT_FRONTAL = ('L', 'Axial', 'Coronal') # Lateral films and slices of CT that the live collection also holds
 
 def read_ieee8023(root:Path)->pd.DataFrame:
     "Cohen et al.'s collection, frontal films; every infectious or lipoid pneumonia counts as pneumonia, ARDS alone does not"
     t = _table(_films(root/'ieee8023'), root, collection='ieee8023', source='ieee8023')
     meta = _meta(root/'ieee8023'/'metadata.csv', 'filename')
-    finding = _look_up(t, meta, 'finding')
+    t = t[~_look_up(t, meta, 'view').isin(_NOT_FRONTAL)].reset_index(drop=True)
+    finding = _look_up(t, meta, 'finding').str.split('/').str[-1] # later tables write Pneumonia/Viral/COVID-19
     label = finding.map(lambda f: 'covid-19' if f.startswith('COVID-19') else _NOT_PNEUMONIA.get(f, 'pneumonia'))
     age = pd.to_numeric(_look_up(t, meta, 'age', np.nan), errors='coerce')
     return t.assign(label=label, patient=_patients(t, 'ieee8023', _look_up(t, meta, 'patientid')), view=_look_up(t, meta, 'view'), age=age, child=age<18,

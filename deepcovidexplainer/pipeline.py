@@ -6,13 +6,16 @@
 __all__ = ['METHODS', 'ensemble_attributions', 'predict_and_explain']
 
 # %% ../nbs/30_pipeline.ipynb #c003
+from dataclasses import replace
 from functools import partial
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from .attribution import Attribution,mean_attribution
 from .core import CLASSES,RadiographError
-from .explanation import explain
-from .gradcam import CAM_METHODS,CAPTUM_METHODS,cam_attributions
+from .explanation import explain,similar_films
+from .gradcam import CAM_METHODS,CAPTUM_METHODS,cam_evidence
 from .lrp import LRP_RULES,canonical,lrp,lrp_attributions
 from .lungs import lung_mask
 from .radiograph import load_radiograph
@@ -37,11 +40,23 @@ def _canonical(model):
     return _CANONICAL[model]
 
 def _member_maps(model, x, target, methods):
-    "Method → `Attribution` on the grid of `x`, in the order asked for"
+    "(method → `Attribution` on the grid of `x`, in the order asked for; class → its signed map, where a class activation map was asked for)"
     cams,rules = [m for m in methods if m in CAM_METHODS],[_LRP[m] for m in methods if m in _LRP]
-    maps = cam_attributions(model, x, target, cams) if cams else {}
+    maps,signed = cam_evidence(model, x, target, cams) if cams else ({}, {})
     if rules: maps |= lrp_attributions(_canonical(model), x, target, rules)
-    return {m:maps[m] if m in maps else Attribution(METHODS[m](model, x, target)[0], m, target) for m in methods}
+    return {m:maps[m] if m in maps else Attribution(METHODS[m](model, x, target)[0], m, target) for m in methods},signed
+
+def _mean_evidence(signed):
+    "The members' signed maps of all classes, each member divided by one number for all its classes"
+    def amount(one): return max(float(np.abs(a.data).sum(dtype=float)) for a in one.values()) or 1.
+    return {c:replace(a, data=sum(one[c].data/amount(one) for one in signed)/len(signed), checks={}) for c,a in signed[0].items()}
+
+def _ask(ensemble, x, target, methods, film, box):
+    "What the members see, averaged: (method → `Attribution`, class → signed `Attribution`)"
+    maps,signed = zip(*(_member_maps(m.model, x, target, methods) for m in ensemble.members))
+    names = [m.name for m in ensemble.members]
+    found = {method:mean_attribution([one[method] for one in maps], names) for method in methods},_mean_evidence(signed)
+    return found if film is None else tuple({k:a.on(film, box) for k,a in part.items()} for part in found)
 
 def ensemble_attributions(
     ensemble,                # `Ensemble`
@@ -50,11 +65,10 @@ def ensemble_attributions(
     methods=('grad-cam','grad-cam++','lrp'), # Names in `METHODS`
     film=None,               # `Radiograph` to paste the maps into; None: leave them on the grid of `x`
     box=None,                # (top, left, bottom, right) of `film` that `x` was cut from
-)->dict:                     # Method → `Attribution`, averaged over the members
+)->dict:                     # Method → `Attribution`, averaged over the members, which stay reachable through `by_member`
     "What the members see, averaged"
-    maps = [_member_maps(m.model, x, target, _known(methods)) for m in ensemble.members]
-    mean = {method:mean_attribution([one[method] for one in maps]) for method in maps[0]}
-    return mean if film is None else {method:a.on(film, box) for method,a in mean.items()}
+    return _ask(ensemble, x, target, _known(methods), film, box)[0]
+
 
 # %% ../nbs/30_pipeline.ipynb #c011
 def _class(target):
@@ -78,4 +92,5 @@ def predict_and_explain(
     x,box = ensemble.inputs(film, mask)
     prediction = ensemble.predict(film, mask, x)
     target = target or prediction.label
-    return explain(film, prediction, ensemble_attributions(ensemble, x, target, methods, film, box), mask, target)
+    maps,evidence = _ask(ensemble, x, target, methods, film, box)
+    return explain(film, prediction, maps, mask, target, evidence, similar_films(ensemble, x) if methods else ())

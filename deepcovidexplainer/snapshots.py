@@ -38,8 +38,8 @@ def _join_state(tensors, numbers):
     return state
 
 def _sweep(folder, name):
-    "Remove what a killed run left half-written"
-    for p in [*folder.glob(f'.{name}.checkpoint.*'), *folder.glob(f'.{name}-*.safetensors.*'), *folder.glob(f'.{name}-*.json.*')]: p.unlink()
+    "Remove what a killed run left half-written, also under the names that safetensors gives (`.tmp` and six letters)"
+    for p in [*folder.glob('.tmp??????'), *folder.glob(f'.{name}.checkpoint.*'), *folder.glob(f'.{name}-*.safetensors.*'), *folder.glob(f'.{name}-*.json.*')]: p.unlink()
 
 def _save_checkpoint(learn, path, **meta):
     from safetensors.torch import save_file

@@ -6,11 +6,12 @@
 __all__ = ['list_ensembles', 'load_ensemble', 'fetch_ensemble']
 
 # %% ../nbs/16_zoo.ipynb #c002
-import os,shutil,tempfile
+import os,re,tempfile
 from functools import lru_cache
 from pathlib import Path
 
 from .core import RadiographError,package_file,sha256_of
+from .download import cache_dir,fetch,unpack
 from .ensemble import Ensemble,load_folder
 
 # %% ../nbs/16_zoo.ipynb #c005
@@ -20,45 +21,53 @@ def list_ensembles()->list[str]:
 
 def _folder(name):
     if name in list_ensembles(): return package_file('weights', name)
+    if re.match('https?://', str(name)): return _cached(name)
     if Path(name).is_dir(): return Path(name)
-    raise RadiographError(f'no ensemble named {str(name)!r}', f"one of {', '.join(list_ensembles())}, or a folder with an ensemble.json", 'check the name or path')
+    raise RadiographError(f'no ensemble named {str(name)!r}', f"one of {', '.join(list_ensembles())}, a folder with an ensemble.json, or a web address that ends in #sha256=…", 'check the name or path')
+
+def _cached(url):
+    "The folder that keeps what `URL#sha256=…` names; fetched at the first call"
+    address,_,sha256 = str(url).partition('#sha256=')
+    if not re.fullmatch('[0-9a-fA-F]{64}', sha256): raise RadiographError(f'{address} without a checksum', '64 hexadecimal digits after #sha256=', 'ask who published it, or compute them with `sha256sum`')
+    folder = cache_dir()/'ensembles'/sha256.lower()[:32]
+    return folder if folder.exists() else fetch_ensemble(address, sha256, folder)
 
 @lru_cache(maxsize=4)
 def _load(folder, stamp): return load_folder(folder)
 
 def load_ensemble(
-    name:str|Path='default', # One of `list_ensembles()`, or a folder that `save_ensemble` wrote
+    name:str|Path='default', # One of `list_ensembles()`, a folder that `save_ensemble` wrote, or `https://…/NAME.zip#sha256=…`
 )->Ensemble:                 # Ready to predict; the same object for the same name
     "A trained ensemble; `RadiographError` lists the known names"
     folder = _folder(name)
     return _load(folder, (folder/'ensemble.json').stat().st_mtime_ns if (folder/'ensemble.json').exists() else 0)
 
 # %% ../nbs/16_zoo.ipynb #c010
-def _unpack(archive, folder):
+_MOST = 4<<30 # Bytes that an ensemble may unpack to
+
+def _only_files(archive):
+    "`RadiographError` for an archive with folders in it"
     import zipfile
-    with zipfile.ZipFile(archive) as z:
-        names = [n for n in z.namelist() if not n.endswith('/')]
-        bad = [n for n in names if Path(n).name!=n]
-        if bad: raise RadiographError(f'an archive with the path {bad[0]!r}', 'files at its top level alone', 'zip the files of the folder, not the folder')
-        z.extractall(folder, names)
+    if not zipfile.is_zipfile(archive): return # `unpack` says so
+    bad = [n for n in zipfile.ZipFile(archive).namelist() if not n.endswith('/') and Path(n).name!=n]
+    if bad: raise RadiographError(f'an archive with the path {bad[0]!r}', 'files at its top level alone', 'zip the files of the folder, not the folder')
 
 def fetch_ensemble(
     url:str,            # Of a .zip whose top level holds ensemble.json and its files
     sha256:str,         # Of the archive
     folder:str|Path,    # Where the ensemble goes; must not exist yet
     timeout:float=60,   # Seconds without an answer before giving up
+    **kwargs,           # For `fetch`: tries, pause
 )->Path:                # The folder, for `load_ensemble`
-    "Download, check and unpack an ensemble; nothing is left behind when any of it fails"
-    from urllib.error import URLError
-    from urllib.request import urlopen
+    "Download, check and unpack an ensemble; a cut transfer resumes at the next call, and nothing unchecked gets the folder's name"
     folder = Path(folder)
     if folder.exists(): raise RadiographError(f'{folder.name} exists already', 'a new folder', 'remove it, or load it with `load_ensemble`')
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as tmp:
-        archive,new = Path(tmp)/'ensemble.zip',Path(tmp)/'new'
-        try:
-            with urlopen(url, timeout=timeout) as r,open(archive, 'wb') as f: shutil.copyfileobj(r, f)
-        except (URLError, OSError) as e: raise RadiographError(f'{url} cannot be read ({e})', 'a reachable archive', 'check the address and the network') from None
-        if sha256_of(archive)!=sha256: raise RadiographError(f'the archive has SHA-256 {sha256_of(archive)[:12]}…', f'{sha256[:12]}…', 'download it again, or ask who published it')
-        _unpack(archive, new); load_folder(new); os.replace(new, folder)
+    archive = folder.with_name(f'.{folder.name}.zip')
+    fetch(url, archive, sha256, timeout=timeout, **kwargs)
+    try:
+        _only_files(archive)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as tmp:
+            new = unpack(archive, Path(tmp)/'new', max_bytes=_MOST)
+            load_folder(new); os.replace(new, folder)
+    finally: archive.unlink()
     return folder
