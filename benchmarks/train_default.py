@@ -3,8 +3,8 @@
     DCE_DATA=folder/with/the/collections python benchmarks/train_default.py --work runs --name default --out deepcovidexplainer/weights/default
 
 Resumable: films are cleaned once, every network continues from its last whole epoch, and what is finished is not done again.
-`--only NAME` trains one network of `RUNS` and stops; without it the runs that `ENSEMBLES` lists for `--name` are trained, members are
-chosen on the validation films, and the test and external films are measured for the card.
+`--only NAME` trains one network of `RUNS` and stops; without it the runs that `ENSEMBLES` lists for `--name` are trained, of each the snapshot with
+the smallest validation loss becomes a member, and the test and external films are measured for the card.
 """
 import argparse, json, os, platform
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
 from deepcovidexplainer.data import assign_roles, check_split, film_cache, radiograph_dls
-from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors, calibrate, max_prediction, majority_vote, save_ensemble, select_members
+from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors, calibrate, max_prediction, majority_vote, save_ensemble
 from deepcovidexplainer.evaluate import apply_temperature, calibration, measure, nll, prediction_sets, score, wilson_ci
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.models import Card, load_weights, write_json
@@ -22,11 +22,11 @@ from generalise import FROZEN, index_of, recipe_of
 
 HOLD_OUT = ('hannover', 'shenzhen', 'montgomery') # Neither training nor calibration sees these
 LITE0 = dict(arch='efficientnet_lite0', init='imagenet', cycles=2, epochs=2, lr=1e-3, size=224, frozen=FROZEN)
-PAPER = dict(init='scratch', cycles=3, epochs=3, lr=1e-3, size=96, sizes=(64, 96, 96), strength=.5) # What one processor core can do in an hour
+PAPER = dict(init='scratch', cycles=3, epochs=2, lr=1e-3, size=96, sizes=(64, 96, 96), strength=.5) # What one processor core can do in an hour
 RUNS = { # name → architecture, start, cycles, epochs a cycle, highest learning rate, side of the films it trains on
     'lite0_strong': dict(LITE0, cycles=3),
     'lite0_calm': dict(LITE0, init='lite0_strong-3', lr=7e-4, strength=.3),
-    'lite0_light': dict(LITE0, epochs=3, strength=.3, trust_reports=True),
+    'lite0_home': dict(LITE0, init='lite0_calm-2', epochs=4, lr=5e-4, strength=.3, trust_reports=True, collections=('darkcovidnet', 'ieee8023')),
     'resnet18': dict(PAPER, arch='resnet18', epochs=6),
     'resnet18_imbalanced': dict(PAPER, arch='resnet18', epochs=6, balance=None),
     'resnet34': dict(PAPER, arch='resnet34', epochs=4),
@@ -35,7 +35,7 @@ RUNS = { # name → architecture, start, cycles, epochs a cycle, highest learnin
     'densenet161': dict(PAPER, arch='densenet161'),
     'densenet201': dict(PAPER, arch='densenet201'),
 }
-ENSEMBLES = dict(default=['lite0_strong', 'lite0_calm', 'lite0_light'])
+ENSEMBLES = dict(default=['lite0_strong', 'lite0_calm', 'lite0_home'])
 
 def study(root, work, size=224, trust_reports=False):
     "Roles and cleaned films of every film but children's collections"
@@ -44,8 +44,9 @@ def study(root, work, size=224, trust_reports=False):
 
 def train(name, root, work):
     "The snapshots of one run of `RUNS`; those that exist are not trained again"
-    run = dict(dict(balance='source', strength=1., sizes=(), frozen=(), trust_reports=False), **RUNS[name])
+    run = dict(dict(balance='source', strength=1., sizes=(), frozen=(), trust_reports=False, collections=None), **RUNS[name])
     t, films, p = study(root, work, run['size'], run['trust_reports'])
+    if run['collections']: t.loc[(t.role=='train') & ~t.collection.isin(run['collections']), 'role'] = 'left out'
     about, part = about_data(t), t.role.isin(['train', 'valid']).to_numpy()
     t, films = t[part].reset_index(drop=True), films[part]
     valid = (t.role == 'valid').to_numpy(); check_split(t, valid)
@@ -95,12 +96,14 @@ def measured(ensemble, t, films):
                 accuracy=dict(SCPA=vote(p.argmax(1)), PM=vote(max_prediction(members)), vote=vote(majority_vote(members))),
                 members={m.name:score(q, y, test.group.to_numpy(), n_boot=500).to_dict() for m,q in zip(ensemble.members, members)}, external={source:dict(v, **{'called unlike the training films':rate(far[(ext.source==source).to_numpy()])}) for source, v in outside(away, ext).items()})
 
-def chosen(members, valid, y, at_least=3):
-    "Members that lower the validation loss of the average, greedily; the best of the rest fill up to `at_least`"
+def chosen(members, valid, y):
+    "Of each run the snapshot with the smallest validation loss"
     p, _ = Ensemble(members).posteriors(valid)
-    first = select_members(p, y)
-    rest = sorted(set(range(len(members)))-set(first), key=lambda m: nll(p[m], y))
-    return [members[m] for m in first+rest[:max(0, at_least-len(first))]]
+    best = {}
+    for m, q in zip(members, p):
+        run, loss = m.name.rsplit('-', 1)[0], nll(q, y)
+        if run not in best or loss<best[run][0]: best[run] = loss, m
+    return [m for _, m in best.values()]
 
 def main(only, name, runs, work, out):
     work.mkdir(parents=True, exist_ok=True); root = data_dir()
