@@ -3,7 +3,7 @@
     DCE_DATA=folder/with/the/collections python benchmarks/folds.py --work runs
 
 Keeps every out-of-fold posterior, raw and calibrated on a validation part inside each fold, in `deepcovidexplainer/results/folds.csv.gz`.
-EfficientNet-Lite0 from ImageNet weights, its first stages fixed, whole films at 160 px, three snapshots averaged. Resumable.
+EfficientNet-Lite0 from ImageNet weights, its first stages fixed, whole films at 160 px, two snapshots averaged. Resumable.
 """
 import argparse
 from pathlib import Path
@@ -42,7 +42,7 @@ def one(protocol, i, root, work):
     dls = radiograph_dls(by.iloc[rest].reset_index(drop=True), films[rest], inner, size=SIZE, mean=p.mean, std=p.std, balance='class', strength=.2, seed=i)
     learn = radiograph_learner(dls, 'efficientnet_lite0', 'imagenet', half=True, seed=i, frozen=FROZEN); torch.set_num_threads(1)
     folder = work/'folds'/f'{protocol}-{i}'
-    with learn.no_bar(), learn.no_logging(): paths = fit_snapshots(learn, folder, Card('efficientnet_lite0', p.to_dict(), crop=None), 3, 2, 1e-3, seed=i)
+    with learn.no_bar(), learn.no_logging(): paths = fit_snapshots(learn, folder, Card('efficientnet_lite0', p.to_dict(), crop=None), 2, 2, 1e-3, seed=i)
     e = Ensemble([Member(f.stem, *load_weights(f)) for f in paths])
     look = lambda k: e.posteriors(np.stack([shrink(f) for f in films[k]]))[0]
     y = t.label.map(CLASSES.index).to_numpy()

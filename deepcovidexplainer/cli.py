@@ -245,7 +245,7 @@ def dce_train(
     lr:float=1e-3,           # Highest learning rate
     bs:int=32,               # Films a batch
     init:str='scratch',      # Start: scratch, imagenet, or the path of weights with a card
-    balance:_argument(str, 'What is drawn evenly', choices=('class', 'class+source', 'none'))='class+source',
+    balance:_argument(str, 'What is drawn evenly', choices=('class', 'class+source', 'source', 'none'))='class+source',
     strength:float=1.,       # Share of the training films that are disturbed, 0 to 1
     crop:_argument(str, 'Cut films to the lungs, or not', choices=('lungs', 'none'))='lungs',
     half:bool=False,         # Train in bfloat16

@@ -1,0 +1,78 @@
+"""What fastai costs: training throughput of `radiograph_learner` + `radiograph_dls` against a bare PyTorch loop.
+
+    python benchmarks/throughput.py
+
+Same network and start, same augmented films in the same order, same batch, side, precision, loss, AdamW and schedule of one rate;
+the two take turns in one process on the CPU, and the medians of their epochs are compared, in seconds of processor time, so that a busy
+machine does not blur them. Prints films a second and the overhead in per cent.
+"""
+import argparse, statistics, tempfile, time
+from pathlib import Path
+
+CLOCK = time.process_time # seconds of the processor that this process used: other programs do not count
+
+def loaders(data, bs, size, n):
+    from deepcovidexplainer.data import film_cache, patient_split, radiograph_dls, read_table
+    from deepcovidexplainer.preprocess import Preprocess
+    from deepcovidexplainer.synth import synth_dataset
+    if not (data/'index.csv').exists(): synth_dataset(data, n_per_class=n, seed=0)
+    t = read_table(data/'index.csv')
+    films = film_cache(t, data, Preprocess(size=size, equalize='hist+clahe', diffuse=False, unsharp=False, remove_text=False), data/'cache', crop=None)
+    return radiograph_dls(t, films, patient_split(t, 6)==0, size=size, bs=bs)
+
+class Ours:
+    "An epoch of training with the learner, without its validation"
+    def __init__(self, dls, arch, half):
+        from deepcovidexplainer.learner import radiograph_learner
+        self.learn = radiograph_learner(dls, arch, half=half)
+        self.learn.create_opt(); self.dls = dls
+    def epoch(self, i):
+        from fastai.callback.core import Callback, CancelFitException
+        class NoValidation(Callback):
+            began = ended = None
+            def before_train(self): self.began = CLOCK()
+            def after_train(self): self.ended = CLOCK(); raise CancelFitException()
+        self.dls.set_epoch(i); clock = NoValidation()
+        with self.learn.no_bar(), self.learn.no_logging(): self.learn.fit(1, 1e-3, cbs=[clock])
+        return clock.ended-clock.began
+
+class Bare:
+    "The same epoch as a loop that everybody could write"
+    def __init__(self, dls, arch, half):
+        import torch
+        from deepcovidexplainer.models import create_model
+        with torch.random.fork_rng(): torch.manual_seed(0); self.model = create_model(arch).to(memory_format=torch.channels_last)
+        plain = [p for m in self.model.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters()]+[p for n, p in self.model.named_parameters() if n.endswith('bias') and p.ndim==1]
+        skip = {id(p) for p in plain}
+        self.opt = torch.optim.AdamW([dict(params=[p for p in self.model.parameters() if id(p) not in skip], weight_decay=.05),
+                                      dict(params=list({id(p):p for p in plain}.values()), weight_decay=0.)], lr=1e-3, betas=(.9, .99), eps=1e-5)
+        self.loss, self.half, self.dls = torch.nn.CrossEntropyLoss(label_smoothing=.05), half, dls
+    def epoch(self, i):
+        import torch
+        self.dls.set_epoch(i); self.model.train(); began = CLOCK()
+        for x, y in self.dls[0]:
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.half): z = self.model(x)
+            self.loss(z.float(), y).backward()
+            self.opt.step(); self.opt.zero_grad()
+        return CLOCK()-began
+
+def main(arch, bs, size, half, repeats, n, threads):
+    import torch
+    torch.set_num_threads(threads)
+    with tempfile.TemporaryDirectory() as d:
+        dls = loaders(Path(d), bs, size, n)
+        both = dict(bare=Bare(dls, arch, half), learner=Ours(dls, arch, half))
+        for run in both.values(): run.epoch(0) # warm
+        times = {k:[] for k in both}
+        for i in range(1, repeats+1):
+            for k in (both if i%2 else reversed(both)): times[k].append(both[k].epoch(i))
+    films = len(dls[0])*bs
+    for k, v in times.items(): print(f'{k:>8}: {films/statistics.median(v):7.2f} films per processor second, epochs of {films} films in {", ".join(f"{s:.2f}" for s in v)} s')
+    ratios = [a/b-1 for a, b in zip(times['learner'], times['bare'])]
+    print(f'overhead: {100*statistics.median(ratios):+.1f} % (median of {repeats} pairs, {100*min(ratios):+.1f} to {100*max(ratios):+.1f}); {arch}, {size} px, batch {bs}, {"bfloat16" if half else "float32"}, {threads} thread')
+
+if __name__ == '__main__':
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--arch', default='resnet18'); p.add_argument('--bs', type=int, default=16); p.add_argument('--size', type=int, default=128); p.add_argument('--half', action='store_true')
+    p.add_argument('--repeats', type=int, default=7); p.add_argument('--n', type=int, default=32, help='films of each class'); p.add_argument('--threads', type=int, default=1)
+    main(**vars(p.parse_args()))
