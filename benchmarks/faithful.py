@@ -27,6 +27,7 @@ ALL = ('grad-cam', 'grad-cam++', 'lrp', 'lrp-alpha2-beta1', 'lrp-epsilon', *COAR
 LOCAL, PERTURB = ('pointing', 'mass', 'rank', 'mass in lungs'), ('deletion', 'insertion', 'road')
 ZONES = 'ABCDEF' # BrixIA: upper, middle, lower of the patient's right lung, then of the left
 N_SHUFFLE = 3
+WITHIN = ('grad-cam', 'lrp') # Also measured with what lies outside the lungs cut off
 
 # ---------------------------------------------------------------- films
 def label_of(finding):
@@ -114,17 +115,26 @@ PEERS = {'grad-cam, pytorch-grad-cam':jacobgil('GradCAM'), 'grad-cam, torchcam':
 def localisation(ensemble, case, methods, scores=None):
     "Rows of the measures on the film, of zone correlation where there are severity scores, and of whether the answer was right"
     kept = {}
-    def explain(e, x, target): kept.update(explain_all(e, x, target, methods)); return kept
+    def explain(e, x, target): kept.update(explain_all(e, x, target, methods)); return kept | within(kept, lungs_on(x, ensemble, case))
     rows = film_scores(ensemble, case, explain, LOCAL)
     right = ensemble.predict(case.film, case.mask).label == case.target
     if scores is not None and np.ptp(scores) and case.mask.any(): rows += zone_rows(ensemble, case, kept, scores)
     return [{**r, 'right': bool(right)} for r in rows]
 
+def lungs_on(x, ensemble, case):
+    "The lungs that were found, on the grid of `x`; all of it when none were"
+    top, left, bottom, right = ensemble.inputs(case.film, case.mask)[1] or (0, 0, *case.mask.shape)
+    lungs = cv2.resize(case.mask[top:bottom, left:right].astype(np.float32), tuple(x.shape[:1:-1]), interpolation=cv2.INTER_AREA) > .5
+    return lungs if lungs.any() else ~lungs
+
+def within(maps, lungs):
+    "The ensemble's maps with nothing but their positive part inside the lungs"
+    return {f'{k} × lungs': Attribution(np.maximum(maps[k].data, 0)*lungs, k, maps[k].target) for k in WITHIN}
+
 def zone_rows(ensemble, case, maps, scores):
     "Per map: the rank correlation of six zone shares with six scores"
     x, box = ensemble.inputs(case.film, case.mask); zones = lung_zones(case.mask)
-    side = tuple(x.shape[:1:-1]); top, left, bottom, right = box or (0, 0, *case.mask.shape)
-    lungs = cv2.resize(case.mask[top:bottom, left:right].astype(np.float32), side, interpolation=cv2.INTER_AREA) > .5
+    lungs = lungs_on(x, ensemble, case)
     maps = {n: a for n, a in maps.items() if '|' not in n} | {n: Attribution(f(lungs, 0), n, case.target) for n, f in BASELINES.items()}
     def correlation(a):
         shares = [r['positive'] for r in zone_shares(a.on(case.film, box).data, zones, case.mask)[:6]]
@@ -147,12 +157,13 @@ def cached(path, f):
     return json.loads(path.read_text())
 
 # ---------------------------------------------------------------- all films
-def spread(cases, n):
-    "`n` films of different patients, evenly through the list"
+def mixed(cases): return sorted(cases, key=lambda c: fingerprint(c[0])) # a fixed order without meaning, so that the first n are a fair sample
+
+def one_a_patient(cases, n):
+    "The first `n` films of different patients"
     seen = {}
     for stem, make in cases: seen.setdefault(make.args[-1], (stem, make))
-    first = list(seen.values())
-    return [first[i] for i in np.linspace(0, len(first)-1, min(n, len(first))).round().astype(int)]
+    return list(seen.values())[:n]
 
 def table(rows, name):
     "Summary with the network that was explained in a column of its own"
@@ -170,12 +181,12 @@ def shuffled(ensemble, cases):
 
 def measure(ensemble, root, work, films, asked):
     "All tables"
-    lesions, boxes, scores = list(lesion_cases(root))[:films], list(box_cases(root))[:films], severity(root)
+    lesions, boxes, scores = mixed(lesion_cases(root))[:films], mixed(box_cases(root))[:films], severity(root)
     run = lambda part, cases, f: [r for stem, make in cases for r in cached(work/part/f'{stem}.json', lambda: f(make(), stem))]
     found = pd.DataFrame(run('lesions', lesions, lambda c, s: localisation(ensemble, c, QUICK, scores.get(s)))); print('lesions', flush=True)
     boxed = run('boxes', boxes, lambda c, s: localisation(ensemble, c, QUICK)); print('boxes', flush=True)
-    again = run('asked', spread(lesions, asked), lambda c, s: asked_again(ensemble, c)); print('asked again', flush=True)
-    forgot = pd.DataFrame(cached(work/'shuffled.json', lambda: shuffled(ensemble, spread(lesions, N_SHUFFLE))))
+    again = run('asked', one_a_patient(lesions, asked), lambda c, s: asked_again(ensemble, c)); print('asked again', flush=True)
+    forgot = pd.DataFrame(cached(work/'shuffled.json', lambda: shuffled(ensemble, one_a_patient(lesions, N_SHUFFLE))))
     zones = found.measure == 'zone correlation'
     out = [table(found[~zones], 'lesions'), table(found[~zones & found.right], 'lesions, answer right'), table(boxed, 'boxes'), table(found[zones], 'severity by zone'),
            table(again, 'one network, asked again').assign(explained=ensemble.members[0].name)]
@@ -190,7 +201,7 @@ def main(work, name, out, films, asked):
     ensemble, root = load_ensemble(name), data_dir()
     if root is None: raise SystemExit('set DCE_DATA to the folder with the collections')
     weights = {m.name: fingerprint([[k, float(v.double().sum())] for k, v in m.model.state_dict().items()]) for m in ensemble.members}
-    settings = dict(weights=weights, quick=QUICK, all=ALL, shuffle=N_SHUFFLE, version=1)
+    settings = dict(weights=weights, quick=QUICK, all=ALL, shuffle=N_SHUFFLE, within=WITHIN, version=2)
     t, forgot = measure(ensemble, root, work/fingerprint(settings), films, asked)
     out.mkdir(exist_ok=True)
     t[['set', 'explained', 'method', 'measure', 'value', 'low', 'high', 'films', 'patients']].round(4).to_csv(out/'faithful.csv', index=False)

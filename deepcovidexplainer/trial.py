@@ -67,11 +67,15 @@ def labelled_table(
     return _complete(t.assign(label=[_class_of(l, f'the film {f}') for f,l in zip(t.film, t.label)]))
 
 # %% ../nbs/25_trial.ipynb #c011
+def _counts(t):
+    "Films of each class of each source, and patients"
+    return {s:{c:int(n) for c,n in g.label.value_counts().items()} for s,g in t.groupby('source')},int(t.group.nunique())
+
 def card_films(
     ensemble,         # `Ensemble` with a card
     root:str|Path,    # The folder of the public collections
     cache:str|Path,   # Folder for the hashes, which take longest
-)->pd.DataFrame:      # Films with the roles test, external and guard; `attrs['same']` says whether they are the card's
+)->pd.DataFrame:      # Films with the roles test, external and guard; `attrs['same']` says whether there are as many as the card says
     "Test and external films of an ensemble, found again by the rules that chose them"
     about = (ensemble.about or {}).get('data')
     if not (about and about['films'].get('test')): raise RadiographError(f'the card of {ensemble.name} names no test films', 'an ensemble whose card does', 'give a folder or index of films that it was not trained on')
@@ -80,7 +84,7 @@ def card_films(
     if not hashes.exists(): _replace(hashes, lambda p: np.save(open(p, 'wb'), film_hashes(t, root)))
     away = tuple(about['films'].get('external', ()))
     t = assign_roles(assign_groups(t, np.load(hashes)), away)
-    same = fingerprint(sorted(t.film[t.role!='left out']))==about['index']
+    same = all(_counts(t[t.role==r])==(about['films'].get(r, {}), about['groups'].get(r, 0)) for r in ('test', 'external'))
     t.loc[t.source.isin((*away, 'jsrt')) & (t.role!='external'), 'role'] = 'guard'
     t = t[t.role.isin(['test', 'external', 'guard'])].reset_index(drop=True)
     t.attrs['same'] = same
@@ -268,7 +272,7 @@ def _lead(t):
     "What was done, in a sentence"
     from deepcovidexplainer import __version__
     where = 'Test and external films of the ensemble’s card' if t.of_card else 'Your own films; whether the ensemble was trained on them cannot be told'
-    same = '' if not t.of_card else '; they are the films that the card names.' if t.films.attrs.get('same') else '; the folder is not the one that the card was made from, so its numbers may differ.'
+    same = '' if not t.of_card else '; there are as many films and patients as the card says.' if t.films.attrs.get('same') else '; the folder is not the one that the card was made from, so its numbers may differ.'
     return f'{where}{same or "."} {t!r}. Intervals: 95 %, patient bootstrap with {t.n_boot} resamples, or Wilson’s. deepcovidexplainer {__version__}.'
 
 @patch
