@@ -116,10 +116,12 @@ def localisation(ensemble, case, methods, scores=None):
     "Rows of the measures on the film, of zone correlation where there are severity scores, and of whether the answer was right"
     kept = {}
     def explain(e, x, target): kept.update(explain_all(e, x, target, methods)); return kept | within(kept, lungs_on(x, ensemble, case))
-    rows = film_scores(ensemble, case, explain, LOCAL)
+    rows = film_scores(ensemble, case, explain, LOCAL, seed=seed_of(case))
     right = ensemble.predict(case.film, case.mask).label == case.target
     if scores is not None and np.ptp(scores) and case.mask.any(): rows += zone_rows(ensemble, case, kept, scores)
     return [{**r, 'right': bool(right)} for r in rows]
+
+def seed_of(case): return int(fingerprint(case.film.source)[:6], 16) # another noise for every film
 
 def lungs_on(x, ensemble, case):
     "The lungs that were found, on the grid of `x`; all of it when none were"
@@ -135,7 +137,7 @@ def zone_rows(ensemble, case, maps, scores):
     "Per map: the rank correlation of six zone shares with six scores"
     x, box = ensemble.inputs(case.film, case.mask); zones = lung_zones(case.mask)
     lungs = lungs_on(x, ensemble, case)
-    maps = {n: a for n, a in maps.items() if '|' not in n} | {n: Attribution(f(lungs, 0), n, case.target) for n, f in BASELINES.items()}
+    maps = {n: a for n, a in maps.items() if '|' not in n} | {n: Attribution(f(lungs, seed_of(case)), n, case.target) for n, f in BASELINES.items()}
     def correlation(a):
         shares = [r['positive'] for r in zone_shares(a.on(case.film, box).data, zones, case.mask)[:6]]
         return float(agreement(dict(a=np.array([shares]), b=scores[None])).iloc[0, 1])
@@ -146,7 +148,7 @@ def asked_again(ensemble, case):
     first, kept = Ensemble(ensemble.members[:1], ensemble.temperature), {}
     def explain(e, x, target):
         kept.update({k: a for k, a in explain_all(e, x, target, ALL).items() if '|' not in k} | peers(e.members[0].model, x, target)); return kept
-    rows = film_scores(first, case, explain, LOCAL+PERTURB); same = agreement(kept)
+    rows = film_scores(first, case, explain, LOCAL+PERTURB, seed=seed_of(case)); same = agreement(kept)
     return rows+[dict(film=case.film.source, patient=case.patient, method=p, measure='agreement with ours', score=float(same.loc[p, p.split(',')[0]])) for p in kept if p in PEERS]
 
 def cached(path, f):
@@ -201,7 +203,7 @@ def main(work, name, out, films, asked):
     ensemble, root = load_ensemble(name), data_dir()
     if root is None: raise SystemExit('set DCE_DATA to the folder with the collections')
     weights = {m.name: fingerprint([[k, float(v.double().sum())] for k, v in m.model.state_dict().items()]) for m in ensemble.members}
-    settings = dict(weights=weights, quick=QUICK, all=ALL, shuffle=N_SHUFFLE, within=WITHIN, version=2)
+    settings = dict(weights=weights, quick=QUICK, all=ALL, shuffle=N_SHUFFLE, within=WITHIN, version=3)
     t, forgot = measure(ensemble, root, work/fingerprint(settings), films, asked)
     out.mkdir(exist_ok=True)
     t[['set', 'explained', 'method', 'measure', 'value', 'low', 'high', 'films', 'patients']].round(4).to_csv(out/'faithful.csv', index=False)

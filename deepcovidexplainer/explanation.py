@@ -27,7 +27,7 @@ from .preprocess import text_mask
 # %% ../nbs/24_explanation.ipynb #c006
 LIMITS = dict(
     colour=.04,       # Mean chroma, 0…1, above which a picture is no radiograph
-    lungs=.70,        # `lung_doubt` above which a picture without a lung mask is no chest film
+    lungs=1.,         # `lung_doubt` above which a picture without a lung mask is no chest film: more pixels unsure than lung
     focus=.35,        # Share of the relevance inside the lungs that makes one zone a focus
     pair=.55,         # … and that makes two zones a focus
     second=.20,       # A second zone is named from this share on

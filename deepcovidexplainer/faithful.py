@@ -324,7 +324,7 @@ def against_baseline(
         b = base.loc[r.measure]
         if r.low<=b.high and b.low<=r.high: return 'overlaps'
         return 'better' if (r.value>b.value)!=(r.measure in LOWER_IS_BETTER) else 'worse'
-    rest = table[table.method!=baseline]
+    rest = table[(table.method!=baseline) & table.measure.isin(base.index)]
     return rest.assign(verdict=rest.apply(verdict, axis=1)).pivot(index='method', columns='measure', values='verdict')\
         .reindex(index=rest.method.unique(), columns=rest.measure.unique())
 
