@@ -12,28 +12,38 @@ _NAMES = {
     'synth': 'synth_radiograph synth_dataset',
     'preprocess': 'equalize perona_malik unsharp text_mask remove_text Preprocess',
     'lungs': ('SIDE MOST_DOUBT LEVELS lung_net dice fit_lungs dice_scores save_lungs train_lungs measure_lungs '
-              'lung_probability lung_mask lung_doubt show_lungs Zone lung_zones zone_shares lung_box'),
+              'load_lungs lung_probability lung_mask lung_doubt show_lungs Zone lung_zones zone_shares lung_box'),
+    'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
     'data': ('COLUMNS READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover read_figure1 '
              'read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_kermany read_index read_table '
              'check_index difference_hash film_hashes near_duplicates assign_groups patient_split check_split '
              'assign_roles film_cache augment class_weights sample_weights radiograph_dls'),
     'models': ('list_archs create_model cam_layer imagenet_weights load_pretrained Card write_json save_weights '
                'load_weights'),
-    'evaluate': ('check_posteriors confusion measure wilson_ci bootstrap_ci apply_temperature nll fit_temperature '
-                 'calibration show_reliability conformal_threshold prediction_sets Scores score'),
+    'evaluate': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
+                 'show_precision_recall show_confusion apply_temperature nll fit_temperature calibration '
+                 'show_reliability calibration_table conformal_threshold prediction_sets coverage_table risk_coverage '
+                 'aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
     'learner': 'HalfPrecision radiograph_learner',
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots',
-    'ensemble': ('average_posteriors max_prediction majority_vote select_members Prediction Typicality Member Ensemble '
-                 'calibrate save_ensemble load_folder'),
+    'ensemble': ('average_posteriors max_prediction majority_vote select_members power_law layer_spectra '
+                 'spectral_quality Prediction Typicality Member Ensemble calibrate save_ensemble load_folder'),
     'zoo': 'list_ensembles load_ensemble fetch_ensemble',
     'attribution': 'Attribution eye_scale overlay mean_attribution Caught find_layer probe evaluating',
-    'gradcam': ('CAM_METHODS CAPTUM_METHODS Look cam_maps cam gradcam_pp cam_attributions CAM GradCAM GradCAMPlusPlus '
-                'integrated_gradients occlusion guided_gradcam'),
+    'gradcam': ('CAM_METHODS CAPTUM_METHODS Look cam_maps cam gradcam_pp cam_attributions cam_evidence CAM GradCAM '
+                'GradCAMPlusPlus integrated_gradients occlusion guided_gradcam'),
     'lrp': 'LRP_RULES LRP_METHODS Canonical canonical Composite lrp_rules lrp_attributions LRP',
-    'explanation': 'LIMITS CONFIDENCE WORDS guard doubted Explanation focus percent describe explain',
+    'faithful': ('BASELINES MEASURES NEEDS LOWER_IS_BETTER pointing_hit relevance_mass rank_accuracy deletion_curve '
+                 'insertion_curve curve_area impute road_curve random_map gaussian_map lung_map Case film_scores '
+                 'summarise score_methods against_baseline show_scores agreement randomization_check fell '
+                 'quantus_explainer'),
+    'explanation': ('LIMITS CONFIDENCE WORDS speaking guard doubted Explanation focus spot concentrated percent '
+                    'describe SimilarFilm load_similar similar_films explain'),
+    'trial': ('labelled_folder labelled_table card_films trial_films say card_scores Trial try_ensemble score_table '
+              'save_trial differences'),
     'pipeline': 'METHODS ensemble_attributions predict_and_explain',
     'report': 'report_html save_report',
-    'cli': 'dce_explain',
+    'cli': 'dce_explain dce_evaluate dce_train',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
