@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np, pandas as pd, torch
 
-from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
+from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, package_file
 from deepcovidexplainer.data import assign_groups, assign_roles, check_split, film_cache, film_hashes, radiograph_dls, read_index
 from deepcovidexplainer.ensemble import Ensemble, Member
 from deepcovidexplainer.learner import radiograph_learner
@@ -87,6 +87,8 @@ def main(work, jobs):
         name, fold, seed = job.rsplit('/', 2)
         done.append(one(name, recipes[name], fold, int(seed), root, work))
         print(job, flush=True)
+    out = package_file()/'results'/'generalise.csv.gz'; out.parent.mkdir(exist_ok=True)
+    pd.concat(done).to_csv(out, index=False)
 
 ALL = [f'{name}/A/0' for name in ladder()]+[f'{name}/{fold}/0' for fold in 'BC' for name in ('plain', list(ladder())[-1])]
 
