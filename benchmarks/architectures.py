@@ -1,10 +1,11 @@
-"""Measure every snapshot of the paper's six networks, and write the best of each as an ensemble that can be loaded by name.
+"""Measure every snapshot of the paper's six networks.
 
     DCE_DATA=folder/with/the/collections python benchmarks/architectures.py --work runs
 
-Trains what is not trained yet (`train_default.py`), keeps what every snapshot says of validation, test and external films in
-`deepcovidexplainer/results/architectures.csv.gz`, from which the tutorial *Reproduce the paper* makes its tables (recipes beside it in `architectures.json`), and writes
-`benchmarks/weights/NAME`: the snapshot with the smallest validation loss, kernels in 8 bits, calibrated on validation films.
+Trains what is not trained yet (`train_default.py`) and keeps what every snapshot says of validation and test films in
+`deepcovidexplainer/results/architectures.csv.gz`, from which the tutorial *Reproduce the paper* makes its tables (recipes beside it in
+`architectures.json`). With `--out FOLDER` the snapshot with the smallest validation loss of each network is written to `FOLDER/NAME`,
+kernels in 8 bits, calibrated and measured, for `load_ensemble`.
 """
 import argparse, json
 from pathlib import Path
@@ -17,7 +18,6 @@ from deepcovidexplainer.evaluate import nll
 from deepcovidexplainer.models import load_weights, save_weights, write_json
 from train_default import RUNS, measured, numbers, study, train
 
-WEIGHTS = Path(__file__).parent/'weights' # Outside the package: the wheel carries the default ensemble alone
 SIX = ['vgg16', 'vgg19', 'resnet18', 'resnet34', 'densenet161', 'densenet201']
 
 def ask(name, root, work):
@@ -26,7 +26,7 @@ def ask(name, root, work):
     if out.exists(): return pd.read_csv(out)
     paths = train(name, root, work)
     t, films, _ = study(root, work, RUNS[name]['size'])
-    seen = t.role.isin(['valid', 'test', 'external']).to_numpy()
+    seen = t.role.isin(['valid', 'test']).to_numpy()
     told, _ = Ensemble([Member(p.stem, *load_weights(p)) for p in paths]).posteriors(films[seen])
     r = pd.concat([t[seen][['film', 'source', 'label', 'group', 'role']].assign(run=name, snapshot=i+1, **{c:q[:,k].round(4) for k, c in enumerate(CLASSES)}) for i, q in enumerate(told)])
     r.to_csv(out, index=False); return r
@@ -37,29 +37,29 @@ def eighth(path, folder):
     model, card = load_weights(path)
     return Member(path.stem, *load_weights(save_weights(model, folder/path.name, card, bits=8)))
 
-def ship(name, r, root, work):
+def ship(name, r, root, work, folder):
     "The best snapshot as a calibrated, measured ensemble in 8 bits"
     v = r[r.role=='valid']; loss = {s:nll(g[list(CLASSES)].to_numpy(), numbers(g)) for s, g in v.groupby('snapshot')}
     best = min(loss, key=loss.get)
     t, films, _ = study(root, work, RUNS[name]['size']); pick = lambda role: (t.role==role).to_numpy()
-    folder = WEIGHTS/name
     e = calibrate([eighth(work/name/f'{name}-{best}.safetensors', folder)], films[pick('valid')], numbers(t[pick('valid')]), films[np.flatnonzero(pick('train'))[:800]], name=name)
     e.about = dict(data=e.members[0].card.data, scores=measured(e, t, films))
     save_ensemble(e, folder, bits=8)
     half = float(np.abs(e.posteriors(films[pick('test')])[0][0]-Ensemble([Member('x', *load_weights(work/name/f'{name}-{best}.safetensors'))], e.temperature).posteriors(films[pick('test')])[0][0]).max())
     print(name, 'snapshot', best, 'macro-F1', e.about['scores']['test']['scores']['macro_f1'], f'8 bits move posteriors by at most {half:.4f}', flush=True)
 
-def main(work, names):
+def main(work, names, out):
     root, done = data_dir(), []
     for name in names:
         r = ask(name, root, work); done.append(r)
-        if name in SIX and not (WEIGHTS/name/'ensemble.json').exists(): ship(name, r, root, work)
-    out = package_file()/'results'/'architectures.csv.gz'; out.parent.mkdir(exist_ok=True)
-    pd.concat(done).to_csv(out, index=False)
+        if out and not (out/name/'ensemble.json').exists(): ship(name, r, root, work, out/name)
+    table = package_file()/'results'/'architectures.csv.gz'; table.parent.mkdir(exist_ok=True)
+    pd.concat(done).to_csv(table, index=False)
     cards = {n:[json.loads(p.read_text()) for p in sorted((work/n).glob(f'{n}-*.json'))] for n in names}
-    write_json(out.with_name('architectures.json'), {n:[{k:c[k] for k in ('arch', 'preprocess', 'recipe')} for c in v] for n, v in cards.items()})
+    write_json(table.with_name('architectures.json'), {n:[{k:c[k] for k in ('arch', 'preprocess', 'recipe')} for c in v] for n, v in cards.items()})
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--names', nargs='+', default=[*SIX, 'resnet18_imbalanced'])
+    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--names', nargs='+', choices=list(RUNS), default=SIX)
+    p.add_argument('--out', type=Path, help='folder for the best snapshot of each as an ensemble of one')
     torch.set_num_threads(1); main(**vars(p.parse_args()))
