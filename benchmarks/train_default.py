@@ -13,11 +13,12 @@ import numpy as np, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
 from deepcovidexplainer.data import assign_roles, check_split, film_cache, radiograph_dls
-from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors, calibrate, max_prediction, majority_vote, save_ensemble
-from deepcovidexplainer.evaluate import apply_temperature, calibration, measure, nll, prediction_sets, score, wilson_ci
+from deepcovidexplainer.ensemble import Ensemble, Member, calibrate, save_ensemble
+from deepcovidexplainer.evaluate import nll
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.models import Card, load_weights, write_json
 from deepcovidexplainer.snapshots import fit_snapshots
+from deepcovidexplainer.trial import card_scores
 from generalise import FROZEN, index_of, recipe_of
 
 HOLD_OUT = ('hannover', 'shenzhen', 'montgomery') # Neither training nor calibration sees these
@@ -66,35 +67,11 @@ def about_data(t):
 
 def numbers(t): return t.label.map({c:i for i,c in enumerate(CLASSES)}).to_numpy()
 
-def rate(hit):
-    "A proportion with Wilson's interval"
-    k, n = int(np.sum(hit)), len(hit)
-    low, high = wilson_ci(k, n)
-    return dict(value=round(k/n, 4), low=round(low, 4), high=round(high, 4), n=n)
-
-def outside(p, t):
-    "What can be said of sources that hold one class alone"
-    out = {}
-    for (source, label), part in t.groupby(['source', 'label']):
-        what = 'specificity: called normal' if label=='normal' else f'sensitivity: called {label}'
-        out[source] = {what:rate(p[part.index].argmax(1)==CLASSES.index(label))}
-        if label!='normal': out[source]['called abnormal'] = rate(p[part.index].argmax(1)!=0)
-    return out
-
 def measured(ensemble, t, films):
     "Scores on the test fold and on the external sources, with intervals"
-    pick = lambda role: (t.role==role).to_numpy()
-    test, ext = t[pick('test')].reset_index(drop=True), t[pick('external')].reset_index(drop=True)
-    members, _ = ensemble.posteriors(films[pick('test')]); y = numbers(test); p = average_posteriors(members)
-    raw = average_posteriors(apply_temperature(members, 1/ensemble.temperature))
-    sets = prediction_sets(p, ensemble.threshold)
-    away, features = ensemble.posteriors(films[pick('external')])
-    away, far = average_posteriors(away), ensemble.typicality.distance(features)>ensemble.typicality.threshold
-    vote = lambda labels: float((labels==y).mean())
-    return dict(test=score(p, y, test.group.to_numpy()).to_dict(), ece=dict(before=round(calibration(raw, y)['ece'], 4), after=round(calibration(p, y)['ece'], 4)),
-                coverage=rate(sets[np.arange(len(y)), y]), set_size=round(float(sets.sum(1).mean()), 3),
-                accuracy=dict(SCPA=vote(p.argmax(1)), PM=vote(max_prediction(members)), vote=vote(majority_vote(members))),
-                members={m.name:score(q, y, test.group.to_numpy(), n_boot=500).to_dict() for m,q in zip(ensemble.members, members)}, external={source:dict(v, **{'called unlike the training films':rate(far[(ext.source==source).to_numpy()])}) for source, v in outside(away, ext).items()})
+    seen = t.role.isin(['test', 'external']).to_numpy()
+    members, features = ensemble.posteriors(films[seen])
+    return card_scores(t[seen].reset_index(drop=True), members, ensemble.typicality.distance(features)>ensemble.typicality.threshold, [m.name for m in ensemble.members], ensemble.temperature, ensemble.threshold)
 
 def chosen(members, valid, y):
     "Of each run the snapshot with the smallest validation loss"
