@@ -17,7 +17,7 @@ from torch import nn
 from deepcovidexplainer.core import CLASSES, data_dir
 from deepcovidexplainer.data import read_index
 from deepcovidexplainer.gradcam import CAM_METHODS, cam_maps
-from deepcovidexplainer.lrp import canonical, lrp
+from deepcovidexplainer.lrp import Pass, canonical, lrp
 from deepcovidexplainer.models import cam_layer, create_model, list_archs, load_weights, write_json
 from deepcovidexplainer.radiograph import load_radiograph
 
@@ -167,7 +167,7 @@ def cost(x, repeats):
     "All four maps of one film beside the peers and beside the floor, interleaved, medians"
     for arch in COST:
         model = network(arch, None)[0]; net = canonical(model)
-        def ours(): cam_maps(model, x, 0); lrp(net, x, 0)
+        def ours(): seen = Pass(net, x); cam_maps(seen, x, 0); lrp(seen, x, 0)
         def forward_backward(): return torch.autograd.grad(model(f := x.clone().requires_grad_())[0,0], f)
         jobs = {'ours, all four':ours, 'one forward and backward':forward_backward, 'one LRP pass':lambda: lrp(net, x, 0), **peers(model, x)}
         for f in jobs.values(): f()

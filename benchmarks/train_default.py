@@ -38,15 +38,15 @@ RUNS = { # name → architecture, start, cycles, epochs a cycle, highest learnin
 }
 ENSEMBLES = dict(default=['lite0_strong', 'lite0_calm', 'lite0_home'])
 
-def study(root, work, size=224, trust_reports=False):
+def study(root, work, size=224, crop=None, trust_reports=False):
     "Roles and cleaned films of every film but children's collections"
     t, recipe = index_of(root, work), recipe_of('hist+clahe', size)
-    return assign_roles(t, HOLD_OUT, trust_reports=trust_reports), film_cache(t, root, recipe, work/'films', crop='lungs'), recipe
+    return assign_roles(t, HOLD_OUT, trust_reports=trust_reports), film_cache(t, root, recipe, work/'films', crop=crop), recipe
 
 def train(name, root, work):
     "The snapshots of one run of `RUNS`; those that exist are not trained again"
-    run = dict(dict(balance='source', strength=1., sizes=(), frozen=(), trust_reports=False, collections=None), **RUNS[name])
-    t, films, p = study(root, work, run['size'], run['trust_reports'])
+    run = dict(dict(crop=None, balance='source', strength=1., sizes=(), frozen=(), trust_reports=False, collections=None), **RUNS[name])
+    t, films, p = study(root, work, run['size'], run['crop'], run['trust_reports'])
     if run['collections']: t.loc[(t.role=='train') & ~t.collection.isin(run['collections']), 'role'] = 'left out'
     about, part = about_data(t), t.role.isin(['train', 'valid']).to_numpy()
     t, films = t[part].reset_index(drop=True), films[part]
@@ -57,7 +57,7 @@ def train(name, root, work):
     recipe = dict(run, augmentation='scale, rotation, shift, exposure, blur, compression, boxes, flips; `strength` is the share of films disturbed', optimiser='AdamW, wd 0.05, label smoothing 0.05',
                   precision='bfloat16 forward', batch=32, seed=0, hardware=f'{platform.machine()}, CPU, {os.environ.get("OMP_NUM_THREADS", "all")} thread(s)', epochs_in_all=run['cycles']*run['epochs'])
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', torch.get_num_threads())))
-    with learn.no_bar(): return fit_snapshots(learn, work/name, Card(run['arch'], p.to_dict(), data=about, recipe=recipe), run['cycles'], run['epochs'], run['lr'], name=name, sizes=run['sizes'])
+    with learn.no_bar(): return fit_snapshots(learn, work/name, Card(run['arch'], p.to_dict(), crop=run['crop'], data=about, recipe=recipe), run['cycles'], run['epochs'], run['lr'], name=name, sizes=run['sizes'])
 
 def about_data(t):
     "Which films of which sources played which role"
@@ -88,7 +88,7 @@ def main(only, name, runs, work, out):
     runs = runs or ENSEMBLES[name]
     paths = [path for r in runs for path in train(r, root, work)]
     members = [Member(path.stem, *load_weights(path)) for path in paths]
-    t, films, _ = study(root, work, members[0].card.preprocess['size'])
+    t, films, _ = study(root, work, members[0].card.preprocess['size'], members[0].card.crop)
     for role in ('test', 'external', 'valid'): # no patient, no copy of a film on both sides
         both = t[t.role.isin(['train', role])]; check_split(both, (both.role==role).to_numpy())
     pick = lambda role: (t.role==role).to_numpy()

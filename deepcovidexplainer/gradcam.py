@@ -77,6 +77,7 @@ def _gradient(logits, index, a, last):
 # %% ../nbs/21_gradcam.ipynb #c009
 def _look(model, x, targets, layer, gradients=True):
     "Everything the methods need, from one forward pass"
+    if hasattr(model, 'look'): return model.look(targets, layer, gradients)
     _check_input(x)
     with evaluating(model), probe(model, cam_layer(model) if layer is None else layer) as caught:
         logits,a = _run(model, x),caught.output
@@ -130,7 +131,7 @@ def _known_methods(methods):
 
 # %% ../nbs/21_gradcam.ipynb #c017
 def cam_maps(
-    model,                  # A network; comes back as it was, and is used in evaluation mode
+    model,                  # A network, used in evaluation mode and left as it was; or a `Pass` over `x`
     x:torch.Tensor,         # B×C×H×W standardised films, any size and floating type
     targets=None,           # Classes: see the table above
     methods=('cam','grad-cam','grad-cam++'), # Which maps
@@ -217,7 +218,7 @@ def cam_attributions(
 
 # %% ../nbs/21_gradcam.ipynb #n065736
 def cam_evidence(
-    model,            # A network with one score for each of `classes`
+    model,            # A network with one score for each of `classes`, or a `Pass` over `x`
     x:torch.Tensor,   # 1×C×H×W: one standardised film, as `Ensemble.inputs` gives it
     target:str,       # The class that `methods` speak of, one of `classes`
     methods=('grad-cam','grad-cam++'), # Which maps

@@ -16,7 +16,7 @@ from .attribution import Attribution,mean_attribution
 from .core import CLASSES,RadiographError
 from .explanation import explain,similar_films
 from .gradcam import CAM_METHODS,CAPTUM_METHODS,cam_evidence
-from .lrp import LRP_RULES,canonical,lrp,lrp_attributions
+from .lrp import LRP_RULES,Pass,canonical,lrp,lrp_attributions
 from .lungs import lung_mask
 from .radiograph import load_radiograph
 from .zoo import load_ensemble
@@ -42,8 +42,9 @@ def _canonical(model):
 def _member_maps(model, x, target, methods):
     "(method → `Attribution` on the grid of `x`, in the order asked for; class → its signed map, where a class activation map was asked for)"
     cams,rules = [m for m in methods if m in CAM_METHODS],[_LRP[m] for m in methods if m in _LRP]
-    maps,signed = cam_evidence(model, x, target, cams) if cams else ({}, {})
-    if rules: maps |= lrp_attributions(_canonical(model), x, target, rules)
+    seen = Pass(_canonical(model), x) if rules else model # one forward pass for all of them
+    maps,signed = cam_evidence(seen if rules and seen.net.features else model, x, target, cams) if cams else ({}, {})
+    if rules: maps |= lrp_attributions(seen, x, target, rules)
     return {m:maps[m] if m in maps else Attribution(METHODS[m](model, x, target)[0], m, target) for m in methods},signed
 
 def _mean_evidence(signed):
