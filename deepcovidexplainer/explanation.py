@@ -51,11 +51,12 @@ WORDS = dict(
     found='{Name} is {sure} (calibrated probability {p}); {votes}.',
     votes_all='all {n} networks put it first', votes_some='{k} of {n} networks put it first', votes_one='one network was asked',
     # Where
-    where='Inside the lungs, the evidence for {name} ({method}) is strongest in the {zones}; {outside:.0%} of it lies outside the lungs.',
-    spread='Inside the lungs, the evidence for {name} ({method}) is spread over {sides}, and no zone stands out; {outside:.0%} of it lies outside the lungs.',
+    where='Of the evidence for {name} ({method}), {outside:.0%} lies outside the lungs{peak}; inside them it is strongest in the {zones}.',
+    spread='Of the evidence for {name} ({method}), {outside:.0%} lies outside the lungs{peak}; inside them it is spread over {sides}, and no zone stands out.',
+    peak=', its hottest point among it', no_finding='A normal film has no finding to point at: the map shows what the networks weighed, nothing more.',
     elsewhere='{other} places most of it elsewhere, in the {zone}.',
     spot='Half of what lies inside them is one spot on {area:.0%} of the lungs, in the {zone}.', broad='It is too spread out to point at a single finding.',
-    empty='No heatmap shows evidence for {name}.', zone='{zone} ({share:.0%})', both='both lungs', side='mostly the {side} lung',
+    empty='No heatmap shows evidence for {name}.', zone='{zone} ({share:.0%} of all)', both='both lungs', side='mostly the {side} lung',
     # What speaks against it
     open='Not ruled out at {coverage:.0%} coverage: {others}.', other='{name} ({p})', none='No class reaches {coverage:.0%} coverage on its own, which makes this film unusual.',
     dissent='Dissent: {who} would say {name}.', closed='No other class is left at {coverage:.0%} coverage, and no network disagrees.',
@@ -72,7 +73,7 @@ WORDS = dict(
     shrunk='The networks lean towards {name}, but they were never shown such pictures, so their probabilities are drawn back to near one third.',
     why=dict(colour='it is a colour picture', lungs='no pair of lungs was found', unlike='it is unlike the films that the networks were trained on'),
     # Warnings
-    warn=dict(colour='The picture is coloured, as no radiograph is.', lungs='The lungs could not be outlined: zones cannot be told, and the networks looked at the whole picture.',
+    warn=dict(colour='The picture is coloured, as no radiograph is.', lungs='The lungs could not be outlined, so nothing can be said about zones.',
               unlike='The picture is unlike the training films (distance {distance:.2f}, normal up to {threshold:.2f}).',
               disagree='The networks disagree: only {k} of {n} put {name} first.', outside='Most of the evidence of {method} lies outside the lungs ({share:.0%}).',
               apart='The networks look at different places: only {share:.0%} of their {method} maps overlap. Do not read the mean map without the members\'.',
@@ -222,8 +223,10 @@ def _where(target, attributions, zones, mask=None):
     rows,(inside,outside) = _rows_of(zones, method),_inside(_rows_of(zones, method))
     share = {r['zone']:r['positive'] for r in rows}
     named = [W['zone'].format(zone=_zone(z), share=share[z]) for z in focus(rows)]
-    words = dict(name=W['name'][target], method=_title(method), outside=outside, zones=W['join_zones'].join(named), sides=_sides(rows))
-    return [' '.join([W['where' if named else 'spread'].format(**words), *_spot_words(attributions[method], mask, focus(rows)), *_elsewhere(focus(rows), method, zones)])]
+    peak = W['peak'] if mask is not None and not mask[attributions[method].peak()] else ''
+    words = dict(name=W['name'][target], method=_title(method), outside=outside, peak=peak, zones=W['join_zones'].join(named), sides=_sides(rows))
+    more = [W['no_finding']] if target=='normal' else [*_spot_words(attributions[method], mask, focus(rows)), *_elsewhere(focus(rows), method, zones)]
+    return [' '.join([W['where' if named else 'spread'].format(**words), *more])]
 
 def _spot_words(a, mask, named):
     "A statement about one spot where the map is concentrated in a zone that was named; a warning against one where it is not"
