@@ -79,20 +79,22 @@ def render(proc, docs):
     return len(site.pages)
 
 class Page(HTMLParser):
-    "The ids and links of one page"
+    "The ids and links of one page, and links that stayed Markdown"
     def __init__(self, path):
-        super().__init__(); self.ids, self.links = set(), []
+        super().__init__(); self.ids, self.links, self.unread = set(), [], []
         self.feed(path.read_text(encoding='utf-8'))
     def handle_starttag(self, tag, attrs):
         a = dict(attrs)
         self.ids |= {a[k] for k in ('id', 'name') if a.get(k)}
         self.links += [a[k] for k in ('href', 'src') if a.get(k) and tag in ('a', 'img', 'link', 'script', 'source')]
+    def handle_data(self, data): self.unread += re.findall(r'\]\([^()\s]*\.(?:ipynb|html|md)[^()\s]*\)', data)
 
 def broken_links(docs):
     "(Internal links of a site that lead nowhere, number of links looked at)"
     pages = {p.resolve(): Page(p) for p in docs.rglob('*.html')}
     bad = []
     for path, page in pages.items():
+        bad += [f'{path.relative_to(docs.resolve())}: {text!r} was not read as a link' for text in page.unread]
         for link in page.links:
             url = urlsplit(link)
             if url.scheme or url.netloc: continue

@@ -23,14 +23,15 @@ FOLDS = dict(A=('hannover', 'shenzhen', 'montgomery'), B=('ieee8023', 'jsrt', 'o
 PLAIN = dict(collections=('darkcovidnet',), crop=None, equalize=None, strength=0., trust_reports=True, balance='class')
 STEPS = {'all adult sources':dict(collections=None), 'equalised':dict(equalize='hist+clahe'), 'strong augmentation':dict(strength=1.),
          'cut to the lungs':dict(crop='lungs'), 'labels that radiologists contradict left out':dict(trust_reports=False),
-         'classes equal within each source':dict(balance='source')}
+         'whole films again, classes equal within each source':dict(crop=None, balance='source')}
 FROZEN = ('conv_stem', 'bn1', 'blocks.0', 'blocks.1', 'blocks.2')
 SIZE, CYCLES, EPOCHS, LR, STEPS_AN_EPOCH = 160, 2, 2, 1e-3, 74
 
 def ladder():
-    "name → recipe; every step keeps what came before"
+    "name → recipe; every step keeps what came before, the last one but for the start"
     out, recipe = {'plain':PLAIN}, PLAIN
     for name, change in STEPS.items(): recipe = {**recipe, **change}; out[name] = recipe
+    out['the same, from scratch'] = {**recipe, 'init':'scratch', 'frozen':()}
     return out
 
 def index_of(root, work):
@@ -90,7 +91,8 @@ def main(work, jobs):
     out = package_file()/'results'/'generalise.csv.gz'; out.parent.mkdir(exist_ok=True)
     pd.concat(done).to_csv(out, index=False)
 
-ALL = [f'{name}/A/0' for name in ladder()]+[f'{name}/{fold}/0' for fold in 'BC' for name in ('plain', list(ladder())[-1])]
+LAST = list(STEPS)[-1]
+ALL = [f'{name}/A/0' for name in ladder()]+[f'{name}/{fold}/0' for fold in 'BC' for name in ('plain', LAST)]+[f'{name}/A/{seed}' for seed in (1, 2) for name in (LAST, 'plain', 'strong augmentation')]
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])

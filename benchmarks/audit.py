@@ -1,0 +1,262 @@
+"""Is it the disease that it sees, or the source? And what passes for a chest film?
+
+    DCE_DATA=folder/with/the/collections python benchmarks/audit.py --work runs/audit
+
+Writes `results/audit.json` in the package, from which the page *Shortcut audit* makes its tables. Films are looked at in portions that
+are kept, by ensemble and lung network: a run that was stopped goes on, and new weights are looked at afresh. About ten minutes of one core.
+"""
+import argparse, hashlib
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2, numpy as np, pandas as pd, torch
+from pydicom.data import get_testdata_file
+from skimage import data as pictures
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, package_file, sha256_of
+from deepcovidexplainer.data import assign_groups, assign_roles, film_hashes, read_index
+from deepcovidexplainer.ensemble import average_posteriors
+from deepcovidexplainer.evaluate import _draws, _ends, _ranking, bootstrap_ci, compare, measure, rate
+from deepcovidexplainer.explanation import guard
+from deepcovidexplainer.lungs import lung_box, lung_mask
+from deepcovidexplainer.models import _replace, write_json
+from deepcovidexplainer.pipeline import ensemble_attributions
+from deepcovidexplainer.preprocess import text_mask
+from deepcovidexplainer.radiograph import load_radiograph
+from deepcovidexplainer.zoo import load_ensemble
+
+PER_CELL, PORTION, MAPS, SEED = 36, 32, 12, 0 # films of each class of each source beyond the test fold; films a portion; heatmaps a class
+VIEWS = ('intact', 'border', 'lungs', 'letters') # of each film: as it is; lungs blacked out; all but the lungs blacked out; letters left in, where there are any
+
+def keep(path, save, *args, **kw):
+    "Write arrays whole or not at all"
+    def write(p):
+        with open(p, 'wb') as f: save(f, *args, **kw)
+    _replace(path, write)
+
+def table(root, work, ensemble):
+    "Every film with group and role; near-duplicates are searched once"
+    t = read_index(root); path = work/f'hashes-{fingerprint(list(t.film))}.npy'
+    if not path.exists(): keep(path, np.save, film_hashes(t, root))
+    t = assign_roles(assign_groups(t, np.load(path)), tuple(ensemble.about['data']['films']['external']))
+    return t[t.source!='kermany'].reset_index(drop=True)
+
+def some(t, n): return t.sample(min(n, len(t)), random_state=SEED)
+
+def chosen(t):
+    "The test fold, and some films of every class of every source"
+    rest = t[t.label.isin(CLASSES) & (t.role!='test') & ~t.child]
+    return pd.concat([t[t.role=='test'], *(some(g, PER_CELL) for _,g in rest.groupby(['source', 'label']))])
+
+# --- what is kept of a film ---
+
+def small(x):
+    "16×16 thumbnail and 32-bin histogram of a whole film"
+    thumb = cv2.resize(x, (16, 16), interpolation=cv2.INTER_AREA).ravel()
+    return np.r_[thumb, np.histogram(x, 32, (0, 1))[0]/x.size].astype(np.float32)
+
+def variants(film, mask, ensemble):
+    "View → cleaned film; a view that makes no sense is left out"
+    x, box, wide = film.data, lung_box(mask) if ensemble.crop=='lungs' else None, None
+    clean = lambda x, p=ensemble.preprocess: np.round(p.clean(x, box)*255).astype(np.uint8)
+    out = dict(intact=clean(x))
+    if mask.any():
+        wide = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9)))>0
+        out |= dict(border=clean(np.where(wide, 0, x)), lungs=clean(np.where(wide, x, 0)))
+    if text_mask(x).any(): out['letters'] = clean(x, replace(ensemble.preprocess, remove_text=not ensemble.preprocess.remove_text))
+    return out
+
+def portion(films, ensemble):
+    "Posteriors and features of every view of some films, and what the guard says"
+    masks = [lung_mask(f) for f in films]
+    views = [variants(f, m, ensemble) for f,m in zip(films, masks)]
+    at = [(i, VIEWS.index(v)) for i,vs in enumerate(views) for v in vs]
+    members, features = ensemble.posteriors(np.stack([x for vs in views for x in vs.values()])); told = average_posteriors(members)
+    p, f = np.full((len(films), 4, 3), np.nan), np.full((len(films), 4, features.shape[1]), np.nan, np.float16)
+    for k,(i,v) in enumerate(at): p[i,v], f[i,v] = told[k], features[k]
+    t = ensemble.typicality; far = t.distance(f[:,0].astype(float))>t.threshold
+    doubts = [' '.join(guard(film, m, SimpleNamespace(typical=not x))) for film,m,x in zip(films, masks, far)]
+    return dict(p=p, f=f, outlined=np.array([m.any() for m in masks]), doubts=np.array(doubts, dtype='U40'))
+
+def looked_at(t, root, ensemble, work, key):
+    "Every portion, from disk where it was looked at before"
+    parts = []
+    for i in range(0, len(t), PORTION):
+        names = list(t.film[i:i+PORTION]); path = work/f'{key}-{fingerprint(names)}.npz'
+        if not path.exists():
+            out = portion([load_radiograph(root/f).resized(512) for f in names], ensemble)
+            keep(path, np.savez, **out); print(f'{min(i+PORTION, len(t))} of {len(t)} films', flush=True)
+        parts.append(dict(np.load(path)))
+    return {k:np.concatenate([p[k] for p in parts]) for k in parts[0]}
+
+def thumbnails(t, root, work):
+    "`small` of every film of the index"
+    path = work/f'small-{fingerprint(list(t.film))}.npy'
+    if not path.exists(): keep(path, np.save, np.stack([small(load_radiograph(root/f).data) for f in t.film]))
+    return np.load(path)
+
+# --- scores ---
+
+def numbers(labels): return np.array([CLASSES.index(c) for c in labels])
+def span(v, ends, n): return dict(value=round(float(v), 4), low=round(float(ends[0]), 4), high=round(float(ends[1]), 4), n=int(n))
+
+def graded(p, y, group, names=('macro_f1', 'balanced_accuracy', 'auroc normal', 'auroc covid-19')):
+    "Some scores with patient-bootstrap intervals"
+    v, ci = measure(p, y), bootstrap_ci(p, y, group)
+    return {k:span(v[k], ci[k], len(y)) for k in names if v[k]==v[k]}
+
+def macro_auc(p, y, group):
+    "Mean one-versus-rest AUROC over any number of classes"
+    auc = lambda w: dict(auc=np.mean([_ranking(w, p[:,k], y==k)[0] for k in range(p.shape[1])], 0))
+    return span(auc(np.ones((1, len(y))))['auc'][0], _ends(_draws(auc, len(y), group, 2000, SEED)['auc']), len(y))
+
+def classifier(n): return make_pipeline(StandardScaler(), PCA(min(64, n), random_state=SEED), LogisticRegression(C=.1, max_iter=2000, class_weight='balanced'))
+
+def out_of_fold(x, y, group):
+    "Posteriors of a logistic regression for films whose patients it has not seen"
+    p = np.zeros((len(y), y.max()+1))
+    for fit, held in StratifiedGroupKFold(5, shuffle=True, random_state=SEED).split(x, y, group): p[held] = classifier(min(x.shape[1], len(fit)-1)).fit(x[fit], y[fit]).predict_proba(x[held])
+    return p
+
+def inputs(d, x):
+    "Name → what a simple classifier is given"
+    f = lambda v: d['f'][:,VIEWS.index(v)].astype(np.float32)
+    return {'features of the network':f('intact'), 'features, lungs blacked out':f('border'), 'features, lungs alone':f('lungs'), '16-pixel thumbnail':x[:,:256], 'histogram':x[:,256:]}
+
+# --- the questions ---
+
+def masked(t, d):
+    "The ensemble itself on the test fold: as it is, without lungs, with lungs alone"
+    at = (t.role=='test').to_numpy() & d['outlined']; y, g = numbers(t.label[at]), t.group[at].to_numpy()
+    rows = []
+    for v in VIEWS[:3]:
+        p = d['p'][at, VIEWS.index(v)]; row = dict(view=v, **graded(p, y, g))
+        if v!='intact': c = compare(d['p'][at, 0], p, y, g, ['macro_f1']).loc['macro_f1']; row['loss of macro_f1'] = span(c.difference, (c.low, c.high), len(y))
+        rows.append(dict(row, **{f'called {c}':round(float((p.argmax(1)==k).mean()), 4) for k,c in enumerate(CLASSES)}))
+    return rows
+
+def probes(t, d, x):
+    "Simple classifiers of the class, patients held out: over all sources, and inside NIH, where the source tells nothing"
+    parts = {'all sources':t.label.isin(CLASSES).to_numpy() & d['outlined'], 'inside NIH':((t.source=='nih') & t.label.isin(['normal', 'pneumonia'])).to_numpy() & d['outlined']}
+    return [dict(films=name, given=given, auc=macro_auc(out_of_fold(z[at], y, g), y, g)) for name,at in parts.items() for y,g in [(numbers(t.label[at]), t.group[at].to_numpy())] for given,z in inputs(d, x).items()]
+
+def sources(t, d, x):
+    "Simple classifiers of the source among films of one class"
+    rows = []
+    for label in ('normal', 'covid-19'):
+        n = t[t.label==label].groupby('source').group.nunique(); known = sorted(n[n>=10].index)
+        at = ((t.label==label) & t.source.isin(known)).to_numpy() & d['outlined']; at &= t.source.map(t[at].source.value_counts()).fillna(0).ge(10).to_numpy()
+        y, g = pd.factorize(t.source[at], sort=True)[0], t.group[at].to_numpy()
+        rows += [dict(films=label, sources=', '.join(sorted(set(t.source[at]))), given=given, auc=macro_auc(out_of_fold(z[at], y, g), y, g)) for given,z in inputs(d, x).items()]
+    return rows
+
+def baselines(t, small_of, p_test):
+    "Thumbnail and histogram trained on all training films, on the test fold and the hospitals never seen"
+    fit, test, rows = (t.role=='train').to_numpy(), (t.role=='test').to_numpy(), []
+    y, g = numbers(t.label[test]), t.group[test].to_numpy()
+    told = {'ensemble':p_test}
+    for name, part in (('16-pixel thumbnail', slice(0, 256)), ('histogram', slice(256, None))):
+        model = classifier(min(small_of[:,part].shape[1], 64)).fit(small_of[fit][:,part], numbers(t.label[fit])); told[name] = model.predict_proba(small_of[test][:,part])
+        away = t[t.role=='external']; said = model.predict(small_of[(t.role=='external').to_numpy()][:,part])
+        rows.append(dict(given=name, **graded(told[name], y, g), **{f'{s}, called what it is':rate(said[(away.source==s).to_numpy()]==numbers(away.label[away.source==s])) for s in sorted(set(away.source))}))
+    for r in rows: c = compare(told['ensemble'], told[r['given']], y, g, ['macro_f1']).loc['macro_f1']; r['ensemble ahead by'] = span(c.difference, (c.low, c.high), len(y))
+    return [dict(given='ensemble', **graded(p_test, y, g)), *rows]
+
+def strata(t, d):
+    "The test fold in parts in which a short cut is closed"
+    test, nih = t.role=='test', t.source=='nih'
+    parts = {'whole test fold':test, 'adults only':test & ~(t.age<18), 'AP films of NIH, all of ieee8023':test & (~nih | (t.view=='AP')), 'PA films of NIH, all of ieee8023':test & (~nih | (t.view=='PA')),
+             'NIH alone (normal or pneumonia)':test & nih, 'NIH alone, AP':test & nih & (t.view=='AP'), 'NIH alone, PA':test & nih & (t.view=='PA'), 'NIH alone, adults':test & nih & ~(t.age<18),
+             'NIH, labels that radiologists contradict left out':test & nih & ~(((t.label=='pneumonia') & (t.quality=='Normal')) | ((t.label=='normal') & t.quality.isin(['Lung Opacity', 'No Lung Opacity / Not Normal'])))}
+    rows = []
+    for name, at in parts.items():
+        at = at.to_numpy(); p, y = d['p'][at, 0], numbers(t.label[at])
+        rows.append(dict(stratum=name, films=int(at.sum()), patients=int(t.group[at].nunique()), **graded(p, y, t.group[at].to_numpy(), ('macro_f1', 'auroc normal'))))
+    return rows
+
+def letters(t, d):
+    "What letters do: each film that has some, with and without them"
+    p, q = d['p'][:,0], d['p'][:,3]; at = ~np.isnan(q[:,0])
+    rows = []
+    for label in ('all', *CLASSES):
+        part = at & ((t.label==label).to_numpy() | (label=='all')); change = abs(p[part]-q[part]).max(1)
+        rows.append(dict(films=label, with_letters=int(part.sum()), of=int(len(t) if label=='all' else (t.label==label).sum()), median_change=round(float(np.median(change)), 4), p95_change=round(float(np.percentile(change, 95)), 4),
+                         decision_changes=rate(p[part].argmax(1)!=q[part].argmax(1), t.group[part].to_numpy())))
+    return rows
+
+def relevance(t, d, root, ensemble, work, key):
+    "Where heatmaps lie: share of the positive relevance outside the lungs, beside that of a blind map"
+    path = work/f'{key}-relevance.csv'
+    if not path.exists():
+        few = pd.concat([t[(t.role=='test').to_numpy() & d['outlined'] & (t.label==c).to_numpy()].drop_duplicates('group').pipe(some, MAPS) for c in CLASSES]); rows = []
+        for f, label in zip(few.film, few.label):
+            film = load_radiograph(root/f).resized(512); mask = lung_mask(film); x, box = ensemble.inputs(film, mask)
+            seen = np.zeros(film.shape); top, left, bottom, right = box or (0, 0, *film.shape); seen[top:bottom, left:right] = 1
+            maps = {m:a.data for m,a in ensemble_attributions(ensemble, x, label, ('grad-cam', 'grad-cam++', 'lrp'), film, box).items()} | {'blind map':seen}
+            share = lambda m, where: float(np.maximum(m, 0)[where].sum()/max(np.maximum(m, 0).sum(), 1e-12))
+            rows += [dict(film=f, label=label, method=name, outside=share(m, ~mask), letters=share(m, text_mask(film.data))) for name,m in maps.items()]
+        _replace(path, lambda p: pd.DataFrame(rows).to_csv(p, index=False))
+    r = pd.read_csv(path); rng = np.random.default_rng(SEED)
+    mean = lambda v: span(v.mean(), np.percentile(v.to_numpy()[rng.integers(0, len(v), (2000, len(v)))].mean(1), [2.5, 97.5]), len(v))
+    wide = r.pivot(index='film', columns='method', values='outside')
+    return [dict(method=m, outside=mean(g.outside), letters=mean(g.letters), **({} if m=='blind map' else {'outside, less than the blind map by':mean(wide['blind map']-wide[m])})) for m,g in r.groupby('method')]
+
+def alarms(t, d):
+    "The guard on real frontal films, source by source"
+    return [dict(source=s, doubted=rate(d['doubts'][at]!=''), not_outlined=rate(~d['outlined'][at]), **{f'because {k}':int(sum(k in x.split() for x in d['doubts'][at])) for k in ('colour', 'lungs', 'unlike')})
+            for s in sorted(set(t.source)) for at in [(t.source==s).to_numpy()]]
+
+SLICES = {'CT of the body':'693_J2KI.dcm', 'CT, 128 pixels':'CT_small.dcm', 'CT of the head':'J2K_pixelrep_mismatch.dcm', 'MR, 64 pixels':'MR_small.dcm', 'bone scan':'JPEG2000.dcm', 'ultrasound':'ExplVR_BigEnd.dcm'}
+PHOTOGRAPHS = ('astronaut', 'camera', 'coffee', 'chelsea', 'coins', 'moon', 'clock', 'rocket', 'cell', 'retina', 'brick', 'grass', 'gravel', 'page', 'text')
+ABUSES = {'inverted':lambda x: 1-x, 'on its side':lambda x: np.rot90(x).copy(), 'upside down':lambda x: np.rot90(x, 2).copy(), 'cut in half (left)':lambda x: x[:, :x.shape[1]//2].copy(), 'lungs cut off':lambda x: x[int(.6*len(x)):].copy()}
+
+def strangers(t, root):
+    "(kind, name, picture) of what is no upright frontal chest film"
+    for n in PHOTOGRAPHS: yield 'photographs and textures', n, getattr(pictures, n)()
+    yield 'photographs and textures', 'Shepp–Logan phantom', pictures.shepp_logan_phantom().astype(np.float32)
+    yield 'photographs and textures', 'noise', np.random.default_rng(0).random((256, 256)).astype(np.float32)
+    for name, file in SLICES.items():
+        path = get_testdata_file(file, download=False)
+        if path: yield 'CT, MR and other pictures of patients', name, load_radiograph(path)
+    real = pd.concat([some(g, 8) for _,g in t[t.role=='external'].groupby('source')])
+    for how, change in ABUSES.items():
+        for f in real.film: yield f'real films, {how}', f, change(load_radiograph(root/f).resized(512).data)
+
+def detections(t, root, ensemble, work, key):
+    "The guard on strangers"
+    path = work/f'{key}-strangers.csv'
+    if not path.exists():
+        rows = []
+        for kind, name, picture in strangers(t, root):
+            try: film = load_radiograph(picture).resized(512)
+            except ValueError as e: rows.append(dict(kind=kind, name=name, doubts='refused')); print(name, e); continue
+            mask = lung_mask(film); rows.append(dict(kind=kind, name=name, doubts=' '.join(guard(film, mask, ensemble.predict(film, mask)))))
+        _replace(path, lambda p: pd.DataFrame(rows).to_csv(p, index=False))
+    r = pd.read_csv(path, keep_default_na=False)
+    return [dict(kind=k, caught=rate((g.doubts!='').to_numpy()), missed=[] if k.startswith('real') else list(g['name'][g.doubts==''])) for k,g in r.groupby('kind', sort=False)]
+
+def main(work, out, weights):
+    torch.set_num_threads(1); work.mkdir(parents=True, exist_ok=True)
+    root, ensemble = data_dir(), load_ensemble(weights)
+    lungs = sha256_of(package_file('weights', 'lungs.safetensors'))
+    key = hashlib.sha256((''.join(m.card.sha256 for m in ensemble.members)+lungs+f'{ensemble.temperature}').encode()).hexdigest()[:12]
+    every = table(root, work, ensemble); small_of = thumbnails(every, root, work)
+    t = chosen(every); x = small_of[t.index]; t = t.reset_index(drop=True)
+    d = looked_at(t, root, ensemble, work, key); test = (t.role=='test').to_numpy()
+    where = every.index[every.role=='test']; assert list(every.film[where])==list(t.film[test])
+    write_json(out, dict(about=dict(ensemble=ensemble.name, members={m.name:m.card.sha256 for m in ensemble.members}, lungs=lungs, films=int(len(t)), sources={s:int(n) for s,n in t.source.value_counts().sort_index().items()}, intervals='95 %; patient bootstrap (2,000) or Wilson'),
+        masked=masked(t, d), probes=probes(t, d, x), sources=sources(t, d, x), baselines=baselines(every, small_of, d['p'][test, 0]), strata=strata(t, d), letters=letters(t, d),
+        relevance=relevance(t, d, root, ensemble, work, key), alarms=alarms(t, d), detections=detections(every, root, ensemble, work, key)))
+    print(out)
+
+if __name__ == '__main__':
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--work', type=Path, default='runs/audit'); p.add_argument('--weights', default='default')
+    p.add_argument('--out', type=Path, default=package_file()/'results'/'audit.json')
+    main(**vars(p.parse_args()))
