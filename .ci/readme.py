@@ -7,7 +7,9 @@
 The notebook is the docs' home page too. Hidden cells are left out, stored outputs are kept as text, and links point into `nbs/`.
 """
 import difflib, re, sys
+from configparser import ConfigParser
 from pathlib import Path
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = '<!-- Written by .ci/readme.py from nbs/index.ipynb: edit the notebook. -->\n\n'
@@ -44,6 +46,16 @@ def into_nbs(text):
     "Relative links lead into `nbs/`"
     return re.sub(r'(\]\(|(?:src|href)=")(?!\w+:|#|/)', r'\1nbs/', text)
 
+def badges():
+    "What GitHub says of the workflows, and what `pyproject.toml` says of licence and Python: true by construction"
+    cfg = ConfigParser(); cfg.read(ROOT/'settings.ini', encoding='utf-8'); cfg = cfg['DEFAULT']
+    of = lambda key: re.search(rf'^{key}\s*=\s*"([^"]+)"', (ROOT/'pyproject.toml').read_text(encoding='utf-8'), re.M)[1]
+    url, site = cfg['git_url'], cfg['doc_host']+cfg['doc_baseurl']
+    shield = lambda name, value: f'https://img.shields.io/badge/{name}-{quote(value.replace("-", "--"), safe="")}-1f5a86'
+    rows = [('tests', f'{url}/actions/workflows/test.yml/badge.svg', f'{url}/actions/workflows/test.yml'), ('docs', f'{url}/actions/workflows/docs.yml/badge.svg', site),
+            ('licence', shield('licence', of('license')), f'{url}/blob/main/LICENSE'), ('python', shield('python', of('requires-python')), f'{url}/blob/main/pyproject.toml')]
+    return ' '.join(f'[![{name}]({picture})]({there})' for name, picture, there in rows)
+
 def readme():
     "The README's text"
     import nbformat
@@ -53,6 +65,7 @@ def readme():
     nb.metadata.language_info = {'name': 'python'}
     text, _ = MarkdownExporter().from_notebook_node(nb)
     text = re.sub(r'[ \t]+$', '', into_nbs(text), flags=re.M)
+    text = re.sub(r'(^> .*\n)', lambda m: f'{m[0]}\n{badges()}\n', text, count=1, flags=re.M)
     return NOTE + re.sub(r'\n{3,}', '\n\n', text).strip() + '\n'
 
 def commands():
