@@ -209,7 +209,7 @@ def relevance(t, d, root, ensemble, work, key):
 
 def alarms(t, d):
     "The guard on real frontal films, source by source"
-    return [dict(source=s, doubted=rate(d['doubts'][at]!=''), not_outlined=rate(~d['outlined'][at]), **{f'because {k}':int(sum(k in x.split() for x in d['doubts'][at])) for k in ('colour', 'lungs', 'unlike')})
+    return [dict(source=s, doubted=rate(d['doubts'][at]!=''), not_outlined=rate(~d['outlined'][at]), **{f'because {k}':int(sum(k in x.split() for x in d['doubts'][at])) for k in ('colour', 'lungs', 'turned', 'unlike')})
             for s in sorted(set(t.source)) for at in [(t.source==s).to_numpy()]]
 
 SLICES = {'CT of the body':'693_J2KI.dcm', 'CT, 128 pixels':'CT_small.dcm', 'CT of the head':'J2K_pixelrep_mismatch.dcm', 'MR, 64 pixels':'MR_small.dcm', 'bone scan':'JPEG2000.dcm', 'ultrasound':'ExplVR_BigEnd.dcm'}

@@ -12,7 +12,8 @@ _NAMES = {
     'synth': 'synth_radiograph synth_dataset',
     'preprocess': 'equalize perona_malik unsharp text_mask remove_text Preprocess',
     'lungs': ('SIDE MOST_DOUBT LEVELS lung_net dice fit_lungs dice_scores save_lungs train_lungs measure_lungs '
-              'load_lungs lung_probability lung_mask lung_doubt show_lungs Zone lung_zones zone_shares lung_box'),
+              'load_lungs lung_probability lung_mask lung_doubt lung_turn show_lungs Zone lung_zones zone_shares '
+              'lung_box'),
     'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
     'data': ('COLUMNS READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover read_figure1 '
              'read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_kermany read_index read_table '
@@ -32,7 +33,7 @@ _NAMES = {
     'attribution': 'Attribution eye_scale overlay mean_attribution Caught find_layer probe evaluating',
     'gradcam': ('CAM_METHODS CAPTUM_METHODS Look cam_maps cam gradcam_pp cam_attributions cam_evidence CAM GradCAM '
                 'GradCAMPlusPlus integrated_gradients occlusion guided_gradcam'),
-    'lrp': 'LRP_RULES LRP_METHODS Canonical canonical Composite lrp_rules lrp_attributions LRP',
+    'lrp': 'LRP_RULES LRP_METHODS Canonical canonical Composite lrp_rules Pass lrp_attributions LRP',
     'faithful': ('BASELINES MEASURES NEEDS LOWER_IS_BETTER pointing_hit relevance_mass rank_accuracy deletion_curve '
                  'insertion_curve curve_area impute road_curve random_map gaussian_map lung_map Case film_scores '
                  'summarise score_methods against_baseline show_scores agreement randomization_check fell '

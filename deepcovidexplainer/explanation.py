@@ -20,7 +20,7 @@ from fastcore.basics import patch
 
 from .attribution import Attribution,_half
 from .core import CLASSES,DISCLAIMER,RadiographError,package_file,sha256_of
-from .lungs import lung_doubt,lung_mask,lung_zones,show_lungs,zone_shares
+from .lungs import lung_doubt,lung_mask,lung_turn,lung_zones,show_lungs,zone_shares
 from .models import _replace,write_json
 from .preprocess import text_mask
 
@@ -71,9 +71,10 @@ WORDS = dict(
     # Doubt
     doubt='This does not look like a frontal chest radiograph: {why}. No class should be read from it.',
     shrunk='The networks lean towards {name}, but they were never shown such pictures, so their probabilities are drawn back to near one third.',
-    why=dict(colour='it is a colour picture', lungs='no pair of lungs was found', unlike='it is unlike the films that the networks were trained on'),
+    why=dict(colour='it is a colour picture', lungs='no pair of lungs was found', turned='it seems to lie on its side or upside down', unlike='it is unlike the films that the networks were trained on'),
     # Warnings
     warn=dict(colour='The picture is coloured, as no radiograph is.', lungs='The lungs could not be outlined, so nothing can be said about zones.',
+              turned='The film seems to be turned: its lungs are plainest after a turn of {degrees}° against the clock.',
               unlike='The picture is unlike the training films (distance {distance:.2f}, normal up to {threshold:.2f}).',
               disagree='The networks disagree: only {k} of {n} put {name} first.', outside='Most of the evidence of {method} lies outside the lungs ({share:.0%}).',
               apart='The networks look at different places: only {share:.0%} of their {method} maps overlap. Do not read the mean map without the members\'.',
@@ -107,9 +108,9 @@ def guard(
     film,        # `Radiograph`
     mask,        # H×W bool lung mask of it
     prediction,  # `Prediction` of it
-)->list:         # Some of `'colour'`, `'lungs'`, `'unlike'`; empty for what looks like a frontal chest film
+)->list:         # Some of `'colour'`, `'lungs'`, `'turned'`, `'unlike'`; empty for what looks like a frontal chest film
     "Reasons to doubt that this is a frontal chest radiograph"
-    reasons = dict(colour=(film.meta.get('colourfulness') or 0)>LIMITS['colour'], lungs=not mask.any() and lung_doubt(film)>LIMITS['lungs'], unlike=not prediction.typical)
+    reasons = dict(colour=(film.meta.get('colourfulness') or 0)>LIMITS['colour'], lungs=not mask.any() and lung_doubt(film)>LIMITS['lungs'], turned=lung_turn(film)>0, unlike=not prediction.typical)
     return [k for k,doubtful in reasons.items() if doubtful]
 
 def doubted(
@@ -343,7 +344,8 @@ def _about_similar(similar, target):
 
 def _warnings(film, mask, prediction, attributions, zones, doubts):
     t = prediction.typicality or {}
-    out = [_words()['warn'][k].format(**t) for k in ('colour', 'unlike') if k in doubts]+([] if mask.any() else [_words()['warn']['lungs']])
+    if 'turned' in doubts: t = dict(t, degrees=lung_turn(film))
+    out = [_words()['warn'][k].format(**t) for k in ('colour', 'turned', 'unlike') if k in doubts]+([] if mask.any() else [_words()['warn']['lungs']])
     if prediction.n_members>1 and prediction.agreement<=prediction.n_members/2:
         out.append(_words()['warn']['disagree'].format(k=prediction.agreement, n=prediction.n_members, name=_words()['name'][prediction.label]))
     return out+_about_film(film)+_about_members(attributions)+_about_maps(film, attributions, zones)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'MOST_DOUBT', 'LEVELS', 'lung_net', 'dice', 'fit_lungs', 'dice_scores', 'save_lungs', 'train_lungs',
-           'measure_lungs', 'load_lungs', 'lung_probability', 'lung_mask', 'lung_doubt', 'show_lungs', 'Zone',
-           'lung_zones', 'zone_shares', 'lung_box']
+           'measure_lungs', 'load_lungs', 'lung_probability', 'lung_mask', 'lung_doubt', 'lung_turn', 'show_lungs',
+           'Zone', 'lung_zones', 'zone_shares', 'lung_box']
 
 # %% ../nbs/04_lungs.ipynb #c002
 import json,os,warnings
@@ -298,6 +298,17 @@ def lung_doubt(
     "The pixels where the network is unsure, as a share of the lungs it sees"
     p = lung_probability(film)
     return _doubt(_fill(_two_largest(p>.5)), p)
+
+_PLAINER,_SOME_LUNGS = .1,1. # A turn has to make lungs plainer by so much doubt, and end with less than so much
+
+def lung_turn(
+    film,            # `Radiograph` or H×W float in 0…1
+)->int:              # 0, 90, 180 or 270 degrees; 0 also where no turn shows lungs
+    "How far the film has to be turned against the clock for its lungs to be plainest"
+    x = _film_array(film)
+    doubts = [lung_doubt(np.ascontiguousarray(np.rot90(x, k))) for k in range(4)]
+    k = int(np.argmin(doubts))
+    return 90*k if doubts[k]<min(doubts[0]-_PLAINER, _SOME_LUNGS) else 0
 
 # %% ../nbs/04_lungs.ipynb #c019
 def show_lungs(
