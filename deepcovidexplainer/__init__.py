@@ -26,7 +26,7 @@ _NAMES = {
                  'show_reliability calibration_table conformal_threshold prediction_sets coverage_table risk_coverage '
                  'aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
     'learner': 'HalfPrecision radiograph_learner',
-    'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots',
+    'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',
     'ensemble': ('average_posteriors max_prediction majority_vote select_members power_law layer_spectra '
                  'spectral_quality Prediction Typicality Member Ensemble calibrate save_ensemble load_folder'),
     'zoo': 'list_ensembles load_ensemble fetch_ensemble',
