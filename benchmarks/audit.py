@@ -3,7 +3,7 @@
     DCE_DATA=folder/with/the/collections python benchmarks/audit.py --work runs/audit
 
 Writes `results/audit.json` in the package, from which the page *Shortcut audit* makes its tables. Films are looked at in portions that
-are kept, by ensemble and lung network: a run that was stopped goes on, and new weights are looked at afresh. About ten minutes of one core.
+are kept, by ensemble and lung network: a run that was stopped goes on, and new weights are looked at afresh. About twenty minutes of one core.
 """
 import argparse, hashlib
 from dataclasses import replace
@@ -20,16 +20,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, package_file, sha256_of
-from deepcovidexplainer.data import assign_groups, assign_roles, film_hashes, read_index
-from deepcovidexplainer.ensemble import average_posteriors
+from deepcovidexplainer.data import assign_groups, assign_roles, film_hashes, radiograph_dls, read_index
+from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors
 from deepcovidexplainer.evaluate import _draws, _ends, _ranking, bootstrap_ci, compare, measure, rate
 from deepcovidexplainer.explanation import guard
+from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.lungs import lung_box, lung_mask
-from deepcovidexplainer.models import _replace, write_json
+from deepcovidexplainer.models import Card, _replace, load_weights, write_json
 from deepcovidexplainer.pipeline import ensemble_attributions
 from deepcovidexplainer.preprocess import text_mask
 from deepcovidexplainer.radiograph import load_radiograph
+from deepcovidexplainer.snapshots import fit_snapshots
 from deepcovidexplainer.zoo import load_ensemble
+from generalise import FROZEN, recipe_of
 
 PER_CELL, PORTION, MAPS, SEED = 36, 32, 12, 0 # films of each class of each source beyond the test fold; films a portion; heatmaps a class
 VIEWS = ('intact', 'border', 'lungs', 'letters') # of each film: as it is; lungs blacked out; all but the lungs blacked out; letters left in, where there are any
@@ -123,6 +126,31 @@ def out_of_fold(x, y, group):
     p = np.zeros((len(y), y.max()+1))
     for fit, held in StratifiedGroupKFold(5, shuffle=True, random_state=SEED).split(x, y, group): p[held] = classifier(min(x.shape[1], len(fit)-1)).fit(x[fit], y[fit]).predict_proba(x[held])
     return p
+
+def blacked_out(t, root, p, work):
+    "N×3×S×S uint8 films of DarkCovidNet (intact, lungs blacked out, lungs alone), and whether lungs were outlined"
+    path = work/f'views-{fingerprint(dict(films=list(t.film), recipe=p.to_dict()))}.npz'
+    if not path.exists():
+        out, there = np.zeros((len(t), 3, p.size, p.size), np.uint8), np.zeros(len(t), bool)
+        for i,f in enumerate(t.film):
+            film = load_radiograph(root/f).resized(512); mask = lung_mask(film); there[i] = mask.any(); wide = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9)))>0
+            for k,x in enumerate((film.data, np.where(wide, 0, film.data), np.where(wide, film.data, 0))): out[i,k] = np.round(p.clean(x.astype(np.float32))*255)
+        keep(path, np.savez, films=out, there=there)
+    kept = np.load(path); return kept['films'], kept['there']
+
+def retrained(t, root, work):
+    "The plain recipe trained anew on films without lungs and on lungs alone: DarkCovidNet, the test fold held out"
+    t = t[(t.collection=='darkcovidnet') & t.role.isin(['train', 'valid', 'test'])].reset_index(drop=True)
+    p = recipe_of('hist+clahe', 160); films, there = blacked_out(t, root, p, work)
+    t, films = t[there].reset_index(drop=True), films[there]; fit, test = (t.role!='test').to_numpy(), (t.role=='test').to_numpy()
+    part = t[fit].reset_index(drop=True); y, g, rows = numbers(t.label[test]), t.group[test].to_numpy(), []
+    for k,view in enumerate(VIEWS[:3]):
+        dls = radiograph_dls(part, films[fit,k], (part.role=='valid').to_numpy(), size=160, mean=p.mean, std=p.std, balance='class', strength=.3)
+        learn = radiograph_learner(dls, 'efficientnet_lite0', 'imagenet', half=True, frozen=FROZEN)
+        with learn.no_bar(), learn.no_logging(): paths = fit_snapshots(learn, work/f'retrained-{view}', Card('efficientnet_lite0', p.to_dict()), 1, 6, 1e-3)
+        q = average_posteriors(Ensemble([Member('one', *load_weights(paths[0]))]).posteriors(films[test,k])[0])
+        rows.append(dict(view=view, films=int(fit.sum()), **graded(q, y, g)))
+    return rows
 
 def inputs(d, x):
     "Name → what a simple classifier is given"
@@ -251,7 +279,7 @@ def main(work, out, weights):
     d = looked_at(t, root, ensemble, work, key); test = (t.role=='test').to_numpy()
     where = every.index[every.role=='test']; assert list(every.film[where])==list(t.film[test])
     write_json(out, dict(about=dict(ensemble=ensemble.name, members={m.name:m.card.sha256 for m in ensemble.members}, lungs=lungs, films=int(len(t)), sources={s:int(n) for s,n in t.source.value_counts().sort_index().items()}, intervals='95 %; patient bootstrap (2,000) or Wilson'),
-        masked=masked(t, d), probes=probes(t, d, x), sources=sources(t, d, x), baselines=baselines(every, small_of, d['p'][test, 0]), strata=strata(t, d), letters=letters(t, d),
+        masked=masked(t, d), retrained=retrained(every, root, work), probes=probes(t, d, x), sources=sources(t, d, x), baselines=baselines(every, small_of, d['p'][test, 0]), strata=strata(t, d), letters=letters(t, d),
         relevance=relevance(t, d, root, ensemble, work, key), alarms=alarms(t, d), detections=detections(every, root, ensemble, work, key)))
     print(out)
 

@@ -247,7 +247,7 @@ def dce_train(
     init:str='scratch',      # Start: scratch, imagenet, or the path of weights with a card
     balance:_argument(str, 'What is drawn evenly', choices=('class', 'class+source', 'source', 'none'))='class+source',
     strength:float=1.,       # Share of the training films that are disturbed, 0 to 1
-    crop:_argument(str, 'Cut films to the lungs, or not', choices=('lungs', 'none'))='lungs',
+    crop:_argument(str, 'Cut films to the lungs, or not', choices=('lungs', 'none'))='none',
     half:bool=False,         # Train in bfloat16
     device:str='auto',       # auto, cuda, mps or cpu
     workers:int=0,           # Processes that augment films

@@ -307,7 +307,7 @@ def film_cache(
     root:str|Path,            # The folder that its `film` paths start from
     preprocess,               # `Preprocess`; its `size` is the side of the kept films
     folder:str|Path,          # Where caches are kept
-    crop:str|None='lungs',    # `'lungs'`: cut each film to its lungs; `None`: the whole film
+    crop:str|None=None,       # `'lungs'`: cut each film to its lungs; `None`: the whole film
 )->np.ndarray:             # N×S×S uint8 films, in the order of `t`
     "Clean every film once and keep it; `RadiographError` naming a film that cannot be read"
     key = fingerprint(dict(films=list(t.film), preprocess=preprocess.to_dict(), crop=crop))

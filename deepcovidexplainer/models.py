@@ -102,7 +102,7 @@ class Card:
     arch:str                                         # One of `list_archs()`
     preprocess:dict                                  # `Preprocess.to_dict()` of the training films
     classes:tuple=CLASSES                            # Order of the logits
-    crop:str|None='lungs'                            # `'lungs'`: the film is cut to the lungs first; `None`: the whole film
+    crop:str|None=None                               # `'lungs'`: the film is cut to the lungs first; `None`: the whole film
     sha256:str=''                                    # Of the weight file; filled in by `save_weights`
     data:dict=field(default_factory=dict)            # Index hash, sources, counts, split
     recipe:dict=field(default_factory=dict)          # Initialisation, schedule, augmentation, seed, time, hardware
