@@ -18,7 +18,7 @@ from deepcovidexplainer.evaluate import nll
 from deepcovidexplainer.models import load_weights, save_weights, write_json
 from train_default import RUNS, measured, numbers, study, train
 
-SIX = ['vgg16', 'vgg19', 'resnet18', 'resnet34', 'densenet161', 'densenet201']
+NAMES = ['vgg16', 'vgg19', 'resnet18', 'resnet34', 'densenet161', 'densenet201', 'resnet18_imbalanced']
 
 def ask(name, root, work):
     "Posteriors of every snapshot of a run, raw"
@@ -60,6 +60,6 @@ def main(work, names, out):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--names', nargs='+', choices=list(RUNS), default=SIX)
+    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--names', nargs='+', choices=list(RUNS), default=NAMES)
     p.add_argument('--out', type=Path, help='folder for the best snapshot of each as an ensemble of one')
     torch.set_num_threads(1); main(**vars(p.parse_args()))

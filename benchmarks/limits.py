@@ -1,0 +1,43 @@
+"""How common is what an explanation warns of? Measured on films that chose nothing but the calibration.
+
+    DCE_DATA=folder/with/the/collections python benchmarks/limits.py --work runs
+
+Explains validation films (neither trained on nor tested on), as many of each class, and writes quantiles of what the table `LIMITS` of
+24_explanation holds limits for to `results/limits.json` in the package. Run it again whenever the ensemble was trained again: that
+notebook checks that its limits are still where it says they are. About two minutes of one core.
+"""
+import argparse
+from pathlib import Path
+
+import numpy as np, torch
+
+from deepcovidexplainer import CLASSES, data_dir, load_ensemble, package_file, predict_and_explain
+from deepcovidexplainer.explanation import _inside, _rows_of, concentrated, spot
+from deepcovidexplainer.models import write_json
+from deepcovidexplainer.preprocess import text_mask
+from train_default import study
+
+LEVELS = (.05, .1, .2, .5, .8, .9, .95)
+
+def measured(e):
+    "Everything of one explanation that has a limit"
+    a = e.attributions['grad-cam++']; out = dict(overlap=a.checks['overlap'])
+    for m, b in e.attributions.items(): out[f'text, {m}'] = b.share(text_mask(e.film.data))
+    if not e.mask.any(): return out
+    for m in e.attributions: out[f'outside, {m}'] = _inside(_rows_of(e.zones, m))[1]
+    s, inside = spot(a.data, e.mask), list(_inside(_rows_of(e.zones, 'grad-cam++'))[0].values())
+    return dict(out, **({} if s is None else {'spot, area':s['area'], 'spot, together':s['together'], 'concentrated':float(concentrated(s))}), **{'focus, first zone':inside[0], 'focus, first two':sum(inside[:2])}, lungs=float(e.mask.mean()))
+
+def main(work, per_class):
+    torch.set_num_threads(1); root, ensemble = data_dir(), load_ensemble()
+    t, _, _ = study(root, work); t = t[t.role=='valid']
+    t = t[t.label.isin(CLASSES)].drop_duplicates('group').sample(frac=1, random_state=0).groupby('label').head(per_class)
+    rows = [measured(e) for e in (predict_and_explain(root/f, ensemble, ('grad-cam++', 'lrp')) for f in t.film) if not e.doubts]
+    keys = dict.fromkeys(k for r in rows for k in r); values = {k:np.array([r[k] for r in rows if k in r]) for k in keys}
+    write_json(package_file()/'results'/'limits.json', dict(members=[m.card.sha256 for m in ensemble.members], films=len(rows), drawn=len(t), levels=list(LEVELS),
+        quantiles={k:dict(n=len(v), mean=round(float(v.mean()), 4), at=[round(float(q), 4) for q in np.quantile(v, LEVELS)]) for k, v in values.items()}))
+
+if __name__ == '__main__':
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--per-class', type=int, default=40)
+    main(**vars(p.parse_args()))
