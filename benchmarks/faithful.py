@@ -19,7 +19,7 @@ from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
 from deepcovidexplainer.ensemble import Ensemble
 from deepcovidexplainer.faithful import BASELINES, Case, agreement, fell, film_scores, randomization_check, summarise
 from deepcovidexplainer.models import cam_layer
-from deepcovidexplainer.pipeline import METHODS, ensemble_attributions
+from deepcovidexplainer.pipeline import METHODS, _ask, ensemble_attributions
 
 QUICK = ('cam', 'grad-cam', 'grad-cam++', 'lrp', 'lrp-epsilon')
 COARSE = {'integrated-gradients':partial(METHODS['integrated-gradients'], n_steps=8), 'occlusion':partial(METHODS['occlusion'], window=48, stride=32)}
@@ -115,7 +115,7 @@ PEERS = {'grad-cam, pytorch-grad-cam':jacobgil('GradCAM'), 'grad-cam, torchcam':
 def localisation(ensemble, case, methods, scores=None):
     "Rows of the measures on the film, of zone correlation where there are severity scores, and of whether the answer was right"
     kept = {}
-    def explain(e, x, target): kept.update(explain_all(e, x, target, methods)); return kept | within(kept, lungs_on(x, ensemble, case))
+    def explain(e, x, target): kept.update(explain_all(e, x, target, methods)); lungs = lungs_on(x, ensemble, case); return kept | within(kept, lungs) | contrasts(e, x, target, lungs)
     rows = film_scores(ensemble, case, explain, LOCAL, seed=seed_of(case))
     right = ensemble.predict(case.film, case.mask).label == case.target
     if scores is not None and np.ptp(scores) and case.mask.any(): rows += zone_rows(ensemble, case, kept, scores)
@@ -132,6 +132,13 @@ def lungs_on(x, ensemble, case):
 def within(maps, lungs):
     "The ensemble's maps with nothing but their positive part inside the lungs"
     return {f'{k} × lungs': Attribution(np.maximum(maps[k].data, 0)*lungs, k, maps[k].target) for k in WITHIN}
+
+def contrasts(ensemble, x, target, lungs):
+    "What speaks for the target rather than for a normal film, inside the lungs"
+    evidence = _ask(ensemble, x, target, ('grad-cam',), None, None)[1]
+    lrp = {c: ensemble_attributions(ensemble, x, c, ('lrp',))['lrp'].data for c in (target, 'normal')}
+    both = {'grad-cam':evidence[target].data-evidence['normal'].data, 'lrp':cv2.GaussianBlur(lrp[target]-lrp['normal'], (0, 0), .02*x.shape[-1])}
+    return {f'{k} against normal × lungs': Attribution(np.maximum(d, 0)*lungs, k, target) for k, d in both.items()}
 
 def zone_rows(ensemble, case, maps, scores):
     "Per map: the rank correlation of six zone shares with six scores"
@@ -203,7 +210,7 @@ def main(work, name, out, films, asked):
     ensemble, root = load_ensemble(name), data_dir()
     if root is None: raise SystemExit('set DCE_DATA to the folder with the collections')
     weights = {m.name: fingerprint([[k, float(v.double().sum())] for k, v in m.model.state_dict().items()]) for m in ensemble.members}
-    settings = dict(weights=weights, quick=QUICK, all=ALL, shuffle=N_SHUFFLE, within=WITHIN, version=3)
+    settings = dict(weights=weights, quick=QUICK, all=ALL, shuffle=N_SHUFFLE, within=WITHIN, version=4)
     t, forgot = measure(ensemble, root, work/fingerprint(settings), films, asked)
     out.mkdir(exist_ok=True)
     t[['set', 'explained', 'method', 'measure', 'value', 'low', 'high', 'films', 'patients']].round(4).to_csv(out/'faithful.csv', index=False)
