@@ -23,7 +23,7 @@ from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, package_file
 from deepcovidexplainer.data import assign_groups, assign_roles, film_hashes, radiograph_dls, read_index
 from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors
 from deepcovidexplainer.evaluate import _draws, _ends, _ranking, bootstrap_ci, compare, measure, rate
-from deepcovidexplainer.explanation import guard
+from deepcovidexplainer.explanation import LIMITS, guard
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.lungs import lung_box, lung_mask
 from deepcovidexplainer.models import Card, _replace, load_weights, write_json
@@ -273,7 +273,7 @@ def main(work, out, weights):
     torch.set_num_threads(1); work.mkdir(parents=True, exist_ok=True)
     root, ensemble = data_dir(), load_ensemble(weights)
     lungs = sha256_of(package_file('weights', 'lungs.safetensors'))
-    key = hashlib.sha256((''.join(m.card.sha256 for m in ensemble.members)+lungs+f'{ensemble.temperature}').encode()).hexdigest()[:12]
+    key = hashlib.sha256((''.join(m.card.sha256 for m in ensemble.members)+lungs+f'{ensemble.temperature} {ensemble.typicality.threshold} {sorted(LIMITS.items())}').encode()).hexdigest()[:12]
     every = table(root, work, ensemble); small_of = thumbnails(every, root, work)
     t = chosen(every); x = small_of[t.index]; t = t.reset_index(drop=True)
     d = looked_at(t, root, ensemble, work, key); test = (t.role=='test').to_numpy()

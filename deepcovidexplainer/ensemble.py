@@ -151,8 +151,8 @@ class Typicality:
         return np.sqrt(((z**2).mean(1)+rest**2)/2)
 
     @classmethod
-    def fit(cls, train, valid, k=32, false_alarms=.01): # N×d features of training and of validation films
-        "From features; the threshold leaves `false_alarms` of the validation films outside"
+    def fit(cls, train, valid, k=32, false_alarms=0.): # N×d features of training and of validation films
+        "From features; the threshold leaves the share `false_alarms` of the validation films outside"
         mean = train.mean(0); _,s,vt = np.linalg.svd(train-mean, full_matrices=False)
         k = min(k, len(s)-1); unit = vt[:k]
         rest = np.linalg.norm((train-mean)-((train-mean)@unit.T)@unit, axis=1)

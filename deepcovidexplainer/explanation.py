@@ -27,7 +27,7 @@ from .preprocess import text_mask
 # %% ../nbs/24_explanation.ipynb #c006
 LIMITS = dict(
     colour=.04,       # Mean chroma, 0…1, above which a picture is no radiograph
-    lungs=1.,         # `lung_doubt` above which a picture without a lung mask is no chest film: more pixels unsure than lung
+    lungs=1.25,       # `lung_doubt` above which a picture without a lung mask is no chest film: far more pixels unsure than lung
     focus=.35,        # Share of the relevance inside the lungs that makes one zone a focus
     pair=.55,         # … and that makes two zones a focus
     second=.20,       # A second zone is named from this share on
@@ -35,8 +35,8 @@ LIMITS = dict(
     spot=.18,         # A map is concentrated when half of its relevance inside the lungs lies on at most this share of them …
     together=.80,     # … and this share of that half lies in one piece
     instead=.10,      # Share of the contrast from which on something is said to speak for the other class
-    overlap=.65,      # Overlap of the members' maps below which they count as looking at different places
-    outside=.65,      # Share of the relevance outside the lungs that is worth a warning; a blind map on a film cut to the lungs has about 0.60 there
+    overlap=.53,      # Overlap of the members' maps below which they count as looking at different places
+    outside=.75,      # Share of the relevance outside the lungs that is worth a warning; a blind map on a whole film has about 0.72 there
     text=.10,         # … and on burnt-in letters
     doubt=.15,        # What is left of a posterior's distance from 1/3 when the picture is doubted
 )

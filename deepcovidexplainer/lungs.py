@@ -299,7 +299,7 @@ def lung_doubt(
     p = lung_probability(film)
     return _doubt(_fill(_two_largest(p>.5)), p)
 
-_PLAINER,_SOME_LUNGS = .1,1. # A turn has to make lungs plainer by so much doubt, and end with less than so much
+_PLAINER,_SOME_LUNGS = .1,.7 # A turn has to make lungs plainer by so much doubt, and end with less than so much
 
 def lung_turn(
     film,            # `Radiograph` or H×W float in 0…1
