@@ -91,7 +91,8 @@ def main(only, work, out):
     pick = lambda role: (t.role==role).to_numpy()
     valid, y = films[pick('valid')], numbers(t[pick('valid')])
     few = np.random.default_rng(0).permutation(np.flatnonzero(pick('train')))[:800]
-    e = calibrate(members, valid, y, films[np.sort(few)], name='default')
+    several = t[pick('valid')].groupby('source').label.transform('nunique').to_numpy()>1 # where the source does not give the class away
+    e = calibrate(members, valid, y, films[np.sort(few)], name='default', hard=several)
     e.about = dict(data=about_data(t), scores=measured(e, t, films))
     save_ensemble(e, out)
     print(json.dumps(e.about['scores'], indent=1)); print(e, 'temperature', e.temperature, 'threshold', e.threshold)

@@ -253,12 +253,14 @@ def calibrate(
     coverage:float=.9, # Of the prediction sets
     name:str='ensemble', # Shown in results
     about:dict|None=None, # Data, scores and so on
+    hard=None,       # N bool: the validation films that prediction sets are fitted on; None: all
 )->Ensemble:         # Calibrated on the validation films
     "An ensemble with its temperature, prediction-set threshold and typicality fitted on validation films"
     e = Ensemble(members, name=name, about=about, coverage=coverage)
     p,features = e.posteriors(valid)
     e.temperature = fit_temperature(p, y)
-    e.threshold = conformal_threshold(average_posteriors(apply_temperature(p, e.temperature)), y, 1-coverage)
+    q,y = average_posteriors(apply_temperature(p, e.temperature)),np.asarray(y); hard = slice(None) if hard is None else np.asarray(hard, bool)
+    e.threshold = conformal_threshold(q[hard], y[hard], 1-coverage)
     e.typicality = Typicality.fit(e.posteriors(train)[1], features)
     return e
 
