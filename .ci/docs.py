@@ -2,10 +2,10 @@
 
     python .ci/docs.py
 
-nbdev turns the notebooks into a website project (`_proc/`), smalldocs renders it, and every internal link and anchor
+nbdev turns the notebooks into a website project (`_proc/`), smalldocs renders it, formulas become MathML, and every internal link and anchor
 of the result is followed. `22_lrp.ipynb` becomes `lrp.html`, as nbdev's own links expect.
 """
-import json, os, re, shutil, sys
+import html, json, os, re, shutil, sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -78,6 +78,24 @@ def render(proc, docs):
     (docs/'.nojekyll').touch()
     return len(site.pages)
 
+MATHS = re.compile(r'<span class="math (inline|display)">(.*?)</span>', re.S)
+ELSEWHERE = re.compile(r'<link[^>]+rel="stylesheet"[^>]+href="https?://[^>]*>|<script[^>]+src="https?://[^>]*></script>')
+
+def as_mathml(found):
+    "One formula as MathML, which browsers draw without a script"
+    from latex2mathml.converter import convert
+    kind, latex = found[1], re.sub(r'^\\[(\[]|\\[)\]]$', '', html.unescape(found[2]).strip())
+    out = convert(latex, display='block' if kind == 'display' else 'inline')
+    if '\\' in re.sub('<[^>]+>', '', out): sys.exit(f'a formula that was not understood: {latex}')
+    return f'<span class="math {kind}">{out}</span>'
+
+def offline(docs):
+    "Formulas become MathML, and nothing is fetched from another host: the pages are whole without a network"
+    for path in docs.rglob('*.html'):
+        text = MATHS.sub(as_mathml, path.read_text(encoding='utf-8'))
+        path.write_text(ELSEWHERE.sub(lambda m: '' if 'katex' in m[0] else m[0], text), encoding='utf-8')
+        if fetched := ELSEWHERE.search(path.read_text(encoding='utf-8')): sys.exit(f'{path.name} fetches {fetched[0]}')
+
 class Page(HTMLParser):
     "The ids and links of one page, and links that stayed Markdown"
     def __init__(self, path):
@@ -113,6 +131,7 @@ def main():
     proc = process(ROOT)
     rename_pages(proc, cfg.doc_host + cfg.doc_baseurl)
     n = render(proc, cfg.doc_path)
+    offline(cfg.doc_path)
     bad, total = broken_links(cfg.doc_path)
     if bad: sys.exit(f'{len(bad)} broken links:\n' + '\n'.join(bad))
     print(f'{n} pages, {total} links, none broken: {os.path.relpath(cfg.doc_path)}/index.html')
