@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import cv2, numpy as np, pandas as pd, torch
+import cv2, numpy as np, pandas as pd, pydicom, torch
 from pydicom.data import get_testdata_file
 from skimage import data as pictures
 from sklearn.decomposition import PCA
@@ -251,7 +251,10 @@ def strangers(t, root):
     yield 'photographs and textures', 'noise', np.random.default_rng(0).random((256, 256)).astype(np.float32)
     for name, file in SLICES.items():
         path = get_testdata_file(file, download=False)
-        if path: yield 'CT, MR and other pictures of patients', name, load_radiograph(path)
+        if path:
+            yield 'CT, MR and other pictures of patients', name, path
+            x = pydicom.dcmread(path).pixel_array.astype(np.float32); x = x[0] if x.ndim>2 and x.shape[-1]!=3 else x
+            yield 'the same pictures without their headers', name, (x-x.min())/max(np.ptp(x), 1e-6)
     real = pd.concat([some(g, 8) for _,g in t[t.role=='external'].groupby('source')])
     for how, change in ABUSES.items():
         for f in real.film: yield f'real films, {how}', f, change(load_radiograph(root/f).resized(512).data)

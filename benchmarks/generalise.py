@@ -92,7 +92,8 @@ def main(work, jobs):
     pd.concat(done).to_csv(out, index=False)
 
 LAST = list(STEPS)[-1]
-ALL = [f'{name}/A/0' for name in ladder()]+[f'{name}/{fold}/0' for fold in 'BC' for name in ('plain', LAST)]+[f'{name}/A/{seed}' for seed in (1, 2) for name in (LAST, 'plain', 'strong augmentation')]
+BESIDE = dict(B='all adult sources', C='plain') # Without ieee8023, DarkCovidNet has no COVID-19: there is no plain recipe to compare with
+ALL = [f'{name}/A/0' for name in ladder()]+[f'{name}/{fold}/0' for fold, first in BESIDE.items() for name in (first, LAST)]+[f'{name}/A/{seed}' for seed in (1, 2) for name in (LAST, 'plain', 'strong augmentation')]
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
