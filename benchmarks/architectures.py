@@ -25,7 +25,7 @@ def ask(name, root, work):
     out = work/name/'told.csv.gz'
     if out.exists(): return pd.read_csv(out)
     paths = train(name, root, work)
-    t, films, _ = study(root, work, RUNS[name]['size'])
+    t, films, _ = study(root, work, RUNS[name]['size'], RUNS[name]['crop'])
     seen = t.role.isin(['valid', 'test']).to_numpy()
     told, _ = Ensemble([Member(p.stem, *load_weights(p)) for p in paths]).posteriors(films[seen])
     r = pd.concat([t[seen][['film', 'source', 'label', 'group', 'role']].assign(run=name, snapshot=i+1, **{c:q[:,k].round(4) for k, c in enumerate(CLASSES)}) for i, q in enumerate(told)])
@@ -41,7 +41,7 @@ def ship(name, r, root, work, folder):
     "The best snapshot as a calibrated, measured ensemble in 8 bits"
     v = r[r.role=='valid']; loss = {s:nll(g[list(CLASSES)].to_numpy(), numbers(g)) for s, g in v.groupby('snapshot')}
     best = min(loss, key=loss.get)
-    t, films, _ = study(root, work, RUNS[name]['size']); pick = lambda role: (t.role==role).to_numpy()
+    t, films, _ = study(root, work, RUNS[name]['size'], RUNS[name]['crop']); pick = lambda role: (t.role==role).to_numpy()
     e = calibrate([eighth(work/name/f'{name}-{best}.safetensors', folder)], films[pick('valid')], numbers(t[pick('valid')]), films[np.flatnonzero(pick('train'))[:800]], name=name)
     e.about = dict(data=e.members[0].card.data, scores=measured(e, t, films))
     save_ensemble(e, folder, bits=8)

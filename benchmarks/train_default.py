@@ -22,7 +22,7 @@ from generalise import FROZEN, index_of, recipe_of
 
 HOLD_OUT = ('hannover', 'shenzhen', 'montgomery') # Neither training nor calibration sees these
 LITE0 = dict(arch='efficientnet_lite0', init='imagenet', cycles=2, epochs=2, lr=1e-3, size=224, frozen=FROZEN)
-PAPER = dict(init='scratch', cycles=3, lr=1e-3, size=128, sizes=(64, 96, 128), strength=.3) # What a processor core can do in ten to twenty minutes
+PAPER = dict(init='scratch', cycles=3, epochs=2, lr=1e-3, size=96, sizes=(64, 96, 96), strength=.5, crop='lungs') # What one processor core can do in an hour
 CHAINS, STAGES = 'abc', ('strong', 'calm', 'home')
 
 def chain(name, seed):
@@ -32,13 +32,13 @@ def chain(name, seed):
 
 RUNS = { # name → architecture, start, cycles, epochs a cycle, highest learning rate, side of the films it trains on
     **{k:v for seed, name in enumerate(CHAINS) for k, v in chain(name, seed).items()},
-    'resnet18': dict(PAPER, arch='resnet18', epochs=10),
-    'resnet18_imbalanced': dict(PAPER, arch='resnet18', epochs=10, balance=None),
-    'resnet34': dict(PAPER, arch='resnet34', epochs=8),
-    'vgg16': dict(PAPER, arch='vgg16', epochs=6),
-    'vgg19': dict(PAPER, arch='vgg19', epochs=5),
-    'densenet161': dict(PAPER, arch='densenet161', epochs=4),
-    'densenet201': dict(PAPER, arch='densenet201', epochs=5),
+    'resnet18': dict(PAPER, arch='resnet18', epochs=4),
+    'resnet18_imbalanced': dict(PAPER, arch='resnet18', epochs=4, balance=None),
+    'resnet34': dict(PAPER, arch='resnet34', epochs=3),
+    'vgg16': dict(PAPER, arch='vgg16'),
+    'vgg19': dict(PAPER, arch='vgg19'),
+    'densenet161': dict(PAPER, arch='densenet161'),
+    'densenet201': dict(PAPER, arch='densenet201'),
 }
 
 def study(root, work, size=224, crop=None, trust_reports=False):

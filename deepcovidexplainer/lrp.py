@@ -218,8 +218,10 @@ class Canonical(nn.Module):
             keeps = isinstance(layer, (*_MOVES, *_POOLS, _Add)) and all(self.rectified[k] for k in read)
             self.rectified.append(keeps or isinstance(layer, _ACTS))
         self.features = self._features()
-        for layer in layers:
-            if isinstance(layer, _WEIGHTED): layer.register_buffer('plus', layer.weight.clamp(min=0), persistent=False)
+        for layer,read in zip(layers, reads):
+            if not isinstance(layer, _WEIGHTED): continue
+            layer.register_buffer('plus', layer.weight.clamp(min=0), persistent=False)
+            if not self.rectified[read[0]]: layer.register_buffer('minus', layer.weight.clamp(max=0), persistent=False)
         self.requires_grad_(False).eval()
 
     def _features(self):
@@ -291,7 +293,7 @@ def _divide(
         xs = [x.detach().requires_grad_() for x in xs]
         out = f(*xs)
     z = out.detach()
-    grads = torch.autograd.grad(out, xs, r/torch.full_like(z, eps).copysign_(z).add_(z))
+    grads = torch.autograd.grad(out, xs, r/torch.copysign(z.new_tensor(eps), z).add_(z))
     return [x.detach()*g for x,g in zip(xs, grads)],z
 
 def _evenly(
@@ -343,13 +345,17 @@ def _flat(t):
     return _divide(lambda x: _weigh(t.layer, x, ones), [torch.ones_like(t.x)], t.r)[0][0]
 
 # %% ../nbs/22_lrp.ipynb #c031
+def _above_or_below(layer, sign):
+    "Its weights above zero (1) or below (−1), the others zero"
+    return layer.plus if sign>0 else layer.minus if hasattr(layer, 'minus') else _half_of(layer.weight, -1)
+
 def _of_sign(t, sign):
     "By the contributions above zero (`sign` 1) or below (−1) alone"
     w,bias = t.layer.weight,t.part(sign)
-    same = t.layer.plus if sign>0 else _half_of(w, -1)
+    same = _above_or_below(t.layer, sign)
     if t.rectified: parts,z = _divide(lambda x: _weigh(t.layer, x, same, bias), [t.x], t.r)
     else:
-        other = _half_of(w, -1) if sign>0 else t.layer.plus
+        other = _above_or_below(t.layer, -sign)
         parts,z = _divide(lambda p, n: _weigh(t.layer, p, same, bias)+_weigh(t.layer, n, other), [_half_of(t.x, 1), _half_of(t.x, -1)], t.r)
     even = lambda x: _weigh(t.layer, x, torch.ones_like(w))
     return sum(parts)+_evenly(even, [t.x], t.r, z, t.even)[0]
@@ -406,6 +412,7 @@ def _layer_back(layer, xs, r, first, rectified, rules, even):
     "Relevance of what a layer read"
     if isinstance(layer, (nn.ReLU6,_Clip)) and rules.bias: return _move(layer, xs, r)
     if isinstance(layer, (*_ACTS, _Clip)): return [r]
+    if isinstance(layer, _Cat): return r.split([x.shape[1] for x in xs], 1)
     if isinstance(layer, _WEIGHTED): return [_RULES[rules.of(layer, first)](_Task(layer, xs[0], r, rectified, rules.eps, rules.bias, even))]
     if isinstance(layer, nn.AvgPool2d) and not rectified and rules.conv!='epsilon': return _share(layer, [xs[0].clamp(min=0)], r, even)
     return _share(layer, xs, r, even) if isinstance(layer, (*_POOLS, _Add)) else _move(layer, xs, r)
