@@ -156,7 +156,10 @@ def card_scores(
                coverage=rate(sets[np.arange(len(y)), y]), set_size=round(float(sets.sum(1).mean()), 3),
                accuracy={k:float((said==y).mean()) for k,said in (('SCPA', p[at].argmax(1)), ('PM', max_prediction(m)), ('vote', majority_vote(m)))},
                members={n:score(q, y, group, n_boot//4).to_dict() for n,q in zip(names, m)}, external={})
-    if ext.any(): out['external'] = {s:dict(v, **{'called unlike the training films':rate(np.asarray(far)[ext & (t.source==s)])}) for s,v in single_class_scores(p[ext], t.label[ext], t.source[ext]).items()}
+    if not ext.any(): return out
+    apart = np.asarray(far); right = prediction_sets(p[ext], threshold)[np.arange(ext.sum()), t.label[ext].map(CLASSES.index).to_numpy(int)]
+    for s,v in single_class_scores(p[ext], t.label[ext], t.source[ext]).items():
+        here = (t.source==s).to_numpy(); out['external'][s] = {**v, 'sets that hold the truth':rate(right[here[ext]]), 'called unlike the training films':rate(apart[ext & here])}
     return out
 
 @dataclass
