@@ -2,10 +2,10 @@
 
     DCE_DATA=folder/with/the/collections python benchmarks/architectures.py --work runs
 
-Trains what is not trained yet (`train_default.py`) and keeps what every snapshot says of validation and test films in
-`deepcovidexplainer/results/architectures.csv.gz`, from which the tutorial *Reproduce the paper* makes its tables (recipes beside it in
-`architectures.json`). With `--out FOLDER` the snapshot with the smallest validation loss of each network is written to `FOLDER/NAME`,
-kernels in 8 bits, calibrated and measured, for `load_ensemble`.
+Trains what is not trained yet (`train_default.py`; about four hours of one processor core in all) and keeps what every snapshot says of
+validation, test and external films in `deepcovidexplainer/results/architectures.csv.gz`, from which the tutorial *Reproduce the paper*
+makes its tables (recipes beside it in `architectures.json`). With `--out FOLDER` the snapshot with the smallest validation loss of each
+network is written to `FOLDER/NAME`, kernels in 8 bits, calibrated and measured, for `load_ensemble`.
 """
 import argparse, json
 from pathlib import Path
@@ -18,15 +18,15 @@ from deepcovidexplainer.evaluate import nll
 from deepcovidexplainer.models import load_weights, save_weights, write_json
 from train_default import RUNS, measured, numbers, study, train
 
-NAMES = ['vgg16', 'vgg19', 'resnet18', 'resnet34', 'densenet161', 'densenet201', 'resnet18_imbalanced']
+NAMES = ['vgg16', 'vgg19', 'resnet18', 'resnet34', 'densenet161', 'densenet201', 'resnet18_imbalanced', 'resnet18_scratch']
 
 def ask(name, root, work):
     "Posteriors of every snapshot of a run, raw"
     out = work/name/'told.csv.gz'
     if out.exists(): return pd.read_csv(out)
     paths = train(name, root, work)
-    t, films, _ = study(root, work, RUNS[name]['size'], RUNS[name]['crop'])
-    seen = t.role.isin(['valid', 'test']).to_numpy()
+    t, films, _ = study(root, work, RUNS[name]['size'])
+    seen = t.role.isin(['valid', 'test', 'external']).to_numpy()
     told, _ = Ensemble([Member(p.stem, *load_weights(p)) for p in paths]).posteriors(films[seen])
     r = pd.concat([t[seen][['film', 'source', 'label', 'group', 'role']].assign(run=name, snapshot=i+1, **{c:q[:,k].round(4) for k, c in enumerate(CLASSES)}) for i, q in enumerate(told)])
     r.to_csv(out, index=False); return r
@@ -41,7 +41,7 @@ def ship(name, r, root, work, folder):
     "The best snapshot as a calibrated, measured ensemble in 8 bits"
     v = r[r.role=='valid']; loss = {s:nll(g[list(CLASSES)].to_numpy(), numbers(g)) for s, g in v.groupby('snapshot')}
     best = min(loss, key=loss.get)
-    t, films, _ = study(root, work, RUNS[name]['size'], RUNS[name]['crop']); pick = lambda role: (t.role==role).to_numpy()
+    t, films, _ = study(root, work, RUNS[name]['size']); pick = lambda role: (t.role==role).to_numpy()
     e = calibrate([eighth(work/name/f'{name}-{best}.safetensors', folder)], films[pick('valid')], numbers(t[pick('valid')]), films[np.flatnonzero(pick('train'))[:800]], name=name)
     e.about = dict(data=e.members[0].card.data, scores=measured(e, t, films))
     save_ensemble(e, folder, bits=8)

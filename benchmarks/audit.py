@@ -33,6 +33,7 @@ from deepcovidexplainer.radiograph import load_radiograph
 from deepcovidexplainer.snapshots import fit_snapshots
 from deepcovidexplainer.zoo import load_ensemble
 from generalise import FROZEN, recipe_of
+from train_default import pictures_in
 
 PER_CELL, PORTION, MAPS, SEED = 36, 32, 12, 0 # films of each class of each source beyond the test fold; films a portion; heatmaps a class
 VIEWS = ('intact', 'border', 'lungs', 'letters') # of each film: as it is; lungs blacked out; all but the lungs blacked out; letters left in, where there are any
@@ -83,8 +84,7 @@ def portion(films, ensemble):
     members, features = ensemble.posteriors(np.stack([x for vs in views for x in vs.values()])); told = average_posteriors(members)
     p, f = np.full((len(films), 4, 3), np.nan), np.full((len(films), 4, features.shape[1]), np.nan, np.float16)
     for k,(i,v) in enumerate(at): p[i,v], f[i,v] = told[k], features[k]
-    t = ensemble.typicality; far = t.distance(f[:,0].astype(float))>t.threshold
-    doubts = [' '.join(guard(film, m, SimpleNamespace(typical=not x))) for film,m,x in zip(films, masks, far)]
+    doubts = [' '.join(guard(film, m, SimpleNamespace(typical=typical))) for film,m,typical in zip(films, masks, ensemble.typicality.typical(f[:,0].astype(float)))]
     return dict(p=p, f=f, outlined=np.array([m.any() for m in masks]), doubts=np.array(doubts, dtype='U40'))
 
 def looked_at(t, root, ensemble, work, key):
@@ -244,9 +244,12 @@ SLICES = {'CT of the body':'693_J2KI.dcm', 'CT, 128 pixels':'CT_small.dcm', 'CT 
 PHOTOGRAPHS = ('astronaut', 'camera', 'coffee', 'chelsea', 'coins', 'moon', 'clock', 'rocket', 'cell', 'retina', 'brick', 'grass', 'gravel', 'page', 'text')
 ABUSES = {'inverted':lambda x: 1-x, 'on its side':lambda x: np.rot90(x).copy(), 'upside down':lambda x: np.rot90(x, 2).copy(), 'cut in half (left)':lambda x: x[:, :x.shape[1]//2].copy(), 'lungs cut off':lambda x: x[int(.6*len(x)):].copy()}
 
-def strangers(t, root):
+def strangers(t, root, folder):
     "(kind, name, picture) of what is no upright frontal chest film"
     for n in PHOTOGRAPHS: yield 'photographs and textures', n, getattr(pictures, n)()
+    for n in PHOTOGRAPHS:
+        if (x := getattr(pictures, n)()).ndim==3: yield 'the colour ones in grey', n, cv2.cvtColor(x[..., :3], cv2.COLOR_RGB2GRAY)/np.float32(255)
+    for n,x in pictures_in(folder) if folder else (): yield 'photographs from elsewhere, in grey', n, x/np.float32(255)
     yield 'photographs and textures', 'Shepp–Logan phantom', pictures.shepp_logan_phantom().astype(np.float32)
     yield 'photographs and textures', 'noise', np.random.default_rng(0).random((256, 256)).astype(np.float32)
     for name, file in SLICES.items():
@@ -259,12 +262,12 @@ def strangers(t, root):
     for how, change in ABUSES.items():
         for f in real.film: yield f'real films, {how}', f, change(load_radiograph(root/f).resized(512).data)
 
-def detections(t, root, ensemble, work, key):
+def detections(t, root, ensemble, folder, work, key):
     "The guard on strangers"
-    path = work/f'{key}-strangers.csv'
+    path = work/f'{key}-strangers-{folder.name if folder else ""}.csv'
     if not path.exists():
         rows = []
-        for kind, name, picture in strangers(t, root):
+        for kind, name, picture in strangers(t, root, folder):
             try: film = load_radiograph(picture).resized(512)
             except ValueError as e: rows.append(dict(kind=kind, name=name, doubts='refused')); print(name, e); continue
             mask = lung_mask(film); rows.append(dict(kind=kind, name=name, doubts=' '.join(guard(film, mask, ensemble.predict(film, mask)))))
@@ -272,22 +275,23 @@ def detections(t, root, ensemble, work, key):
     r = pd.read_csv(path, keep_default_na=False)
     return [dict(kind=k, caught=rate((g.doubts!='').to_numpy()), missed=[] if k.startswith('real') else list(g['name'][g.doubts==''])) for k,g in r.groupby('kind', sort=False)]
 
-def main(work, out, weights):
+def main(work, out, weights, pictures_folder):
     torch.set_num_threads(1); work.mkdir(parents=True, exist_ok=True)
     root, ensemble = data_dir(), load_ensemble(weights)
     lungs = sha256_of(package_file('weights', 'lungs.safetensors'))
-    key = hashlib.sha256((''.join(m.card.sha256 for m in ensemble.members)+lungs+f'{ensemble.temperature} {ensemble.typicality.threshold} {sorted(LIMITS.items())}').encode()).hexdigest()[:12]
+    key = hashlib.sha256((''.join(m.card.sha256 for m in ensemble.members)+lungs+f'{ensemble.temperature} {ensemble.typicality.threshold} {ensemble.typicality.bias} {sorted(LIMITS.items())}').encode()).hexdigest()[:12]
     every = table(root, work, ensemble); small_of = thumbnails(every, root, work)
     t = chosen(every); x = small_of[t.index]; t = t.reset_index(drop=True)
     d = looked_at(t, root, ensemble, work, key); test = (t.role=='test').to_numpy()
     where = every.index[every.role=='test']; assert list(every.film[where])==list(t.film[test])
     write_json(out, dict(about=dict(ensemble=ensemble.name, members={m.name:m.card.sha256 for m in ensemble.members}, lungs=lungs, films=int(len(t)), sources={s:int(n) for s,n in t.source.value_counts().sort_index().items()}, intervals='95 %; patient bootstrap (2,000) or Wilson'),
         masked=masked(t, d), retrained=retrained(every, root, work), probes=probes(t, d, x), sources=sources(t, d, x), baselines=baselines(every, small_of, d['p'][test, 0]), strata=strata(t, d), letters=letters(t, d),
-        relevance=relevance(t, d, root, ensemble, work, key), alarms=alarms(t, d), detections=detections(every, root, ensemble, work, key)))
+        relevance=relevance(t, d, root, ensemble, work, key), alarms=alarms(t, d), detections=detections(every, root, ensemble, pictures_folder, work, key)))
     print(out)
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--work', type=Path, default='runs/audit'); p.add_argument('--weights', default='default')
     p.add_argument('--out', type=Path, default=package_file()/'results'/'audit.json')
+    p.add_argument('--pictures', dest='pictures_folder', type=Path, help="folder with pictures that are no chest films and that the guard did not learn from; the results that ship saw Debian's packages gnome-backgrounds and plasma-workspace-wallpapers")
     main(**vars(p.parse_args()))

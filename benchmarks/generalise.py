@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, package_file
-from deepcovidexplainer.data import assign_groups, assign_roles, check_split, film_cache, film_hashes, radiograph_dls, read_index
+from deepcovidexplainer.data import OTHER, assign_groups, assign_roles, check_split, film_cache, film_hashes, radiograph_dls, read_index
 from deepcovidexplainer.ensemble import Ensemble, Member
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.models import Card, load_weights
 from deepcovidexplainer.preprocess import Preprocess
 from deepcovidexplainer.snapshots import fit_snapshots
 
-FOLDS = dict(A=('hannover', 'shenzhen', 'montgomery'), B=('ieee8023', 'jsrt', 'openist'), C=('covid-cxnet', 'figure1'))
+FOLDS = dict(A=('hannover', 'shenzhen', 'montgomery'), B=('ieee8023', 'jsrt', 'openist'), C=('covid-cxnet', 'figure1'), S=('shenzhen',), M=('montgomery',))
 PLAIN = dict(collections=('darkcovidnet',), crop=None, equalize=None, strength=0., trust_reports=True, balance='class')
 STEPS = {'all adult sources':dict(collections=None), 'equalised':dict(equalize='hist+clahe'), 'strong augmentation':dict(strength=1.),
          'cut to the lungs':dict(crop='lungs'), 'labels that radiologists contradict left out':dict(trust_reports=False),
@@ -31,6 +31,7 @@ def ladder():
     "name → recipe; every step keeps what came before, the last one but for the start"
     out, recipe = {'plain':PLAIN}, PLAIN
     for name, change in STEPS.items(): recipe = {**recipe, **change}; out[name] = recipe
+    out['films of other diseases, as not normal'] = {**recipe, 'others':True}
     out['the same, from scratch'] = {**recipe, 'init':'scratch', 'frozen':()}
     return out
 
@@ -46,9 +47,9 @@ def recipe_of(equalize, size=224): return Preprocess(size=size, equalize=equaliz
 
 def plan(t, recipe, hold_out, seed):
     "Roles; films of other diseases in the sources left out are measured, too"
-    t = assign_roles(t, hold_out, trust_reports=recipe['trust_reports'])
+    t = assign_roles(t, hold_out, trust_reports=recipe['trust_reports'], others=recipe.get('others', False))
     if recipe['collections']: t.loc[t.role.isin(['train', 'valid']) & ~t.collection.isin(recipe['collections']), 'role'] = 'left out'
-    t.loc[t.source.isin(hold_out) & (t.label=='other disease'), 'role'] = 'external'
+    t.loc[t.source.isin(hold_out) & (t.label==OTHER), 'role'] = 'external'
     return t
 
 def one(name, recipe, fold, seed, root, work):

@@ -1,28 +1,33 @@
 """Train, choose, calibrate and measure the ensembles that ship.
 
-    DCE_DATA=folder/with/the/collections python benchmarks/train_default.py --work runs --out deepcovidexplainer/weights/default
+    DCE_DATA=folder/with/the/collections python benchmarks/train_default.py --work runs --pictures folder --out deepcovidexplainer/weights/default
 
 Resumable: films are cleaned once, every network continues from its last whole epoch, and what is finished is not done again.
 `--only NAME` trains one network of `RUNS` and stops; without it the three chains of runs are trained, the weights of all snapshots of a chain
-are averaged into one member, and the test and external films are measured for the card.
+are averaged into one member, and the test and external films are measured for the card. `--pictures` names a folder with pictures that are no
+chest films, from which the guard learns what those look like; the shipped one saw the pictures of Debian's package `opencv-doc`
+(`apt-get download opencv-doc && dpkg-deb -x opencv-doc*.deb folder`): photographs, drawings and screen shots.
 """
 import argparse, json, os, platform
 from pathlib import Path
 
-import numpy as np, torch
+import cv2, numpy as np, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
 from deepcovidexplainer.data import assign_roles, check_split, film_cache, radiograph_dls
 from deepcovidexplainer.ensemble import Member, calibrate, save_ensemble
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.models import Card, load_weights, write_json
+from deepcovidexplainer.radiograph import load_radiograph
 from deepcovidexplainer.snapshots import average_snapshots, fit_snapshots
 from deepcovidexplainer.trial import card_scores
 from generalise import FROZEN, index_of, recipe_of
 
 HOLD_OUT = ('hannover', 'shenzhen', 'montgomery') # Neither training nor calibration sees these
 LITE0 = dict(arch='efficientnet_lite0', init='imagenet', cycles=2, epochs=2, lr=1e-3, size=224, frozen=FROZEN)
-PAPER = dict(init='scratch', cycles=3, epochs=2, lr=1e-3, size=96, sizes=(64, 96, 96), strength=.5, crop='lungs') # What one processor core can do in an hour
+WIDE = dict(init='scratch', cycles=2, lr=1e-3, size=128, sizes=(64, 96), strength=.5) # The paper's networks on all collections, small films first
+PAPER = dict(cycles=3, lr=7e-4, size=128, strength=.3, trust_reports=True, collections=('darkcovidnet', 'ieee8023')) # then snapshots where the source does not give the class away
+EPOCHS = dict(resnet18=(10, 5), resnet34=(8, 5), vgg16=(6, 5), vgg19=(6, 4), densenet161=(5, 5), densenet201=(4, 4)) # A cycle of either stage: what a processor core can do
 CHAINS, STAGES = 'abc', ('strong', 'calm', 'home')
 
 def chain(name, seed):
@@ -32,13 +37,9 @@ def chain(name, seed):
 
 RUNS = { # name → architecture, start, cycles, epochs a cycle, highest learning rate, side of the films it trains on
     **{k:v for seed, name in enumerate(CHAINS) for k, v in chain(name, seed).items()},
-    'resnet18': dict(PAPER, arch='resnet18', epochs=4),
-    'resnet18_imbalanced': dict(PAPER, arch='resnet18', epochs=4, balance=None),
-    'resnet34': dict(PAPER, arch='resnet34', epochs=3),
-    'vgg16': dict(PAPER, arch='vgg16'),
-    'vgg19': dict(PAPER, arch='vgg19'),
-    'densenet161': dict(PAPER, arch='densenet161'),
-    'densenet201': dict(PAPER, arch='densenet201'),
+    **{k:v for arch, (wide, home) in EPOCHS.items() for k, v in {f'wide_{arch}':dict(WIDE, arch=arch, epochs=wide), arch:dict(PAPER, arch=arch, init=f'wide_{arch}-2', epochs=home)}.items()},
+    'resnet18_imbalanced': dict(PAPER, arch='resnet18', init='wide_resnet18-2', epochs=5, balance=None),
+    'resnet18_scratch': dict(PAPER, arch='resnet18', init='scratch', epochs=16), # as long in all as with the wide stage
 }
 
 def study(root, work, size=224, crop=None, trust_reports=False):
@@ -68,31 +69,59 @@ def about_data(t):
     return dict(index=fingerprint(sorted(t.film)), split='by patient, near-duplicates (16×16 difference hash, 12 of 256 bits) count as one patient',
                 films={r:counts(part) for r,part in t.groupby('role')}, groups={r:int(part.group.nunique()) for r,part in t.groupby('role')})
 
+def pictures_in(folder, most=None):
+    "(name, H×W uint8) of the distinct pictures below a folder, grey, at most 1,024 pixels a side"
+    seen = set()
+    for path in sorted(p for p in folder.rglob('*') if p.suffix.lower() in ('.jpg', '.jpeg', '.png', '.webp')):
+        x = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if x is None or min(x.shape)<100 or max(x.shape)>2.5*min(x.shape) or x.min()==x.max(): continue
+        tiny = cv2.resize(x, (8, 8), interpolation=cv2.INTER_AREA); bits = (tiny>tiny.mean()).tobytes()
+        if bits in seen: continue
+        seen.add(bits); scale = min(1, 1024/max(x.shape))
+        yield path.name, cv2.resize(x, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        if len(seen)==most: return
+
+def strangers(folder, p, most=700, seed=0):
+    "N×S×S uint8 pictures that are no films, cleaned like films: each whole and as two pieces, some mirrored, inverted, turned or blurred"
+    rng, out = np.random.default_rng(seed), []
+    for _,x in pictures_in(folder, most):
+        for piece in (x, *(_piece(x, rng) for _ in range(2))):
+            if min(piece.shape)>=64 and piece.min()<piece.max(): out.append(np.round(p.clean(load_radiograph(piece/np.float32(255)).resized(512))*255).astype(np.uint8))
+    return np.stack(out)
+
+def _piece(x, rng):
+    h, w = (int(n*rng.uniform(.4, .9)) for n in x.shape); r, c = rng.integers(0, x.shape[0]-h+1), rng.integers(0, x.shape[1]-w+1)
+    x = x[r:r+h, c:c+w]
+    if rng.random()<.5: x = x[:, ::-1]
+    if rng.random()<.3: x = 255-x
+    if rng.random()<.2: x = np.rot90(x)
+    return cv2.GaussianBlur(x.copy(), (0, 0), rng.uniform(1, 6)) if rng.random()<.4 else x.copy()
+
 def numbers(t): return t.label.map({c:i for i,c in enumerate(CLASSES)}).to_numpy()
 
 def measured(ensemble, t, films):
     "Scores on the test fold and on the external sources, with intervals"
     seen = t.role.isin(['test', 'external']).to_numpy()
     members, features = ensemble.posteriors(films[seen])
-    return card_scores(t[seen].reset_index(drop=True), members, ensemble.typicality.distance(features)>ensemble.typicality.threshold, [m.name for m in ensemble.members], ensemble.temperature, ensemble.threshold)
+    return card_scores(t[seen].reset_index(drop=True), members, ~ensemble.typicality.typical(features), [m.name for m in ensemble.members], ensemble.temperature, ensemble.threshold)
 
 def member(name, root, work):
     "One network: the mean of the weights of all snapshots of a chain"
     paths = [p for stage in STAGES for p in train(f'{stage}_{name}', root, work)]
     return Member(f'lite0-{name}', *load_weights(average_snapshots(paths, work/'averaged'/f'lite0-{name}.safetensors')))
 
-def main(only, work, out):
+def main(only, work, out, pictures):
     work.mkdir(parents=True, exist_ok=True); root = data_dir()
     if only: train(only, root, work); return
     members = [member(name, root, work) for name in CHAINS]
-    t, films, _ = study(root, work)
+    t, films, p = study(root, work)
     for role in ('test', 'external', 'valid'): # no patient, no copy of a film on both sides
         both = t[t.role.isin(['train', role])]; check_split(both, (both.role==role).to_numpy())
     pick = lambda role: (t.role==role).to_numpy()
     valid, y = films[pick('valid')], numbers(t[pick('valid')])
     few = np.random.default_rng(0).permutation(np.flatnonzero(pick('train')))[:800]
     several = t[pick('valid')].groupby('source').label.transform('nunique').to_numpy()>1 # where the source does not give the class away
-    e = calibrate(members, valid, y, films[np.sort(few)], name='default', hard=several)
+    e = calibrate(members, valid, y, films[np.sort(few)], name='default', hard=several, strangers=strangers(pictures, p) if pictures else None)
     e.about = dict(data=about_data(t), scores=measured(e, t, films))
     save_ensemble(e, out)
     print(json.dumps(e.about['scores'], indent=1)); print(e, 'temperature', e.temperature, 'threshold', e.threshold)
@@ -101,4 +130,5 @@ if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--only', choices=list(RUNS))
     p.add_argument('--work', type=Path, default='runs'); p.add_argument('--out', type=Path, default='runs/default-ensemble')
+    p.add_argument('--pictures', type=Path, help='folder with pictures that are no chest films')
     main(**vars(p.parse_args()))

@@ -15,7 +15,7 @@ _NAMES = {
               'load_lungs lung_probability lung_mask lung_doubt lung_turn show_lungs Zone lung_zones zone_shares '
               'lung_box'),
     'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
-    'data': ('COLUMNS READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover read_figure1 '
+    'data': ('COLUMNS OTHER READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover read_figure1 '
              'read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_kermany read_index read_table '
              'check_index difference_hash film_hashes near_duplicates assign_groups patient_split check_split '
              'assign_roles film_cache augment class_weights sample_weights radiograph_dls'),
@@ -25,7 +25,7 @@ _NAMES = {
                  'show_precision_recall show_confusion apply_temperature nll fit_temperature calibration '
                  'show_reliability calibration_table conformal_threshold prediction_sets coverage_table risk_coverage '
                  'aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
-    'learner': 'HalfPrecision radiograph_learner',
+    'learner': 'PartialLabelLoss HalfPrecision radiograph_learner',
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',
     'ensemble': ('average_posteriors max_prediction majority_vote select_members power_law layer_spectra '
                  'spectral_quality Prediction Typicality Member Ensemble calibrate save_ensemble load_folder'),

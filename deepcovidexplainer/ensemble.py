@@ -106,7 +106,7 @@ class Prediction:
     members:dict                     # Member → its 3 calibrated probabilities
     prediction_set:tuple             # Classes that cannot be ruled out at `coverage`
     coverage:float=.9                # Promised frequency with which the set holds the truth, on films like the validation films
-    typicality:dict|None=None        # `distance` from the training films and the `threshold` above which a film counts as unlike them
+    typicality:dict|None=None        # `distance` from the training films and the `threshold` above which a film counts as unlike them; `strangeness`, above 0 for another kind of picture
     temperature:float=1.             # That calibrated the posteriors
     ensemble:str='default'           # Name of the ensemble
 
@@ -119,7 +119,9 @@ class Prediction:
     @property
     def agreement(self): "Number of members whose own first choice is `label`"; return sum(CLASSES[int(np.argmax(p))]==self.label for p in self.members.values())
     @property
-    def typical(self): "False when the film is unlike the training films"; return self.typicality is None or self.typicality['distance']<=self.typicality['threshold']
+    def typical(self):
+        "False when the film is unlike the training films, or more like another kind of picture"
+        t = self.typicality; return t is None or t['distance']<=t['threshold'] and t.get('strangeness', -1)<=0
 
     def to_dict(self)->dict:
         "JSON-safe"
@@ -142,6 +144,8 @@ class Typicality:
     axes:np.ndarray        # k×d principal components, divided by their spread
     residual:float         # Typical length of the unexplained part
     threshold:float=np.inf # Distances above are unlike the training films
+    weights:np.ndarray|None=None # d; of the features in `strangeness`; None: never shown other pictures
+    bias:float=0.          # Added to it
 
     def distance(self, f): # N×d features → N distances
         "About 1 for a training film"
@@ -150,15 +154,41 @@ class Typicality:
         rest = np.linalg.norm(c-(c@unit.T)@unit, axis=1)/self.residual
         return np.sqrt(((z**2).mean(1)+rest**2)/2)
 
+    def strangeness(self, f): # N×d features → N log-odds
+        "Above 0 for what is more like another kind of picture than like a film"
+        return np.full(len(np.atleast_2d(f)), -np.inf) if self.weights is None else np.atleast_2d(f)@self.weights+self.bias
+
+    def typical(self, f): # N×d features → N bool
+        "Neither far from the training films nor strange"
+        return (self.distance(f)<=self.threshold) & (self.strangeness(f)<=0)
+
+    def judge(self, f): # d features → dict
+        "The numbers behind it, JSON-safe"
+        odds = {} if self.weights is None else dict(strangeness=float(self.strangeness(f)[0]))
+        return dict(distance=float(self.distance(f)[0]), threshold=self.threshold, **odds)
+
     @classmethod
-    def fit(cls, train, valid, k=32, false_alarms=0.): # N×d features of training and of validation films
-        "From features; the threshold leaves the share `false_alarms` of the validation films outside"
+    def fit(cls, train, valid, k=32, false_alarms=0., strangers=None, caught=.95): # N×d features of training films, of validation films, of other pictures
+        "From features; the threshold leaves the share `false_alarms` of the validation films outside, and the share `caught` of other pictures than those learned from is strange"
         mean = train.mean(0); _,s,vt = np.linalg.svd(train-mean, full_matrices=False)
         k = min(k, len(s)-1); unit = vt[:k]
         rest = np.linalg.norm((train-mean)-((train-mean)@unit.T)@unit, axis=1)
         t = cls(mean, unit/(s[:k,None]/np.sqrt(len(train))), float(np.sqrt((rest**2).mean())))
         t.threshold = float(np.quantile(t.distance(valid), 1-false_alarms))
+        if strangers is not None: t.weights,t.bias = _strange(train, strangers, caught)
         return t
+
+def _strange(films, others, caught):
+    "Logistic regression as `(weights, bias)`; out of fold, the share `caught` of the others lies above 0"
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    x,y = np.r_[films, others],np.r_[np.zeros(len(films)), np.ones(len(others))]
+    m = make_pipeline(StandardScaler(), LogisticRegression(C=1e-4, class_weight='balanced', max_iter=1000))
+    apart = cross_val_predict(m, x, y, cv=5, method='decision_function')[len(films):] # in blocks: views of one picture, which follow each other, stay together
+    scale,line = m.fit(x, y); w = line.coef_[0]/scale.scale_
+    return w,float(line.intercept_[0]-w@scale.mean_-np.quantile(apart, 1-caught))
 
 # %% ../nbs/15_ensemble.ipynb #c020
 @dataclass
@@ -238,7 +268,7 @@ class Ensemble:
         members,features = self.member_posteriors(x)
         p = average_posteriors(members)[0]; p = p/p.sum()
         inside = prediction_sets(p[None], self.threshold)[0]
-        far = self.typicality and dict(distance=float(self.typicality.distance(features)[0]), threshold=self.typicality.threshold)
+        far = self.typicality and self.typicality.judge(features)
         return Prediction(p, {m.name:q[0] for m,q in zip(self.members, members)}, tuple(c for c,i in zip(CLASSES, inside) if i),
                           self.coverage, far, self.temperature, self.name)
 
@@ -254,6 +284,7 @@ def calibrate(
     name:str='ensemble', # Shown in results
     about:dict|None=None, # Data, scores and so on
     hard=None,       # N bool: the validation films that prediction sets are fitted on; None: all
+    strangers=None,  # N''×S×S uint8 pictures that are no chest films, cleaned like films, views of one picture in a row; None: no sense for them
 )->Ensemble:         # Calibrated on the validation films
     "An ensemble with its temperature, prediction-set threshold and typicality fitted on validation films"
     e = Ensemble(members, name=name, about=about, coverage=coverage)
@@ -261,7 +292,7 @@ def calibrate(
     e.temperature = fit_temperature(p, y)
     q,y = average_posteriors(apply_temperature(p, e.temperature)),np.asarray(y); hard = slice(None) if hard is None else np.asarray(hard, bool)
     e.threshold = conformal_threshold(q[hard], y[hard], 1-coverage)
-    e.typicality = Typicality.fit(e.posteriors(train)[1], features)
+    e.typicality = Typicality.fit(e.posteriors(train)[1], features, strangers=None if strangers is None else e.posteriors(strangers)[1])
     return e
 
 # %% ../nbs/15_ensemble.ipynb #c030
@@ -277,9 +308,9 @@ def save_ensemble(
     for m in ensemble.members: save_weights(m.model, folder/f'{m.name}.safetensors', m.card, bits)
     d = dict(name=ensemble.name, members=[m.name for m in ensemble.members], temperature=ensemble.temperature, threshold=ensemble.threshold, coverage=ensemble.coverage, about=ensemble.about)
     if t := ensemble.typicality:
-        arrays = dict(mean=t.mean.astype(np.float32), axes=np.ascontiguousarray(t.axes, np.float32))
+        arrays = dict(mean=t.mean.astype(np.float32), axes=np.ascontiguousarray(t.axes, np.float32), **({} if t.weights is None else dict(weights=t.weights.astype(np.float32))))
         _replace(folder/'typicality.safetensors', lambda p: save_file(arrays, p))
-        d['typicality'] = dict(residual=t.residual, threshold=t.threshold, sha256=sha256_of(folder/'typicality.safetensors'))
+        d['typicality'] = dict(residual=t.residual, threshold=t.threshold, bias=t.bias, sha256=sha256_of(folder/'typicality.safetensors'))
     write_json(folder/'ensemble.json', d)
     return folder
 
@@ -287,7 +318,7 @@ def _load_typicality(folder, d):
     from safetensors.numpy import load_file
     path = folder/'typicality.safetensors'
     if not path.exists() or sha256_of(path)!=d['sha256']: raise RadiographError('typicality.safetensors is missing or not the file that ensemble.json describes', 'the whole folder', 'copy the ensemble again')
-    a = load_file(path); return Typicality(a['mean'], a['axes'], d['residual'], d['threshold'])
+    a = load_file(path); return Typicality(a['mean'], a['axes'], d['residual'], d['threshold'], a.get('weights'), d.get('bias', 0.))
 
 def load_folder(
     folder:str|Path, # Written by `save_ensemble`

@@ -76,6 +76,7 @@ WORDS = dict(
     warn=dict(colour='The picture is coloured, as no radiograph is.', lungs='The lungs could not be outlined, so nothing can be said about zones.',
               turned='The film seems to be turned: its lungs are plainest after a turn of {degrees}° against the clock.',
               unlike='The picture is unlike the training films (distance {distance:.2f}, normal up to {threshold:.2f}).',
+              strange='The picture is more like photographs and scans of other kinds than like a chest film (log-odds {strangeness:+.1f}, chest films below 0).',
               disagree='The networks disagree: only {k} of {n} put {name} first.', outside='Most of the evidence of {method} lies outside the lungs ({share:.0%}).',
               apart='The networks look at different places: only {share:.0%} of their {method} maps overlap. Do not read the mean map without the members\'.',
               neighbours='None of the {n} most similar training films is labelled {name}: {labels}.',
@@ -345,7 +346,8 @@ def _about_similar(similar, target):
 def _warnings(film, mask, prediction, attributions, zones, doubts):
     t = prediction.typicality or {}
     if 'turned' in doubts: t = dict(t, degrees=lung_turn(film))
-    out = [_words()['warn'][k].format(**t) for k in ('colour', 'turned', 'unlike') if k in doubts]+([] if mask.any() else [_words()['warn']['lungs']])
+    there = dict(colour='colour' in doubts, turned='turned' in doubts, unlike=t and t['distance']>t['threshold'], strange=t.get('strangeness', -1)>0)
+    out = [_words()['warn'][k].format(**t) for k,v in there.items() if v]+([] if mask.any() else [_words()['warn']['lungs']])
     if prediction.n_members>1 and prediction.agreement<=prediction.n_members/2:
         out.append(_words()['warn']['disagree'].format(k=prediction.agreement, n=prediction.n_members, name=_words()['name'][prediction.label]))
     return out+_about_film(film)+_about_members(attributions)+_about_maps(film, attributions, zones)

@@ -6,7 +6,7 @@
 __all__ = ['cosine_cycles', 'SnapshotCallback', 'fit_snapshots', 'average_snapshots']
 
 # %% ../nbs/14_snapshots.ipynb #c002
-import json,math,os
+import json,math,os,time
 from pathlib import Path
 
 from fastai.callback.core import Callback
@@ -71,9 +71,12 @@ class SnapshotCallback(Callback):
         seed:int=0,          # Of dropout and the like, renewed each epoch
         sizes:tuple=(),      # Side of the films in each cycle (progressive resizing); default: as the loaders have it
         log:list|None=None,  # Rows of the epochs before, when resuming; fastai skips as many epochs
+        seconds:float=0.,    # Spent on them
     ):
         self.cycles,self.top_lr,self.folder,self.card,self.stem,self.seed,self.sizes = cycles,lr,Path(folder),card,name,seed,sizes
-        self.rows = list(log or [])
+        self.rows,self.seconds = list(log or []),seconds
+
+    def before_fit(self): self.began = time.monotonic()-self.seconds
 
     def before_epoch(self):
         import torch
@@ -90,13 +93,13 @@ class SnapshotCallback(Callback):
     def after_epoch(self):
         if self.epoch<len(self.rows): return # fastai calls this for the epochs that it skips, too
         values = dict(zip(self.recorder.metric_names[1:], [float(v) for v in self.recorder.log[1:]]))
-        self.rows.append(dict(epoch=self.epoch+1, **values))
+        self.rows.append(dict(epoch=self.epoch+1, **values)); self.seconds = time.monotonic()-self.began
         if (self.epoch+1)%(self.n_epoch//self.cycles)==0: self._snapshot((self.epoch+1)*self.cycles//self.n_epoch)
-        _save_checkpoint(self.learn, self.folder/f'{self.stem}.checkpoint', epoch=self.epoch+1, log=self.rows, cycles=self.cycles, n_epoch=self.n_epoch)
+        _save_checkpoint(self.learn, self.folder/f'{self.stem}.checkpoint', epoch=self.epoch+1, log=self.rows, cycles=self.cycles, n_epoch=self.n_epoch, seconds=self.seconds)
 
     def _snapshot(self, i):
         card = Card.from_dict(self.card.to_dict())
-        card.recipe = dict(card.recipe, snapshot=i, log=self.rows)
+        card.recipe = dict(card.recipe, snapshot=i, minutes=round(self.seconds/60, 1), log=self.rows)
         save_weights(self.learn.model, self.folder/f'{self.stem}-{i}.safetensors', card)
 
 # %% ../nbs/14_snapshots.ipynb #c012
@@ -125,7 +128,7 @@ def fit_snapshots(
     meta = _load_checkpoint(learn, checkpoint) if checkpoint.exists() else dict(epoch=0, log=[], cycles=cycles, n_epoch=total)
     if (meta['cycles'], meta['n_epoch'])!=(cycles, total):
         raise RadiographError(f"a run of {meta['cycles']} cycles and {meta['n_epoch']} epochs lies in {folder.name}", f'{cycles} cycles and {total} epochs', 'use another folder or name')
-    cb = SnapshotCallback(cycles, lr, folder, card, name, seed, sizes, meta['log'])
+    cb = SnapshotCallback(cycles, lr, folder, card, name, seed, sizes, meta['log'], meta.get('seconds', 0))
     if meta['epoch']<total: learn.fit(total, lr, cbs=[cb, *cbs], start_epoch=meta['epoch'])
     return [folder/f'{name}-{i}.safetensors' for i in range(1, cycles+1)]
 
@@ -144,6 +147,6 @@ def average_snapshots(
     states = [m.state_dict() for m in models]
     mean = {k:sum(s[k].double() for s in states).div(len(states)).to(v.dtype) if v.is_floating_point() else v for k,v in states[-1].items()}
     model,card = models[-1],Card.from_dict(cards[-1].to_dict()); model.load_state_dict(mean)
-    runs = {json.dumps({k:v for k,v in c.recipe.items() if k not in ('snapshot', 'log')}, sort_keys=True):c.recipe for c in cards} # of each run the last snapshot, whose log is whole
+    runs = {json.dumps({k:v for k,v in c.recipe.items() if k not in ('snapshot', 'minutes', 'log')}, sort_keys=True):c.recipe for c in cards} # of each run the last snapshot, whose log is whole
     card.recipe = dict(averaged=[p.stem for p in paths], runs=list(runs.values())); card.scores = {}
     return save_weights(model, out, card)

@@ -113,12 +113,11 @@ def _rows(ensemble, films):
     boxes = [lung_box(m) if ensemble.crop=='lungs' else None for m in masks]
     clean = np.stack([np.round(ensemble.preprocess.clean(f, b)*255).astype(np.uint8) for f,b in zip(films, boxes)])
     members,features = ensemble.posteriors(clean); p = average_posteriors(members)
-    t = ensemble.typicality; distance = t.distance(features) if t else np.full(len(p), np.nan)
+    t = ensemble.typicality; distance,typical = (t.distance(features),t.typical(features)) if t else (np.full(len(p), np.nan),np.ones(len(p), bool))
     sets = prediction_sets(p, ensemble.threshold)
     for i,film in enumerate(films):
-        typical = not t or bool(distance[i]<=t.threshold)
         yield dict(zip(CLASSES, p[i]), said=CLASSES[p[i].argmax()], set=' '.join(c for c,there in zip(CLASSES, sets[i]) if there), outlined=bool(masks[i].any()),
-                   typical=typical, distance=distance[i], doubts=' '.join(guard(film, masks[i], SimpleNamespace(typical=typical))),
+                   typical=bool(typical[i]), distance=distance[i], doubts=' '.join(guard(film, masks[i], SimpleNamespace(typical=typical[i]))),
                    **{f'{m.name}: {c}':q for m,ps in zip(ensemble.members, members) for c,q in zip(CLASSES, ps[i])}, bits=difference_hash(film.data))
 
 def say(
@@ -141,7 +140,7 @@ def say(
 def card_scores(
     t:pd.DataFrame,       # Test and external films: role, label, source, group
     members:np.ndarray,   # M×N×3 calibrated posteriors, in the order of `t`
-    far,                  # N bool: unlike the training films
+    far,                  # N bool: unlike the training films, or strange
     names,                # M names of members
     temperature:float=1., # That calibrated `members`
     threshold:float=1.,   # Of the prediction sets
