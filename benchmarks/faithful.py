@@ -4,7 +4,8 @@
 
 Writes `results/faithful.csv` (means over patients with intervals), `results/faithful_randomisation.csv` and `results/faithful.json` in the
 package, from which the tutorial *Compare methods* makes its tables. Resumable: films that are done for these weights are not done
-again. The comparison with other libraries needs `pip install deepcovidexplainer[benchmarks]`; it is left out, and said so, where they are missing.
+again. `--one-by-one` measures the paper's networks, which `architectures.py --out` wrote, on lesions and boxes. The comparison with other
+libraries needs `pip install deepcovidexplainer[benchmarks]`; it is left out, and said so, where they are missing.
 """
 import argparse, json, os, warnings
 from functools import partial
@@ -26,7 +27,8 @@ COARSE = {'integrated-gradients':partial(METHODS['integrated-gradients'], n_step
 ALL = ('grad-cam', 'grad-cam++', 'lrp', 'lrp-alpha2-beta1', 'lrp-epsilon', *COARSE) # CAM is Grad-CAM, and the paper's LRP is LRP, on these networks
 LOCAL, PERTURB = ('pointing', 'mass', 'rank', 'mass in lungs'), ('deletion', 'insertion', 'road')
 ZONES = 'ABCDEF' # BrixIA: upper, middle, lower of the patient's right lung, then of the left
-N_SHUFFLE = 3
+N_SHUFFLE = 12
+COLUMNS = ['set', 'explained', 'method', 'measure', 'value', 'low', 'high', 'films', 'patients']
 WITHIN = ('grad-cam', 'lrp') # Also measured with what lies outside the lungs cut off
 
 # ---------------------------------------------------------------- films
@@ -195,25 +197,42 @@ def measure(ensemble, root, work, films, asked):
     found = pd.DataFrame(run('lesions', lesions, lambda c, s: localisation(ensemble, c, QUICK, scores.get(s)))); print('lesions', flush=True)
     boxed = run('boxes', boxes, lambda c, s: localisation(ensemble, c, QUICK)); print('boxes', flush=True)
     again = run('asked', one_a_patient(lesions, asked), lambda c, s: asked_again(ensemble, c)); print('asked again', flush=True)
-    forgot = pd.DataFrame(cached(work/'shuffled.json', lambda: shuffled(ensemble, one_a_patient(lesions, N_SHUFFLE))))
+    forgot = pd.DataFrame(cached(work/f'shuffled-{N_SHUFFLE}.json', lambda: shuffled(ensemble, one_a_patient(lesions, N_SHUFFLE))))
     zones = found.measure == 'zone correlation'
     out = [table(found[~zones], 'lesions'), table(found[~zones & found.right], 'lesions, answer right'), table(boxed, 'boxes'), table(found[zones], 'severity by zone'),
            table(again, 'one network, asked again').assign(explained=ensemble.members[0].name)]
     return pd.concat(out, ignore_index=True), forgot
 
+def places(ensemble, root, work, films):
+    "Lesions and boxes alone, for an ensemble of one network"
+    run = lambda part, cases: [r for stem, make in mixed(cases)[:films] for r in cached(work/part/f'{stem}.json', lambda: localisation(ensemble, make(), QUICK)) if '|' not in r['method']]
+    t = pd.concat([table(run(part, cases), part) for part, cases in (('lesions', lesion_cases(root)), ('boxes', box_cases(root)))], ignore_index=True)
+    return t.assign(explained=ensemble.members[0].card.arch)
+
+def key_of(ensemble):
+    "Changes with the weights and with what is measured"
+    weights = {m.name: fingerprint([[k, float(v.double().sum())] for k, v in m.model.state_dict().items()]) for m in ensemble.members}
+    return weights, fingerprint(dict(weights=weights, quick=QUICK, all=ALL, within=WITHIN, version=5))
+
+def one_by_one(folders, root, work, out, films):
+    "`faithful_architectures.csv`: the networks of the paper, each on its own"
+    done = []
+    for f in folders: e = load_ensemble(f); done.append(places(e, root, work/key_of(e)[1], films)); print(f.name, flush=True)
+    pd.concat(done)[COLUMNS].round(4).to_csv(out/'faithful_architectures.csv', index=False)
+
 def installed(name):
     try: return version(name)
     except PackageNotFoundError: return None
 
-def main(work, name, out, films, asked):
-    torch.set_num_threads(1); warnings.filterwarnings('ignore')
-    ensemble, root = load_ensemble(name), data_dir()
+def main(work, name, out, films, asked, folders):
+    torch.set_num_threads(1); warnings.filterwarnings('ignore'); out.mkdir(exist_ok=True)
+    root = data_dir()
     if root is None: raise SystemExit('set DCE_DATA to the folder with the collections')
-    weights = {m.name: fingerprint([[k, float(v.double().sum())] for k, v in m.model.state_dict().items()]) for m in ensemble.members}
-    settings = dict(weights=weights, quick=QUICK, all=ALL, shuffle=N_SHUFFLE, within=WITHIN, version=4)
-    t, forgot = measure(ensemble, root, work/fingerprint(settings), films, asked)
-    out.mkdir(exist_ok=True)
-    t[['set', 'explained', 'method', 'measure', 'value', 'low', 'high', 'films', 'patients']].round(4).to_csv(out/'faithful.csv', index=False)
+    if folders: return one_by_one(folders, root, work, out, films)
+    ensemble = load_ensemble(name)
+    weights, key = key_of(ensemble)
+    t, forgot = measure(ensemble, root, work/key, films, asked)
+    t[COLUMNS].round(4).to_csv(out/'faithful.csv', index=False)
     forgot.round(4).to_csv(out/'faithful_randomisation.csv', index=False)
     about = dict(ensemble=name, members=[m.name for m in ensemble.members], explained_alone=ensemble.members[0].name, weights=weights, coarse={'integrated-gradients':'8 steps', 'occlusion':'48 px, stride 32'},
                  films_shuffled=N_SHUFFLE, fell={k: dict(similarity=round(float(r.similarity), 4), passes=bool(r.passes)) for k, r in fell(forgot).iterrows()},
@@ -225,5 +244,6 @@ if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--work', type=Path, default='runs/faithful', help='what is done already'); p.add_argument('--ensemble', dest='name', default='default')
     p.add_argument('--films', type=int, help='at most so many of each collection; default: all'); p.add_argument('--asked', type=int, default=20, help='films on which the network is asked again')
+    p.add_argument('--one-by-one', dest='folders', type=Path, nargs='+', help='folders with ensembles of one network each: their lesions and boxes alone, to faithful_architectures.csv')
     p.add_argument('--out', type=Path, default=Path(__file__).parent.parent/'deepcovidexplainer'/'results')
     main(**vars(p.parse_args()))
