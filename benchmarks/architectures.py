@@ -5,9 +5,11 @@
 Trains what is not trained yet (`train_default.py`; about four hours of one processor core in all) and keeps what every snapshot says of
 validation, test and external films in `deepcovidexplainer/results/architectures.csv.gz`, from which the tutorial *Reproduce the paper*
 makes its tables (recipes beside it in `architectures.json`). With `--out FOLDER` the snapshot with the smallest validation loss of each
-network is written to `FOLDER/NAME`, kernels in 8 bits, calibrated and measured, for `load_ensemble`.
+network, or the mean of both stages' weights where its loss is smaller still, is written to `FOLDER/NAME`, kernels in 8 bits, calibrated
+and measured, for `load_ensemble`.
 """
-import argparse, json
+import argparse, json, shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
@@ -16,9 +18,11 @@ from deepcovidexplainer.core import CLASSES, data_dir, package_file
 from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors, calibrate, save_ensemble
 from deepcovidexplainer.evaluate import nll
 from deepcovidexplainer.models import load_weights, save_weights, write_json
+from deepcovidexplainer.snapshots import average_snapshots
 from train_default import RUNS, measured, numbers, study, train
 
 NAMES = ['vgg16', 'vgg19', 'resnet18', 'resnet34', 'densenet161', 'densenet201', 'resnet18_imbalanced', 'resnet18_scratch']
+PAPER_NETS = NAMES[:6]
 
 def ask(name, root, work):
     "Posteriors of every snapshot of a run, raw"
@@ -27,9 +31,15 @@ def ask(name, root, work):
     paths = train(name, root, work)
     t, films, _ = study(root, work, RUNS[name]['size'])
     seen = t.role.isin(['valid', 'test', 'external']).to_numpy()
-    told, _ = Ensemble([Member(p.stem, *load_weights(p)) for p in paths]).posteriors(films[seen])
+    told = [told_by(p, films[seen]) for p in paths]
     r = pd.concat([t[seen][['film', 'source', 'label', 'group', 'role']].assign(run=name, snapshot=i+1, **{c:q[:,k].round(4) for k, c in enumerate(CLASSES)}) for i, q in enumerate(told)])
     r.to_csv(out, index=False); return r
+
+def told_by(path, films, bs=64):
+    "N×3 raw posteriors, in bfloat16 as in training: four times as fast, and no decision hangs on the third digit"
+    model, card = load_weights(path); p = card.preprocess; model.to(memory_format=torch.channels_last)
+    x = lambda i: torch.from_numpy((np.asarray(films[i:i+bs], np.float32)[:, None]/255-p['mean'])/p['std']).to(memory_format=torch.channels_last)
+    with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16): return torch.cat([model(x(i)).float().softmax(1) for i in range(0, len(films), bs)]).numpy()
 
 def eighth(path, folder):
     "The member as it will be loaded: kernels in 8 bits"
@@ -38,24 +48,27 @@ def eighth(path, folder):
     return Member(path.stem, *load_weights(save_weights(model, folder/path.name, card, bits=8)))
 
 def ship(name, r, root, work, folder):
-    "The best snapshot as a calibrated, measured ensemble in 8 bits"
-    v = r[r.role=='valid']; loss = {s:nll(g[list(CLASSES)].to_numpy(), numbers(g)) for s, g in v.groupby('snapshot')}
-    best = min(loss, key=loss.get)
+    "One network in 8 bits, calibrated and measured: the mean of both stages' weights, or a snapshot where that has a smaller validation loss"
+    start, snapshots = work/f"{RUNS[name]['init']}.safetensors", [work/name/f'{name}-{i}.safetensors' for i in range(1, RUNS[name]['cycles']+1)]
+    mean = average_snapshots([work/start.stem.rsplit('-', 1)[0]/start.name, *snapshots], work/'averaged'/f'{name}.safetensors')
     t, films, _ = study(root, work, RUNS[name]['size']); pick = lambda role: (t.role==role).to_numpy()
-    e = calibrate([eighth(work/name/f'{name}-{best}.safetensors', folder)], films[pick('valid')], numbers(t[pick('valid')]), films[np.flatnonzero(pick('train'))[:800]], name=name)
+    raw = lambda path, role: Ensemble([Member('x', *load_weights(path))]).posteriors(films[pick(role)])[0][0]
+    v = r[r.role=='valid']; loss = {p:nll(g[list(CLASSES)].to_numpy(), numbers(g)) for p, (_, g) in zip(snapshots, v.groupby('snapshot'))} | {mean:nll(raw(mean, 'valid'), numbers(t[pick('valid')]))}
+    best = min(loss, key=loss.get); small = eighth(best, folder/'.one')
+    e = calibrate([replace(small, name=name)], films[pick('valid')], numbers(t[pick('valid')]), films[np.flatnonzero(pick('train'))[:800]], name=name)
     e.about = dict(data=e.members[0].card.data, scores=measured(e, t, films))
-    save_ensemble(e, folder, bits=8)
-    half = float(np.abs(e.posteriors(films[pick('test')])[0][0]-Ensemble([Member('x', *load_weights(work/name/f'{name}-{best}.safetensors'))], e.temperature).posteriors(films[pick('test')])[0][0]).max())
-    print(name, 'snapshot', best, 'macro-F1', e.about['scores']['test']['scores']['macro_f1'], f'8 bits move posteriors by at most {half:.4f}', flush=True)
+    save_ensemble(e, folder/name, bits=8); shutil.rmtree(folder/'.one')
+    half = float(np.abs(raw(folder/name/f'{name}.safetensors', 'test')-raw(best, 'test')).max())
+    print(name, best.stem, 'macro-F1', e.about['scores']['test']['scores']['macro_f1'], f'8 bits move posteriors by at most {half:.4f}', flush=True)
 
 def main(work, names, out):
     root, done = data_dir(), []
     for name in names:
         r = ask(name, root, work); done.append(r)
-        if out and not (out/name/'ensemble.json').exists(): ship(name, r, root, work, out/name)
+        if out and name in PAPER_NETS and not (out/name/'ensemble.json').exists(): ship(name, r, root, work, out)
     table = package_file()/'results'/'architectures.csv.gz'; table.parent.mkdir(exist_ok=True)
     pd.concat(done).to_csv(table, index=False)
-    cards = {n:[json.loads(p.read_text()) for p in sorted((work/n).glob(f'{n}-*.json'))] for n in names}
+    cards = {n:[json.loads(p.read_text()) for p in sorted((work/n).glob(f'{n}-*.json'))] for n in dict.fromkeys([*names, *(RUNS[n]['init'].rsplit('-', 1)[0] for n in names if RUNS[n]['init']!='scratch')])}
     write_json(table.with_name('architectures.json'), {n:[{k:c[k] for k in ('arch', 'preprocess', 'recipe')} for c in v] for n, v in cards.items()})
 
 if __name__ == '__main__':

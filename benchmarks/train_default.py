@@ -52,6 +52,7 @@ def train(name, root, work):
     run = dict(dict(seed=0, crop=None, balance='source', strength=1., sizes=(), frozen=(), trust_reports=False, collections=None), **RUNS[name])
     t, films, p = study(root, work, run['size'], run['crop'], run['trust_reports'])
     if run['collections']: t.loc[(t.role=='train') & ~t.collection.isin(run['collections']), 'role'] = 'left out'
+    if (start := run['init'].rsplit('-', 1)[0]) in RUNS: train(start, root, work)
     about, part = about_data(t), t.role.isin(['train', 'valid']).to_numpy()
     t, films = t[part].reset_index(drop=True), films[part]
     valid = (t.role == 'valid').to_numpy(); check_split(t, valid)
