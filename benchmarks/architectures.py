@@ -2,7 +2,7 @@
 
     DCE_DATA=folder/with/the/collections python benchmarks/architectures.py --work runs
 
-Trains what is not trained yet (`train_default.py`; about four hours of one processor core in all) and keeps what every snapshot says of
+Trains what is not trained yet (`train_default.py`; about three hours of one processor core in all) and keeps what every snapshot says of
 validation, test and external films in `deepcovidexplainer/results/architectures.csv.gz`, from which the tutorial *Reproduce the paper*
 makes its tables (recipes beside it in `architectures.json`). With `--out FOLDER` the snapshot with the smallest validation loss of each
 network, or the mean of both stages' weights where its loss is smaller still, is written to `FOLDER/NAME`, kernels in 8 bits, calibrated
