@@ -162,7 +162,7 @@ class Typicality:
         "Neither far from the training films nor strange"
         return (self.distance(f)<=self.threshold) & (self.strangeness(f)<=0)
 
-    def judge(self, f): # d features → dict
+    def judge(self, f): # 1×d features → dict
         "The numbers behind it, JSON-safe"
         odds = {} if self.weights is None else dict(strangeness=float(self.strangeness(f)[0]))
         return dict(distance=float(self.distance(f)[0]), threshold=self.threshold, **odds)
