@@ -6,7 +6,7 @@ Trains the same small network (EfficientNet-Lite0, ImageNet weights, its first s
 and every set of sources in `FOLDS`, and keeps what each run says of every film it did not train on: `results/generalise.csv.gz`
 in the package, from which the tutorial *On a hospital it never saw* makes its tables. Resumable: what is finished is not done again.
 """
-import argparse
+import argparse, shutil
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
@@ -33,15 +33,17 @@ def ladder():
     for name, change in STEPS.items(): recipe = {**recipe, **change}; out[name] = recipe
     out['films of other diseases, as not normal'] = {**recipe, 'others':True}
     out['the same, from scratch'] = {**recipe, 'init':'scratch', 'frozen':()}
+    out["after children's films"] = {**recipe, 'children':'before'} # then without them
+    out["with children's films"] = {**recipe, 'children':'among'}
     return out
 
-def index_of(root, work):
-    "Every film but children's collections, with groups; near-duplicates are searched once"
+def index_of(root, work, children=False):
+    "Every film but children's collections, or these alone, with groups; near-duplicates are searched once"
     t = read_index(root)
     hashes = work/'films'/f'hashes-{fingerprint(list(t.film))}.npy'; hashes.parent.mkdir(parents=True, exist_ok=True)
     if not hashes.exists(): np.save(hashes, film_hashes(t, root))
     t = assign_groups(t, np.load(hashes))
-    return t[t.source!='kermany'].reset_index(drop=True)
+    return t[(t.source=='kermany')==children].reset_index(drop=True)
 
 def recipe_of(equalize, size=224): return Preprocess(size=size, equalize=equalize, diffuse=False, unsharp=False, remove_text=True)
 
@@ -52,31 +54,37 @@ def plan(t, recipe, hold_out, seed):
     t.loc[t.source.isin(hold_out) & (t.label==OTHER), 'role'] = 'external'
     return t
 
+def fit(t, films, valid, recipe, p, folder, cycles, epochs, init, seed):
+    "Snapshots of one training"
+    check_split(t, valid)
+    dls = radiograph_dls(t, films, valid, size=SIZE, mean=p.mean, std=p.std, balance=recipe['balance'], strength=recipe['strength'], seed=seed)
+    repeat = max(1, round(STEPS_AN_EPOCH/max(1, len(dls.train)))) # as many steps for a smaller collection
+    learn = radiograph_learner(dls, 'efficientnet_lite0', init, half=True, seed=seed, frozen=recipe.get('frozen', FROZEN)); torch.set_num_threads(1)
+    with learn.no_bar(), learn.no_logging(): return fit_snapshots(learn, folder, Card('efficientnet_lite0', p.to_dict(), crop=recipe['crop']), cycles, epochs*repeat, LR, seed=seed)
+
 def one(name, recipe, fold, seed, root, work):
     "Train one run; posteriors of every snapshot on validation, test and external films"
     out = work/'generalise'/f"{fingerprint(dict(name=name, recipe=recipe, fold=fold, seed=seed))}.csv.gz"
     if out.exists(): return pd.read_csv(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    out.parent.mkdir(parents=True, exist_ok=True); folder = out.parent/out.name.removesuffix('.csv.gz')
     t = index_of(root, work); p = recipe_of(recipe['equalize'])
     films = film_cache(t, root, p, work/'films', crop=recipe['crop'])
     t = plan(t, recipe, FOLDS[fold], seed)
     part = t.role.isin(['train', 'valid']).to_numpy()
-    fit, valid = t[part].reset_index(drop=True), (t.role[part]=='valid').to_numpy()
-    check_split(fit, valid)
-    dls = radiograph_dls(fit, films[part], valid, size=SIZE, mean=p.mean, std=p.std, balance=recipe['balance'], strength=recipe['strength'], seed=seed)
-    repeat = max(1, round(STEPS_AN_EPOCH/max(1, len(dls.train)))) # as many steps for a smaller collection
-    init = recipe.get('init', 'imagenet')
-    learn = radiograph_learner(dls, recipe.get('arch', 'efficientnet_lite0'), init, half=True, seed=seed, frozen=recipe.get('frozen', FROZEN))
-    torch.set_num_threads(1)
-    folder = out.parent/out.name.removesuffix('.csv.gz')
-    with learn.no_bar(), learn.no_logging(): paths = fit_snapshots(learn, folder, Card('efficientnet_lite0', p.to_dict(), crop=recipe['crop']), CYCLES, EPOCHS*repeat, LR, seed=seed)
+    learned, pixels, valid, init = t[part].reset_index(drop=True), films[part], (t.role[part]=='valid').to_numpy(), recipe.get('init', 'imagenet')
+    if (when := recipe.get('children')): # never validated on
+        young = index_of(root, work, children=True)
+        more = pd.concat([learned, young], ignore_index=True), np.concatenate([pixels, film_cache(young, root, p, work/'films', crop=recipe['crop'])]), np.append(valid, np.zeros(len(young), bool))
+        if when=='before': init = fit(*more, recipe, p, folder/'before', 1, 3, init, seed)[-1]
+        else: learned, pixels, valid = more
+    paths = fit(learned, pixels, valid, recipe, p, folder, CYCLES, EPOCHS, init, seed)
     seen = t.role.isin(['valid', 'test', 'external']).to_numpy()
     small = np.stack([shrink(f) for f in films[seen]])
     told, _ = Ensemble([Member(f.stem, *load_weights(f)) for f in paths]).posteriors(small)
     r = pd.concat([t[seen][['film', 'source', 'collection', 'label', 'group', 'role', 'quality', 'child']].assign(run=name, fold=fold, seed=seed, snapshot=i+1, **{c:q[:,k].round(4) for k,c in enumerate(CLASSES)})
                    for i,q in enumerate(told)])
     r.to_csv(out, index=False)
-    for f in folder.glob('*'): f.unlink()
+    shutil.rmtree(folder)
     return r
 
 def shrink(x):

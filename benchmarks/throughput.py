@@ -56,6 +56,12 @@ class Bare:
             self.opt.step(); self.opt.zero_grad()
         return CLOCK()-began
 
+def median_interval(x, level=.95):
+    "Order statistics between which the median lies: needs six values or more"
+    from scipy.stats import binom
+    x = sorted(x); k = int(binom.ppf((1-level)/2, len(x), .5))
+    return x[max(0, k-1)], x[min(len(x)-1, len(x)-k)]
+
 def main(arch, bs, size, half, repeats, n, threads):
     import torch
     torch.set_num_threads(threads)
@@ -69,7 +75,8 @@ def main(arch, bs, size, half, repeats, n, threads):
     films = len(dls[0])*bs
     for k, v in times.items(): print(f'{k:>8}: {films/statistics.median(v):7.2f} films per processor second, epochs of {films} films in {", ".join(f"{s:.2f}" for s in v)} s')
     ratios = [a/b-1 for a, b in zip(times['learner'], times['bare'])]
-    print(f'overhead: {100*statistics.median(ratios):+.1f} % (median of {repeats} pairs, {100*min(ratios):+.1f} to {100*max(ratios):+.1f}); {arch}, {size} px, batch {bs}, {"bfloat16" if half else "float32"}, {threads} thread')
+    low, high = median_interval(ratios)
+    print(f'overhead: {100*statistics.median(ratios):+.1f} % (median of {repeats} pairs; 95 % interval of it {100*low:+.1f} to {100*high:+.1f}, pairs {100*min(ratios):+.1f} to {100*max(ratios):+.1f}); {arch}, {size} px, batch {bs}, {"bfloat16" if half else "float32"}, {threads} thread')
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
