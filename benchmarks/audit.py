@@ -32,6 +32,7 @@ from deepcovidexplainer.preprocess import text_mask
 from deepcovidexplainer.radiograph import load_radiograph
 from deepcovidexplainer.snapshots import fit_snapshots
 from deepcovidexplainer.zoo import load_ensemble
+from ct_films import SIDE, films as ct_films
 from generalise import FROZEN, recipe_of
 from train_default import pictures_in
 
@@ -237,15 +238,16 @@ def relevance(t, d, root, ensemble, work, key):
 
 def alarms(t, d):
     "The guard on real frontal films, source by source"
-    return [dict(source=s, doubted=rate(d['doubts'][at]!=''), not_outlined=rate(~d['outlined'][at]), **{f'because {k}':int(sum(k in x.split() for x in d['doubts'][at])) for k in ('colour', 'lungs', 'turned', 'unlike')})
+    return [dict(source=s, doubted=rate(d['doubts'][at]!=''), not_outlined=rate(~d['outlined'][at]), **{f'because {k}':int(sum(k in x.split() for x in d['doubts'][at])) for k in REASONS})
             for s in sorted(set(t.source)) for at in [(t.source==s).to_numpy()]]
 
+REASONS = ('colour', 'lungs', 'turned', 'view', 'unlike')
 SLICES = {'CT of the body':'693_J2KI.dcm', 'CT, 128 pixels':'CT_small.dcm', 'CT of the head':'J2K_pixelrep_mismatch.dcm', 'MR, 64 pixels':'MR_small.dcm', 'bone scan':'JPEG2000.dcm', 'ultrasound':'ExplVR_BigEnd.dcm'}
 PHOTOGRAPHS = ('astronaut', 'camera', 'coffee', 'chelsea', 'coins', 'moon', 'clock', 'rocket', 'cell', 'retina', 'brick', 'grass', 'gravel', 'page', 'text')
 ABUSES = {'inverted':lambda x: 1-x, 'on its side':lambda x: np.rot90(x).copy(), 'upside down':lambda x: np.rot90(x, 2).copy(), 'cut in half (left)':lambda x: x[:, :x.shape[1]//2].copy(), 'lungs cut off':lambda x: x[int(.6*len(x)):].copy()}
 
-def strangers(t, root, folder):
-    "(kind, name, picture) of what is no upright frontal chest film"
+def strangers(t, root, folder, ct):
+    "(kind, name, picture) of what is no upright frontal chest film, and of the same patients from the front"
     for n in PHOTOGRAPHS: yield 'photographs and textures', n, getattr(pictures, n)()
     for n in PHOTOGRAPHS:
         if (x := getattr(pictures, n)()).ndim==3: yield 'the colour ones in grey', n, cv2.cvtColor(x[..., :3], cv2.COLOR_RGB2GRAY)/np.float32(255)
@@ -258,24 +260,26 @@ def strangers(t, root, folder):
             yield 'CT, MR and other pictures of patients', name, path
             x = pydicom.dcmread(path).pixel_array.astype(np.float32); x = x[0] if x.ndim>2 and x.shape[-1]!=3 else x
             yield 'the same pictures without their headers', name, (x-x.min())/max(np.ptp(x), 1e-6)
+    for patient, degrees, x in ct_films(ct) if ct else ():
+        yield ('belly' if patient=='belly' else 'chest')+(' from the side' if degrees in SIDE else ' from the front')+', made from CT', f'{patient}, {degrees}°', x
     real = pd.concat([some(g, 8) for _,g in t[t.role=='external'].groupby('source')])
     for how, change in ABUSES.items():
         for f in real.film: yield f'real films, {how}', f, change(load_radiograph(root/f).resized(512).data)
 
-def detections(t, root, ensemble, folder, work, key):
+def detections(t, root, ensemble, folder, ct, work, key):
     "The guard on strangers"
-    path = work/f'{key}-strangers-{folder.name if folder else ""}.csv'
+    path = work/f'{key}-strangers-{folder.name if folder else ""}-{ct.name if ct else ""}.csv'
     if not path.exists():
         rows = []
-        for kind, name, picture in strangers(t, root, folder):
+        for kind, name, picture in strangers(t, root, folder, ct):
             try: film = load_radiograph(picture).resized(512)
             except ValueError as e: rows.append(dict(kind=kind, name=name, doubts='refused')); print(name, e); continue
             mask = lung_mask(film); rows.append(dict(kind=kind, name=name, doubts=' '.join(guard(film, mask, ensemble.predict(film, mask)))))
         _replace(path, lambda p: pd.DataFrame(rows).to_csv(p, index=False))
     r = pd.read_csv(path, keep_default_na=False)
-    return [dict(kind=k, caught=rate((g.doubts!='').to_numpy()), missed=[] if k.startswith('real') else list(g['name'][g.doubts==''])) for k,g in r.groupby('kind', sort=False)]
+    return [dict(kind=k, caught=rate((g.doubts!='').to_numpy()), missed=[] if k.startswith('real') or k.endswith('made from CT') else list(g['name'][g.doubts==''])) for k,g in r.groupby('kind', sort=False)]
 
-def main(work, out, weights, pictures_folder):
+def main(work, out, weights, pictures_folder, ct):
     torch.set_num_threads(1); work.mkdir(parents=True, exist_ok=True)
     root, ensemble = data_dir(), load_ensemble(weights)
     lungs = sha256_of(package_file('weights', 'lungs.safetensors'))
@@ -286,7 +290,7 @@ def main(work, out, weights, pictures_folder):
     where = every.index[every.role=='test']; assert list(every.film[where])==list(t.film[test])
     write_json(out, dict(about=dict(ensemble=ensemble.name, members={m.name:m.card.sha256 for m in ensemble.members}, lungs=lungs, films=int(len(t)), sources={s:int(n) for s,n in t.source.value_counts().sort_index().items()}, intervals='95 %; patient bootstrap (2,000) or Wilson'),
         masked=masked(t, d), retrained=retrained(every, root, work), probes=probes(t, d, x), sources=sources(t, d, x), baselines=baselines(every, small_of, d['p'][test, 0]), strata=strata(t, d), letters=letters(t, d),
-        relevance=relevance(t, d, root, ensemble, work, key), alarms=alarms(t, d), detections=detections(every, root, ensemble, pictures_folder, work, key)))
+        relevance=relevance(t, d, root, ensemble, work, key), alarms=alarms(t, d), detections=detections(every, root, ensemble, pictures_folder, ct, work, key)))
     print(out)
 
 if __name__ == '__main__':
@@ -294,4 +298,5 @@ if __name__ == '__main__':
     p.add_argument('--work', type=Path, default='runs/audit'); p.add_argument('--weights', default='default')
     p.add_argument('--out', type=Path, default=package_file()/'results'/'audit.json')
     p.add_argument('--pictures', dest='pictures_folder', type=Path, help="folder with pictures that are no chest films and that the guard did not learn from; the results that ship saw Debian's packages gnome-backgrounds and plasma-workspace-wallpapers")
+    p.add_argument('--ct', type=Path, help='folder with CT volumes, from which films are made (see `ct_films.py`)')
     main(**vars(p.parse_args()))

@@ -20,13 +20,14 @@ from fastcore.basics import patch
 
 from .attribution import Attribution,_half
 from .core import CLASSES,DISCLAIMER,RadiographError,package_file,sha256_of
-from .lungs import lung_doubt,lung_mask,lung_turn,lung_zones,show_lungs,zone_shares
+from .lungs import lung_doubt,lung_gap,lung_mask,lung_turn,lung_zones,show_lungs,zone_shares
 from .models import _replace,write_json
 from .preprocess import text_mask
 
 # %% ../nbs/24_explanation.ipynb #c006
 LIMITS = dict(
     colour=.04,       # Mean chroma, 0…1, above which a picture is no radiograph
+    gap=.42,          # `lung_gap` below which two lungs cannot be seen side by side: films from the side, half films, one white lung
     lungs=1.25,       # `lung_doubt` above which a picture without a lung mask is no chest film: far more pixels unsure than lung
     focus=.35,        # Share of the relevance inside the lungs that makes one zone a focus
     pair=.55,         # … and that makes two zones a focus
@@ -71,7 +72,7 @@ WORDS = dict(
     # Doubt
     doubt='This does not look like a frontal chest radiograph: {why}. No class should be read from it.',
     shrunk='The networks lean towards {name}, but they were never shown such pictures, so their probabilities are drawn back to near one third.',
-    why=dict(colour='it is a colour picture', lungs='no pair of lungs was found', turned='it seems to lie on its side or upside down', unlike='it is unlike the films that the networks were trained on'),
+    why=dict(colour='it is a colour picture', lungs='no pair of lungs was found', turned='it seems to lie on its side or upside down', view='two lungs cannot be seen side by side, as on a film from the side, on half a film, or where one lung is white', unlike='it is unlike the films that the networks were trained on'),
     # Warnings
     warn=dict(colour='The picture is coloured, as no radiograph is.', lungs='The lungs could not be outlined, so nothing can be said about zones.',
               turned='The film seems to be turned: its lungs are plainest after a turn of {degrees}° against the clock.',
@@ -109,9 +110,10 @@ def guard(
     film,        # `Radiograph`
     mask,        # H×W bool lung mask of it
     prediction,  # `Prediction` of it
-)->list:         # Some of `'colour'`, `'lungs'`, `'turned'`, `'unlike'`; empty for what looks like a frontal chest film
+)->list:         # Some of `'colour'`, `'lungs'`, `'turned'`, `'view'`, `'unlike'`; empty for what looks like a frontal chest film
     "Reasons to doubt that this is a frontal chest radiograph"
-    reasons = dict(colour=(film.meta.get('colourfulness') or 0)>LIMITS['colour'], lungs=not mask.any() and lung_doubt(film)>LIMITS['lungs'], turned=lung_turn(film)>0, unlike=not prediction.typical)
+    reasons = dict(colour=(film.meta.get('colourfulness') or 0)>LIMITS['colour'], lungs=not mask.any() and lung_doubt(film)>LIMITS['lungs'], turned=lung_turn(film)>0, view=lung_gap(film)<LIMITS['gap'], unlike=not prediction.typical)
+    if reasons['lungs'] or reasons['turned']: reasons['view'] = False # said already
     return [k for k,doubtful in reasons.items() if doubtful]
 
 def doubted(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'MOST_DOUBT', 'LEVELS', 'lung_net', 'dice', 'fit_lungs', 'dice_scores', 'save_lungs', 'train_lungs',
-           'measure_lungs', 'load_lungs', 'lung_probability', 'lung_mask', 'lung_doubt', 'lung_turn', 'show_lungs',
-           'Zone', 'lung_zones', 'zone_shares', 'lung_box']
+           'measure_lungs', 'load_lungs', 'lung_probability', 'lung_mask', 'lung_doubt', 'lung_turn', 'lung_gap',
+           'show_lungs', 'Zone', 'lung_zones', 'zone_shares', 'lung_box']
 
 # %% ../nbs/04_lungs.ipynb #c002
 import json,os,warnings
@@ -309,6 +309,15 @@ def lung_turn(
     doubts = [lung_doubt(np.ascontiguousarray(np.rot90(x, k))) for k in range(4)]
     k = int(np.argmin(doubts))
     return 90*k if doubts[k]<min(doubts[0]-_PLAINER, _SOME_LUNGS) else 0
+
+def lung_gap(
+    film,            # `Radiograph` or H×W float in 0…1
+)->float:            # 0…1: about 0.85 for a clear frontal film, near 0 where there is one body of lung, or none
+    "How plainly two lungs stand side by side: the depth of the valley between them in the column sums of `lung_probability`, as a share of the higher side"
+    q = np.convolve(np.pad(lung_probability(film).sum(0), SIDE//20, 'edge'), np.ones(2*(SIDE//20)+1)/(2*(SIDE//20)+1), 'valid')
+    middle = range(SIDE//4, 3*SIDE//4)
+    return float(max(0, max(min(q[:c].max(), q[c:].max())-q[c] for c in middle))/max(q.max(), SIDE/100)) # an empty film has no sides
+
 
 # %% ../nbs/04_lungs.ipynb #c019
 def show_lungs(
