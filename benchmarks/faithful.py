@@ -27,7 +27,7 @@ COARSE = {'integrated-gradients':partial(METHODS['integrated-gradients'], n_step
 ALL = ('grad-cam', 'grad-cam++', 'lrp', 'lrp-alpha2-beta1', 'lrp-epsilon', *COARSE) # CAM is Grad-CAM, and the paper's LRP is LRP, on these networks
 LOCAL, PERTURB = ('pointing', 'mass', 'rank', 'mass in lungs'), ('deletion', 'insertion', 'road')
 ZONES = 'ABCDEF' # BrixIA: upper, middle, lower of the patient's right lung, then of the left
-N_SHUFFLE = 3
+N_SHUFFLE = 12
 COLUMNS = ['set', 'explained', 'method', 'measure', 'value', 'low', 'high', 'films', 'patients']
 WITHIN = ('grad-cam', 'lrp') # Also measured with what lies outside the lungs cut off
 

@@ -12,8 +12,8 @@ _NAMES = {
     'synth': 'synth_radiograph synth_dataset',
     'preprocess': 'equalize perona_malik unsharp text_mask remove_text Preprocess',
     'lungs': ('SIDE MOST_DOUBT LEVELS lung_net dice fit_lungs dice_scores save_lungs train_lungs measure_lungs '
-              'load_lungs lung_probability lung_mask lung_doubt lung_turn show_lungs Zone lung_zones zone_shares '
-              'lung_box'),
+              'load_lungs lung_probability lung_mask lung_doubt lung_turn lung_gap show_lungs Zone lung_zones '
+              'zone_shares lung_box'),
     'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
     'data': ('COLUMNS OTHER READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover read_figure1 '
              'read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_kermany read_index read_table '
@@ -22,7 +22,7 @@ _NAMES = {
     'models': ('list_archs create_model cam_layer imagenet_weights load_pretrained Card write_json save_weights '
                'load_weights'),
     'evaluate': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
-                 'show_precision_recall show_confusion apply_temperature nll fit_temperature calibration '
+                 'show_precision_recall show_confusion apply_temperature nll fit_temperature calibration ece_by_chance '
                  'show_reliability calibration_table conformal_threshold prediction_sets coverage_table risk_coverage '
                  'aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
     'learner': 'PartialLabelLoss HalfPrecision radiograph_learner',

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['check_posteriors', 'confusion', 'measure', 'wilson_ci', 'rate', 'resample', 'bootstrap_ci', 'compare', 'show_roc',
            'show_precision_recall', 'show_confusion', 'apply_temperature', 'nll', 'fit_temperature', 'calibration',
-           'show_reliability', 'calibration_table', 'conformal_threshold', 'prediction_sets', 'coverage_table',
-           'risk_coverage', 'aurc', 'show_risk_coverage', 'ppv_at', 'age_group', 'subgroups', 'single_class_scores',
-           'Scores', 'score']
+           'ece_by_chance', 'show_reliability', 'calibration_table', 'conformal_threshold', 'prediction_sets',
+           'coverage_table', 'risk_coverage', 'aurc', 'show_risk_coverage', 'ppv_at', 'age_group', 'subgroups',
+           'single_class_scores', 'Scores', 'score']
 
 # %% ../nbs/12_evaluate.ipynb #c003
 from dataclasses import asdict,dataclass,field
@@ -271,6 +271,18 @@ def calibration(
     c,a,n = (np.array([f(b) for b in bins]) for f in (lambda b: conf[b].mean(), lambda b: hit[b].mean(), len))
     return dict(ece=float((n*abs(c-a)).sum()/n.sum()), brier=float(((p-np.eye(3)[y])**2).sum(1).mean()), nll=nll(p, y),
                 confidence=c, accuracy=a, n=n)
+
+def ece_by_chance(
+    p,             # N×3 posteriors
+    n_bins:int=15, # Bins with equally many films
+    n_draws:int=2000, # Draws of the truth
+    seed:int=0,    # Of the draws
+)->dict:           # `median`, `low`, `high`: 95 % of the draws lie between the last two
+    "The calibration error that these posteriors would show if every one of them were exactly right: labels drawn from the posteriors themselves"
+    c = np.sort(check_posteriors(p).max(1)); n = min(n_bins, len(c)); starts = np.cumsum([0]+[len(b) for b in np.array_split(c, n)])[:-1]
+    excess = (np.random.default_rng(seed).random((n_draws, len(c)))<c)-c
+    low,median,high = np.percentile(abs(np.add.reduceat(excess, starts, axis=1)).sum(1)/len(c), (2.5, 50, 97.5))
+    return dict(median=float(median), low=float(low), high=float(high))
 
 def show_reliability(
     p,            # N×3 posteriors

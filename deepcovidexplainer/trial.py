@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from .core import CLASSES,DISCLAIMER,RadiographError,fingerprint,html_table
 from .data import COLUMNS,assign_groups,assign_roles,difference_hash,film_hashes,read_index
 from .ensemble import average_posteriors,majority_vote,max_prediction
-from .evaluate import (age_group,apply_temperature,calibration,calibration_table,confusion,coverage_table,ppv_at,prediction_sets,rate,score,
+from .evaluate import (age_group,apply_temperature,calibration,calibration_table,confusion,coverage_table,ece_by_chance,ppv_at,prediction_sets,rate,score,
     show_confusion,show_precision_recall,show_reliability,show_risk_coverage,show_roc,single_class_scores,subgroups)
 from .explanation import guard
 from .lungs import lung_box,lung_mask
@@ -151,7 +151,7 @@ def card_scores(
     y,group = t.label[at].map(CLASSES.index).to_numpy(int),t.group[at].to_numpy()
     m,p = members[:,at],average_posteriors(members)
     raw = average_posteriors(apply_temperature(m, 1/temperature)); sets = prediction_sets(p[at], threshold)
-    out = dict(test=score(p[at], y, group, n_boot).to_dict(), ece=dict(before=round(calibration(raw, y)['ece'], 4), after=round(calibration(p[at], y)['ece'], 4)),
+    out = dict(test=score(p[at], y, group, n_boot).to_dict(), ece=dict(before=round(calibration(raw, y)['ece'], 4), after=round(calibration(p[at], y)['ece'], 4), by_chance={k:round(v, 4) for k,v in ece_by_chance(p[at]).items()}),
                coverage=rate(sets[np.arange(len(y)), y]), set_size=round(float(sets.sum(1).mean()), 3),
                accuracy={k:float((said==y).mean()) for k,said in (('SCPA', p[at].argmax(1)), ('PM', max_prediction(m)), ('vote', majority_vote(m)))},
                members={n:score(q, y, group, n_boot//4).to_dict() for n,q in zip(names, m)}, external={})
