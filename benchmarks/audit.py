@@ -277,7 +277,7 @@ def detections(t, root, ensemble, folder, ct, work, key):
             mask = lung_mask(film); rows.append(dict(kind=kind, name=name, doubts=' '.join(guard(film, mask, ensemble.predict(film, mask)))))
         _replace(path, lambda p: pd.DataFrame(rows).to_csv(p, index=False))
     r = pd.read_csv(path, keep_default_na=False)
-    return [dict(kind=k, caught=rate((g.doubts!='').to_numpy()), missed=[] if k.startswith('real') or k.endswith('made from CT') else list(g['name'][g.doubts==''])) for k,g in r.groupby('kind', sort=False)]
+    return [dict(kind=k, caught=rate((g.doubts!='').to_numpy()), view_alone=int((g.doubts=='view').sum()), missed=[] if k.startswith('real') or k.endswith('made from CT') else list(g['name'][g.doubts==''])) for k,g in r.groupby('kind', sort=False)]
 
 def main(work, out, weights, pictures_folder, ct):
     torch.set_num_threads(1); work.mkdir(parents=True, exist_ok=True)

@@ -102,7 +102,9 @@ def main(work, jobs):
 
 LAST = list(STEPS)[-1]
 BESIDE = dict(B='all adult sources', C='plain') # Without ieee8023, DarkCovidNet has no COVID-19: there is no plain recipe to compare with
-ALL = [f'{name}/A/0' for name in ladder()]+[f'{name}/{fold}/0' for fold, first in BESIDE.items() for name in (first, LAST)]+[f'{name}/A/{seed}' for seed in (1, 2) for name in (LAST, 'plain', 'strong augmentation')]+[f'films of other diseases, as not normal/{fold}/0' for fold in 'SM']
+YOUNG = "with children's films"
+ALL = [f'{name}/A/0' for name in ladder()]+[f'{name}/{fold}/0' for fold, first in BESIDE.items() for name in (first, LAST)]+[f'{name}/A/{seed}' for seed in (1, 2) for name in (LAST, 'plain', YOUNG)]
+ALL += [f'{LAST}/B/{seed}' for seed in (1, 2)]+[f'{YOUNG}/B/0']+[f'films of other diseases, as not normal/{fold}/0' for fold in 'SM']
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
