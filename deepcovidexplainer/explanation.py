@@ -72,6 +72,8 @@ WORDS = dict(
     # Doubt
     doubt='This does not look like a frontal chest radiograph: {why}. No class should be read from it.',
     shrunk='The networks lean towards {name}, but they were never shown such pictures, so their probabilities are drawn back to near one third.',
+    one_lung='Two lungs cannot be seen side by side here: the picture may be taken from the side, be half a film, or show a lung that is white. No class should be read from it.',
+    rare='The networks lean towards {name}, but they were shown few such pictures, so their probabilities are drawn back to near one third.',
     why=dict(colour='it is a colour picture', lungs='no pair of lungs was found', turned='it seems to lie on its side or upside down', view='two lungs cannot be seen side by side, as on a film from the side, on half a film, or where one lung is white', unlike='it is unlike the films that the networks were trained on'),
     # Warnings
     warn=dict(colour='The picture is coloured, as no radiograph is.', lungs='The lungs could not be outlined, so nothing can be said about zones.',
@@ -312,7 +314,9 @@ def describe(
 )->list:               # Two to five sentences
     "Say what was found, where, what speaks against it, and what this cannot tell"
     W = _words()
-    if doubts: return [W['doubt'].format(why=_join([W['why'][d] for d in doubts])), W['shrunk'].format(name=W['name'][prediction.label])]
+    if doubts:
+        first,then = (W['one_lung'], W['rare']) if tuple(doubts)==('view',) else (W['doubt'].format(why=_join([W['why'][d] for d in doubts])), W['shrunk'])
+        return [first, then.format(name=W['name'][prediction.label])]
     return [_found(prediction), *_where(target, attributions, zones, mask), *contrast, *_against(prediction), W['limit'][prediction.label]]
 
 

@@ -99,8 +99,7 @@ _HOW = '''<details><summary>How to read this page</summary><p>Each heatmap shows
 A calibrated probability of 80 % means that of a hundred films like the validation films with this number, about eighty had that class. On films of other hospitals it can be off.</p></details>'''
 
 def _headline(e):
-    if e.doubts: return 'This does not look like a frontal chest radiograph'
-    return e.sentences[0].split(' (')[0]
+    return e.sentences[0].split(':' if e.doubts else ' (')[0]
 
 def _body(e):
     warnings = '<ul class="warn">'+''.join(f'<li>{escape(w)}</li>' for w in e.warnings)+'</ul>' if e.warnings else ''
