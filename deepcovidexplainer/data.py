@@ -245,8 +245,8 @@ def patient_split(
     from sklearn.model_selection import StratifiedGroupKFold
     key = t['group'] if 'group' in t else t.patient
     if key.nunique()<n_folds: raise RadiographError(f'{key.nunique()} patients for {n_folds} folds', 'more patients than folds', 'use fewer folds')
-    fold = np.full(len(t), -1)
-    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(t, t.label, key)
+    groups = np.unique(key, return_inverse=True)[1]; order = np.random.RandomState(seed).permutation(groups.max()+1) # a generator that NumPy keeps as it is
+    fold,folds = np.full(len(t), -1),StratifiedGroupKFold(n_folds).split(t, t.label, np.argsort(order)[groups])
     for i,(_,held) in enumerate(folds): fold[held] = i
     return fold
 
