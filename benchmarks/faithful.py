@@ -27,7 +27,7 @@ COARSE = {'integrated-gradients':partial(METHODS['integrated-gradients'], n_step
 ALL = ('grad-cam', 'grad-cam++', 'lrp', 'lrp-alpha2-beta1', 'lrp-epsilon', *COARSE) # CAM is Grad-CAM, and the paper's LRP is LRP, on these networks
 LOCAL, PERTURB = ('pointing', 'mass', 'rank', 'mass in lungs'), ('deletion', 'insertion', 'road')
 ZONES = 'ABCDEF' # BrixIA: upper, middle, lower of the patient's right lung, then of the left
-N_SHUFFLE = 12
+N_SHUFFLE, RECTIFIED = 12, 'resnet18'
 COLUMNS = ['set', 'explained', 'method', 'measure', 'value', 'low', 'high', 'films', 'patients']
 WITHIN = ('grad-cam', 'lrp') # Also measured with what lies outside the lungs cut off
 
@@ -182,12 +182,12 @@ def table(rows, name):
     parts = t.method.str.split(' | ', regex=False)
     return t.assign(method=parts.str[0], explained=parts.str[1].fillna('ensemble')).pipe(lambda t: t[['explained', *[c for c in t if c != 'explained']]]).assign(set=name)
 
-def shuffled(ensemble, cases):
+def shuffled(ensemble, cases, names=ALL):
     "The randomisation check of the first member, on films of one target"
     net, made = ensemble.members[0].model, [make() for _, make in cases]
     x = torch.cat([ensemble.inputs(c.film, c.mask)[0] for c in made])
     target = torch.tensor([CLASSES.index(c.target) for c in made])
-    methods = {k: COARSE.get(k, METHODS[k]) for k in ALL}
+    methods = {k: COARSE.get(k, METHODS[k]) for k in names}
     return randomization_check(net, x, target, methods).to_dict('records')
 
 def measure(ensemble, root, work, films, asked):
@@ -198,6 +198,8 @@ def measure(ensemble, root, work, films, asked):
     boxed = run('boxes', boxes, lambda c, s: localisation(ensemble, c, QUICK)); print('boxes', flush=True)
     again = run('asked', one_a_patient(lesions, asked), lambda c, s: asked_again(ensemble, c)); print('asked again', flush=True)
     forgot = pd.DataFrame(cached(work/f'shuffled-{N_SHUFFLE}.json', lambda: shuffled(ensemble, one_a_patient(lesions, N_SHUFFLE))))
+    guided = cached(work/f'shuffled-guided-{N_SHUFFLE}.json', lambda: shuffled(load_ensemble(RECTIFIED), one_a_patient(lesions, N_SHUFFLE), ['guided-grad-cam'])) # needs nn.ReLU, which the default's networks lack
+    forgot = pd.concat([forgot, pd.DataFrame(guided)], ignore_index=True)
     zones = found.measure == 'zone correlation'
     out = [table(found[~zones], 'lesions'), table(found[~zones & found.right], 'lesions, answer right'), table(boxed, 'boxes'), table(found[zones], 'severity by zone'),
            table(again, 'one network, asked again').assign(explained=ensemble.members[0].name)]
@@ -235,7 +237,7 @@ def main(work, name, out, films, asked, folders):
     t[COLUMNS].round(4).to_csv(out/'faithful.csv', index=False)
     forgot.round(4).to_csv(out/'faithful_randomisation.csv', index=False)
     about = dict(ensemble=name, members=[m.name for m in ensemble.members], explained_alone=ensemble.members[0].name, weights=weights, coarse={'integrated-gradients':'8 steps', 'occlusion':'48 px, stride 32'},
-                 films_shuffled=N_SHUFFLE, fell={k: dict(similarity=round(float(r.similarity), 4), passes=bool(r.passes)) for k, r in fell(forgot).iterrows()},
+                 films_shuffled=N_SHUFFLE, guided_on=RECTIFIED, fell={k: dict(similarity=round(float(r.similarity), 4), passes=bool(r.passes)) for k, r in fell(forgot).iterrows()},
                  versions={k: installed(k) for k in ('torch', 'captum', 'grad-cam', 'torchcam')})
     (out/'faithful.json').write_text(json.dumps(about, indent=1)+'\n')
     print(f'{len(t)} rows in {out.name}/faithful.csv')
