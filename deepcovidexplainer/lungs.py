@@ -166,10 +166,10 @@ def fit_lungs(
 # %% ../nbs/04_lungs.ipynb #c015
 def _sources_of(source): return {s:int((source==s).sum()) for s in sorted(set(source))}
 
-def _probability(net, x):
-    "Of a 0…255 film and of its mirror image, averaged: `SIDE`×`SIDE` in 0…1"
+def _both(net, x):
+    "Of a film from `_see` and of its mirror image, averaged: `SIDE`×`SIDE` in 0…1"
     import torch
-    x = torch.from_numpy(_see(x))[None,None]
+    x = torch.from_numpy(x)[None,None]
     with torch.inference_mode(): return ((net(x).sigmoid()+net(x.flip(-1)).sigmoid().flip(-1))/2)[0,0].numpy()
 
 def dice_scores(
@@ -179,7 +179,7 @@ def dice_scores(
 )->np.ndarray:         # N Dice coefficients, at the network's resolution
     "Dice of the raw network output against drawn masks"
     small = lambda y: cv2.resize(y[...,0], (SIDE, SIDE), interpolation=cv2.INTER_AREA)>127
-    return np.array([dice(_probability(net, x)>.5, small(y)) for x,y in zip(films, masks)])
+    return np.array([dice(_both(net, _see(x))>.5, small(y)) for x,y in zip(films, masks)])
 
 def save_lungs(
     net,             # A trained network
@@ -251,11 +251,16 @@ def _film_array(film):
                                                                                               'a Radiograph or an H×W float array in 0…1', 'load_radiograph')
     return x
 
+@lru_cache(8)
+def _seen(pixels):
+    "What the shipped network says of a film from `_see`, kept: mask, doubt, turn and gap of one film ask for the same"
+    return _both(_net(), np.frombuffer(pixels, np.float32).reshape(SIDE, SIDE).copy())
+
 def lung_probability(
     film,            # `Radiograph` or H×W float in 0…1
 )->np.ndarray:       # `SIDE`×`SIDE` float32 in 0…1
     "Where the network sees lung, at its own resolution"
-    return _probability(_net(), np.round(np.clip(_film_array(film), 0, 1)*255).astype(np.uint8))
+    return _seen(_see(np.round(np.clip(_film_array(film), 0, 1)*255).astype(np.uint8)).tobytes()).copy()
 
 # %% ../nbs/04_lungs.ipynb #c018
 def _two_largest(m, least=.015):
@@ -299,13 +304,14 @@ def lung_doubt(
     p = lung_probability(film)
     return _doubt(_fill(_two_largest(p>.5)), p)
 
-_PLAINER,_SOME_LUNGS = .1,.7 # A turn has to make lungs plainer by so much doubt, and end with less than so much
+_PLAIN,_PLAINER,_SOME_LUNGS = .25,.1,.7 # A film with less doubt than the first stands upright; else a turn has to make lungs plainer by so much doubt, and end with less than so much
 
 def lung_turn(
     film,            # `Radiograph` or H×W float in 0…1
 )->int:              # 0, 90, 180 or 270 degrees; 0 also where no turn shows lungs
     "How far the film has to be turned against the clock for its lungs to be plainest"
     x = _film_array(film)
+    if lung_doubt(x)<_PLAIN: return 0 # spares most films three passes of the network
     doubts = [lung_doubt(np.ascontiguousarray(np.rot90(x, k))) for k in range(4)]
     k = int(np.argmin(doubts))
     return 90*k if doubts[k]<min(doubts[0]-_PLAINER, _SOME_LUNGS) else 0
