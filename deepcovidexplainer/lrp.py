@@ -25,6 +25,7 @@ from .gradcam import Look,_captum_style,_check_input,_index,_number,_run,_target
 # %% ../nbs/22_lrp.ipynb #c006
 class _Add(nn.Module):
     "The sum of two tensors"
+    positive = False # does nothing but a rectifier read it?
     def forward(self, a, b): return a+b
 
 class _Cat(nn.Module):
@@ -217,6 +218,8 @@ class Canonical(nn.Module):
         for layer,read in zip(layers, reads):
             keeps = isinstance(layer, (*_MOVES, *_POOLS, _Add)) and all(self.rectified[k] for k in read)
             self.rectified.append(keeps or isinstance(layer, _ACTS))
+        for i,layer in enumerate(layers):
+            if isinstance(layer, _Add): layer.positive = all(isinstance(other, _ACTS) for other,read in zip(layers, reads) if i+1 in read)
         self.features = self._features()
         for layer,read in zip(layers, reads):
             if not isinstance(layer, _WEIGHTED): continue
@@ -408,6 +411,11 @@ def _share(layer, xs, r, even):
     parts,z = _divide(layer, xs, r)
     return [p+e for p,e in zip(parts, _evenly(layer, xs, r, z, even))]
 
+def _by_size(xs, positive):
+    "Branches of a sum, without their signs wherever those may cancel: `positive` says whether a rectifier stops what is not above zero"
+    safe = sum(xs)>0 if positive else None
+    return [x.abs() if safe is None else torch.where(safe, x, x.abs()) for x in xs]
+
 def _layer_back(layer, xs, r, first, rectified, rules, even):
     "Relevance of what a layer read"
     if isinstance(layer, (nn.ReLU6,_Clip)) and rules.bias: return _move(layer, xs, r)
@@ -415,6 +423,7 @@ def _layer_back(layer, xs, r, first, rectified, rules, even):
     if isinstance(layer, _Cat): return r.split([x.shape[1] for x in xs], 1)
     if isinstance(layer, _WEIGHTED): return [_RULES[rules.of(layer, first)](_Task(layer, xs[0], r, rectified, rules.eps, rules.bias, even))]
     if isinstance(layer, nn.AvgPool2d) and not rectified and rules.conv!='epsilon': return _share(layer, [xs[0].clamp(min=0)], r, even)
+    if isinstance(layer, _Add) and not rectified and rules.conv!='epsilon': return _share(layer, _by_size(xs, layer.positive), r, even)
     return _share(layer, xs, r, even) if isinstance(layer, (*_POOLS, _Add)) else _move(layer, xs, r)
 
 def _back(net, values, r, rules, even):
