@@ -101,9 +101,9 @@ def main(work, jobs):
     pd.concat(done).to_csv(out, index=False)
 
 LAST = list(STEPS)[-1]
-BESIDE = dict(B='all adult sources', C='plain') # Without ieee8023, DarkCovidNet has no COVID-19: there is no plain recipe to compare with
+BESIDE = dict(B=('all adult sources', 'equalised', 'strong augmentation'), C=('plain',)) # Without ieee8023, DarkCovidNet has no COVID-19: there is no plain recipe to compare with
 YOUNG = "with children's films"
-ALL = [f'{name}/A/0' for name in ladder()]+[f'{name}/{fold}/0' for fold, first in BESIDE.items() for name in (first, LAST)]+[f'{name}/A/{seed}' for seed in (1, 2) for name in (LAST, 'plain', YOUNG)]
+ALL = [f'{name}/A/0' for name in ladder()]+[f'{name}/{fold}/0' for fold, others in BESIDE.items() for name in (*others, LAST)]+[f'{name}/A/{seed}' for seed in (1, 2) for name in ('plain', *STEPS, YOUNG)]
 ALL += [f'{LAST}/B/{seed}' for seed in (1, 2)]+[f'{YOUNG}/B/0']+[f'films of other diseases, as not normal/{fold}/0' for fold in 'SM']
 
 if __name__ == '__main__':
