@@ -20,6 +20,7 @@ from deepcovidexplainer.gradcam import CAM_METHODS, cam_maps
 from deepcovidexplainer.lrp import Pass, canonical, lrp
 from deepcovidexplainer.models import cam_layer, create_model, list_archs, load_weights, write_json
 from deepcovidexplainer.radiograph import load_radiograph
+from deepcovidexplainer.zoo import load_ensemble
 
 PAPER = list_archs()[:6] # VGG-16 and -19, ResNet-18 and -34, DenseNet-161 and -201
 COST = ('resnet18', 'vgg19', 'densenet161')
@@ -143,6 +144,17 @@ def never_nan(models, x):
             bad += sum(int((~torch.isfinite(m)).any((1, 2)).sum()) for m in maps)
         note('maps with NaN or infinity', arch, bad, 0, weights, f'{len(x)} real films and {len(shades)} of one shade, {x.shape[-1]} px, five methods')
 
+def nothing_grows(ensemble, x):
+    "z⁺ makes no negative relevance out of positive, so a film's relevance is at most as large, signs left out, as that of its features; more of it was divided by next to nothing"
+    for m in ensemble.members:
+        net, most, off = canonical(m.model), 0., 0.
+        for film in x:
+            seen = Pass(net, film[None]); c = int(seen.logits.argmax()); look = seen.look([c]); r = lrp(seen, film[None], c)
+            share = (look.a*look.g[0]).sum((2, 3)); score = float(seen.logits[0, c])
+            most, off = max(most, float(r.abs().sum()/share.abs().sum()*share.sum().abs()/abs(score))), max(off, abs(float(r.sum(dtype=torch.double))/score-1))
+        note('sum of |R| on the film ÷ on the features, at most', m.name, most, 1.001, 'shipped', f'{len(x)} real films, {x.shape[-1]} px, top class')
+        note('|sum of R ÷ score − 1|, at most', m.name, off, 1e-3, 'shipped', f'{len(x)} real films, {x.shape[-1]} px, top class')
+
 def seconds(f):
     start = time.process_time(); f(); return time.process_time()-start
 
@@ -196,6 +208,7 @@ def main(weights, films, repeats):
     small = nn.functional.interpolate(x, (32, 32), mode='area')
     memory(small[:20])
     conservation(models, x[:32]); against_zennit(x[:2]); against_loops(models, x[:3]); never_nan(models, small)
+    nothing_grows(load_ensemble(), real_films(films, 224))
     if repeats: cost(nn.functional.interpolate(x[:1], (224, 224), mode='bilinear'), repeats)
     OUT.mkdir(exist_ok=True)
     table = pd.DataFrame(ROWS); table.to_csv(OUT/'attribution.csv', index=False, float_format='%.6g')
