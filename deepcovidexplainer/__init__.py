@@ -22,9 +22,9 @@ _NAMES = {
     'models': ('list_archs create_model cam_layer imagenet_weights load_pretrained Card write_json save_weights '
                'load_weights'),
     'evaluate': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
-                 'show_precision_recall show_confusion apply_temperature nll fit_temperature calibration ece_by_chance '
-                 'show_reliability calibration_table conformal_threshold prediction_sets coverage_table risk_coverage '
-                 'aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
+                 'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
+                 'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '
+                 'risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
     'learner': 'PartialLabelLoss HalfPrecision radiograph_learner',
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',
     'ensemble': ('average_posteriors max_prediction majority_vote select_members power_law layer_spectra '

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['check_posteriors', 'confusion', 'measure', 'wilson_ci', 'rate', 'resample', 'bootstrap_ci', 'compare', 'show_roc',
-           'show_precision_recall', 'show_confusion', 'apply_temperature', 'nll', 'fit_temperature', 'calibration',
-           'ece_by_chance', 'show_reliability', 'calibration_table', 'conformal_threshold', 'prediction_sets',
-           'coverage_table', 'risk_coverage', 'aurc', 'show_risk_coverage', 'ppv_at', 'age_group', 'subgroups',
-           'single_class_scores', 'Scores', 'score']
+           'show_precision_recall', 'show_confusion', 'apply_temperature', 'nll', 'fit_temperature', 'fit_bcts',
+           'calibration', 'ece_by_chance', 'show_reliability', 'calibration_table', 'conformal_threshold',
+           'prediction_sets', 'coverage_table', 'risk_coverage', 'aurc', 'show_risk_coverage', 'ppv_at', 'age_group',
+           'subgroups', 'single_class_scores', 'Scores', 'score']
 
 # %% ../nbs/12_evaluate.ipynb #c003
 from dataclasses import asdict,dataclass,field
@@ -239,9 +239,10 @@ def show_confusion(
 def apply_temperature(
     p,                  # N×3 posteriors
     temperature:float,  # Above 1: less sure
+    bias=0.,            # Added to the logits then, one number for each class (`fit_bcts`)
 )->np.ndarray:          # N×3 posteriors
     "Posteriors as if the logits had been divided by `temperature`"
-    logp = np.log(np.clip(np.asarray(p, float), 1e-12, 1))/temperature
+    logp = np.log(np.clip(np.asarray(p, float), 1e-12, 1))/temperature+bias
     e = np.exp(logp-logp.max(-1, keepdims=True))
     return e/e.sum(-1, keepdims=True)
 
@@ -258,6 +259,15 @@ def fit_temperature(
     p = np.stack([check_posteriors(q, y) for q in np.reshape(p, (-1, *np.shape(p)[-2:]))])
     loss = lambda logt: nll(apply_temperature(p, np.exp(logt)).mean(0), np.asarray(y))
     return float(np.exp(minimize_scalar(loss, bounds=(-2.3, 2.3), method='bounded').x))
+
+def fit_bcts(
+    p,          # N×3 uncalibrated posteriors of validation films
+    y,          # N class numbers
+)->tuple:       # (temperature, three biases of which the first is 0), for `apply_temperature`
+    "Bias-corrected temperature scaling: the temperature and the constants of least negative log-likelihood"
+    from scipy.optimize import minimize
+    p,y = check_posteriors(p, y),np.asarray(y); parts = lambda v: (float(np.exp(v[0])), np.array([0., *v[1:]]))
+    return parts(minimize(lambda v: nll(apply_temperature(p, *parts(v)), y), np.zeros(p.shape[1]), bounds=[(-2.3, 2.3)]+[(-5, 5)]*(p.shape[1]-1), method='L-BFGS-B').x)
 
 def calibration(
     p,           # N×3 posteriors
