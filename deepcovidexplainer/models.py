@@ -110,7 +110,6 @@ def load_pretrained(
     model.load_state_dict({k:w for k,w in fitted.items() if k not in head}, strict=False)
     return head
 
-
 # %% ../nbs/11_models.ipynb #c014
 @dataclass
 class Card:
