@@ -97,12 +97,13 @@ def _bring(url, part, tries, pause, timeout):
 # %% ../nbs/09_download.ipynb #c010
 def _compare(path, sha256, todo):
     came = sha256_of(path)
+    if sha256 and len(sha256)<8: raise RadiographError(f'the checksum {sha256!r}', 'at least 8 digits of it', 'give more of it')
     if sha256 and not came.startswith(sha256.lower()): raise RadiographError(f'the archive has SHA-256 {came[:12]}…', f'{sha256[:12]}…', todo)
 
 def fetch(
     url:str,              # An http or https address
     path:str|Path,        # Where the file goes; one that is there already is compared, not fetched
-    sha256:str|None=None, # Its checksum, 64 hexadecimal digits or the first of them; None: taken on trust
+    sha256:str|None=None, # Its checksum, 64 hexadecimal digits or the first 8 or more; None: taken on trust
     tries:int=5,          # Attempts in a row that may bring nothing
     pause:float=1.,       # Seconds before the second attempt; doubles from then on
     timeout:float=60,     # Seconds without an answer before an attempt counts as failed

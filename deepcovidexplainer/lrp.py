@@ -413,8 +413,8 @@ def _share(layer, xs, r, even):
 
 def _by_size(xs, positive):
     "Branches of a sum, without their signs wherever those may cancel: `positive` says whether a rectifier stops what is not above zero"
-    safe = sum(xs)>0 if positive else None
-    return [x.abs() if safe is None else torch.where(safe, x, x.abs()) for x in xs]
+    safe = (sum(xs)>0) & positive
+    return [torch.where(safe, x, x.abs()) for x in xs]
 
 def _layer_back(layer, xs, r, first, rectified, rules, even):
     "Relevance of what a layer read"
