@@ -3,7 +3,7 @@
     python .ci/docs.py
 
 nbdev turns the notebooks into a website project (`_proc/`), smalldocs renders it, formulas become MathML, and every internal link and anchor
-of the result is followed. `22_lrp.ipynb` becomes `lrp.html`, as nbdev's own links expect.
+of the result is followed. `24_lrp.ipynb` becomes `lrp.html`, as nbdev's own links expect.
 """
 import html, json, os, re, shutil, sys
 from html.parser import HTMLParser
@@ -54,7 +54,7 @@ def plain_code(text):
     return re.sub(r'^```.*?^```', lambda m: re.sub(r'\[(`[^`\]]+`)\]\([^)]*\)', r'\1', m[0]), text, flags=re.M | re.S)
 
 def rename_pages(proc, site):
-    "`22_lrp.ipynb` → `lrp.ipynb`, and so in every link; links to our own `site` become relative"
+    "`24_lrp.ipynb` → `lrp.ipynb`, and so in every link; links to our own `site` become relative"
     for path in proc.glob('*.yml'): path.write_text(NUMBERED.sub('', path.read_text(encoding='utf-8')), encoding='utf-8')
     for path in [*proc.rglob('*.ipynb')]:
         nb = json.loads(path.read_text(encoding='utf-8'))

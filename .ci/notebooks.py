@@ -1,7 +1,7 @@
 """Read the notebooks as a reader and git will: form, size, stored outputs.
 
     python .ci/notebooks.py                # every notebook: exit 1 with a line for each fault
-    python .ci/notebooks.py nbs/22_lrp.ipynb ...
+    python .ci/notebooks.py nbs/24_lrp.ipynb ...
     python .ci/notebooks.py --count        # how many notebooks there are, and how many code cells a test run executes
 """
 import ast, filecmp, json, re, shutil, sys, tempfile

@@ -15,8 +15,8 @@ import cv2, numpy as np, pandas as pd, torch, torchvision
 from torch import nn
 
 from deepcovidexplainer.core import CLASSES, data_dir
-from deepcovidexplainer.data import read_index
-from deepcovidexplainer.gradcam import CAM_METHODS, cam_maps
+from deepcovidexplainer.sources import read_index
+from deepcovidexplainer.cam import CAM_METHODS, cam_maps
 from deepcovidexplainer.lrp import Pass, canonical, lrp
 from deepcovidexplainer.models import cam_layer, create_model, list_archs, load_weights, write_json
 from deepcovidexplainer.radiograph import load_radiograph

@@ -20,9 +20,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, package_file, sha256_of
-from deepcovidexplainer.data import assign_groups, assign_roles, film_hashes, radiograph_dls, read_index
+from deepcovidexplainer.sources import assign_groups, assign_roles, film_hashes, radiograph_dls, read_index
 from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors
-from deepcovidexplainer.evaluate import _draws, _ends, _ranking, bootstrap_ci, compare, measure, rate
+from deepcovidexplainer.scores import _draws, _ends, _ranking, bootstrap_ci, compare, measure, rate
 from deepcovidexplainer.explanation import LIMITS, guard
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.lungs import lung_box, lung_mask

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, package_file
-from deepcovidexplainer.data import check_split, film_cache, patient_split, radiograph_dls
+from deepcovidexplainer.sources import check_split, film_cache, patient_split, radiograph_dls
 from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors
-from deepcovidexplainer.evaluate import apply_temperature, conformal_threshold, fit_temperature
+from deepcovidexplainer.scores import apply_temperature, conformal_threshold, fit_temperature
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.models import Card, load_weights
 from deepcovidexplainer.snapshots import fit_snapshots

@@ -23,7 +23,7 @@ def prepare(data):
     films(data)
 
 def films(data):
-    from deepcovidexplainer.data import film_cache, read_table
+    from deepcovidexplainer.sources import film_cache, read_table
     from deepcovidexplainer.preprocess import Preprocess
     t, recipe = read_table(data/'index.csv'), Preprocess(size=64, equalize='hist+clahe', diffuse=False, unsharp=False, remove_text=False)
     return t, film_cache(t, data, recipe, data/'cache', crop=None), recipe
@@ -32,7 +32,7 @@ def train(data, out):
     "What is killed; tells its parent when an epoch begins and when a file is begun"
     import safetensors.torch, torch
     from fastai.callback.core import Callback
-    from deepcovidexplainer.data import patient_split, radiograph_dls
+    from deepcovidexplainer.sources import patient_split, radiograph_dls
     from deepcovidexplainer.learner import radiograph_learner
     from deepcovidexplainer.models import Card
     from deepcovidexplainer.snapshots import fit_snapshots

@@ -3,7 +3,7 @@
     DCE_DATA=folder/with/the/collections python benchmarks/limits.py --work runs
 
 Explains validation films (neither trained on nor tested on), as many of each class, and writes quantiles of what the table `LIMITS` of
-24_explanation holds limits for to `results/limits.json` in the package. Run it again whenever the ensemble was trained again: that
+28_explanation holds limits for to `results/limits.json` in the package. Run it again whenever the ensemble was trained again: that
 notebook checks that its limits are still where it says they are. About two minutes of one core.
 """
 import argparse

@@ -14,7 +14,7 @@ import cv2, numpy as np, torch
 from safetensors.numpy import save_file
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, sha256_of
-from deepcovidexplainer.data import assign_groups, assign_roles, film_hashes, read_index
+from deepcovidexplainer.sources import assign_groups, assign_roles, film_hashes, read_index
 from deepcovidexplainer.ensemble import load_folder
 from deepcovidexplainer.lungs import lung_mask
 from deepcovidexplainer.models import write_json

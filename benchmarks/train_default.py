@@ -14,13 +14,13 @@ from pathlib import Path
 import cv2, numpy as np, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
-from deepcovidexplainer.data import assign_roles, check_split, film_cache, radiograph_dls
+from deepcovidexplainer.sources import assign_roles, check_split, film_cache, radiograph_dls
 from deepcovidexplainer.ensemble import Member, calibrate, save_ensemble
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.models import Card, load_weights, write_json
 from deepcovidexplainer.radiograph import load_radiograph
 from deepcovidexplainer.snapshots import average_snapshots, fit_snapshots
-from deepcovidexplainer.trial import card_scores
+from deepcovidexplainer.evaluation import card_scores
 from generalise import FROZEN, index_of, recipe_of
 
 HOLD_OUT = ('hannover', 'shenzhen', 'montgomery') # Neither training nor calibration sees these
