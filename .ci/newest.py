@@ -15,8 +15,14 @@ def import_all():
 
 def train():
     "Drawn films, an index, a learner, two snapshots, an answer from each"
-    from deepcovidexplainer import (Card, Preprocess, film_cache, fit_snapshots, load_weights, patient_split, radiograph_dls,
-                                    radiograph_learner, read_table, synth_dataset)
+    from deepcovidexplainer.learner import radiograph_learner
+    from deepcovidexplainer.loaders import film_cache, radiograph_dls
+    from deepcovidexplainer.models import Card, load_weights
+    from deepcovidexplainer.preprocess import Preprocess
+    from deepcovidexplainer.snapshots import fit_snapshots
+    from deepcovidexplainer.sources import read_table
+    from deepcovidexplainer.splits import patient_split
+    from deepcovidexplainer.synth import synth_dataset
     with tempfile.TemporaryDirectory() as tmp:
         folder, recipe = Path(tmp), Preprocess(size=64)
         synth_dataset(folder, n_per_class=8, seed=0)

@@ -17,7 +17,8 @@ import numpy as np, pandas as pd, torch
 from deepcovidexplainer.core import CLASSES, data_dir, package_file
 from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors, calibrate, save_ensemble
 from deepcovidexplainer.scores import nll
-from deepcovidexplainer.models import load_weights, save_weights, write_json
+from deepcovidexplainer.core import write_json
+from deepcovidexplainer.models import load_weights, save_weights
 from deepcovidexplainer.snapshots import average_snapshots
 from train_default import RUNS, measured, numbers, study, train
 

@@ -17,8 +17,10 @@ from torch import nn
 from deepcovidexplainer.core import CLASSES, data_dir
 from deepcovidexplainer.sources import read_index
 from deepcovidexplainer.cam import CAM_METHODS, cam_maps
-from deepcovidexplainer.lrp import Pass, canonical, lrp
-from deepcovidexplainer.models import cam_layer, create_model, list_archs, load_weights, write_json
+from deepcovidexplainer.canonical import canonical
+from deepcovidexplainer.lrp import Pass, lrp
+from deepcovidexplainer.core import write_json
+from deepcovidexplainer.models import cam_layer, create_model, list_archs, load_weights
 from deepcovidexplainer.radiograph import load_radiograph
 from deepcovidexplainer.zoo import load_ensemble
 

@@ -20,13 +20,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, package_file, sha256_of
-from deepcovidexplainer.sources import assign_groups, assign_roles, film_hashes, radiograph_dls, read_index
+from deepcovidexplainer.loaders import radiograph_dls
+from deepcovidexplainer.sources import read_index
+from deepcovidexplainer.splits import assign_groups, assign_roles, film_hashes
 from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors
 from deepcovidexplainer.scores import _draws, _ends, _ranking, bootstrap_ci, compare, measure, rate
-from deepcovidexplainer.explanation import LIMITS, guard
+from deepcovidexplainer.guard import LIMITS, guard
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.lungs import lung_box, lung_mask
-from deepcovidexplainer.models import Card, _replace, load_weights, write_json
+from deepcovidexplainer.core import write_json
+from deepcovidexplainer.models import Card, write_whole, load_weights
 from deepcovidexplainer.pipeline import ensemble_attributions
 from deepcovidexplainer.preprocess import text_mask
 from deepcovidexplainer.radiograph import load_radiograph
@@ -43,7 +46,7 @@ def keep(path, save, *args, **kw):
     "Write arrays whole or not at all"
     def write(p):
         with open(p, 'wb') as f: save(f, *args, **kw)
-    _replace(path, write)
+    write_whole(path, write)
 
 def table(root, work, ensemble):
     "Every film with group and role; near-duplicates are searched once"
@@ -230,7 +233,7 @@ def relevance(t, d, root, ensemble, work, key):
             maps = {m:a.data for m,a in ensemble_attributions(ensemble, x, label, ('grad-cam', 'grad-cam++', 'lrp'), film, box).items()} | {'blind map':seen}
             share = lambda m, where: float(np.maximum(m, 0)[where].sum()/max(np.maximum(m, 0).sum(), 1e-12))
             rows += [dict(film=f, label=label, method=name, outside=share(m, ~mask), letters=share(m, text_mask(film.data))) for name,m in maps.items()]
-        _replace(path, lambda p: pd.DataFrame(rows).to_csv(p, index=False))
+        write_whole(path, lambda p: pd.DataFrame(rows).to_csv(p, index=False))
     r = pd.read_csv(path); rng = np.random.default_rng(SEED)
     mean = lambda v: span(v.mean(), np.percentile(v.to_numpy()[rng.integers(0, len(v), (2000, len(v)))].mean(1), [2.5, 97.5]), len(v))
     wide = r.pivot(index='film', columns='method', values='outside')
@@ -275,7 +278,7 @@ def detections(t, root, ensemble, folder, ct, work, key):
             try: film = load_radiograph(picture).resized(512)
             except ValueError as e: rows.append(dict(kind=kind, name=name, doubts='refused')); print(name, e); continue
             mask = lung_mask(film); rows.append(dict(kind=kind, name=name, doubts=' '.join(guard(film, mask, ensemble.predict(film, mask)))))
-        _replace(path, lambda p: pd.DataFrame(rows).to_csv(p, index=False))
+        write_whole(path, lambda p: pd.DataFrame(rows).to_csv(p, index=False))
     r = pd.read_csv(path, keep_default_na=False)
     return [dict(kind=k, caught=rate((g.doubts!='').to_numpy()), view_alone=int((g.doubts=='view').sum()), missed=[] if k.startswith('real') or k.endswith('made from CT') else list(g['name'][g.doubts==''])) for k,g in r.groupby('kind', sort=False)]
 

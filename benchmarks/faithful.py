@@ -14,8 +14,11 @@ from pathlib import Path
 
 import cv2, numpy as np, pandas as pd, torch
 
-from deepcovidexplainer import load_ensemble, load_radiograph, lung_zones, mean_attribution, zone_shares
-from deepcovidexplainer.attribution import Attribution, evaluating
+from deepcovidexplainer import load_ensemble, load_radiograph
+from deepcovidexplainer.attribution import mean_attribution
+from deepcovidexplainer.lungs import lung_zones, zone_shares
+from deepcovidexplainer.attribution import Attribution
+from deepcovidexplainer.forward import evaluating
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
 from deepcovidexplainer.ensemble import Ensemble
 from deepcovidexplainer.faithful import BASELINES, Case, agreement, fell, film_scores, randomization_check, summarise

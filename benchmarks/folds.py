@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, package_file
-from deepcovidexplainer.sources import check_split, film_cache, patient_split, radiograph_dls
+from deepcovidexplainer.loaders import film_cache, radiograph_dls
+from deepcovidexplainer.splits import check_split, patient_split
 from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors
 from deepcovidexplainer.scores import apply_temperature, conformal_threshold, fit_temperature
 from deepcovidexplainer.learner import radiograph_learner

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, package_file
-from deepcovidexplainer.sources import OTHER, assign_groups, assign_roles, check_split, film_cache, film_hashes, radiograph_dls, read_index
+from deepcovidexplainer.loaders import film_cache, radiograph_dls
+from deepcovidexplainer.sources import OTHER, read_index
+from deepcovidexplainer.splits import assign_groups, assign_roles, check_split, film_hashes
 from deepcovidexplainer.ensemble import Ensemble, Member
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.models import Card, load_weights

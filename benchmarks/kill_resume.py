@@ -23,7 +23,8 @@ def prepare(data):
     films(data)
 
 def films(data):
-    from deepcovidexplainer.sources import film_cache, read_table
+    from deepcovidexplainer.loaders import film_cache
+    from deepcovidexplainer.sources import read_table
     from deepcovidexplainer.preprocess import Preprocess
     t, recipe = read_table(data/'index.csv'), Preprocess(size=64, equalize='hist+clahe', diffuse=False, unsharp=False, remove_text=False)
     return t, film_cache(t, data, recipe, data/'cache', crop=None), recipe
@@ -32,7 +33,8 @@ def train(data, out):
     "What is killed; tells its parent when an epoch begins and when a file is begun"
     import safetensors.torch, torch
     from fastai.callback.core import Callback
-    from deepcovidexplainer.sources import patient_split, radiograph_dls
+    from deepcovidexplainer.loaders import radiograph_dls
+    from deepcovidexplainer.splits import patient_split
     from deepcovidexplainer.learner import radiograph_learner
     from deepcovidexplainer.models import Card
     from deepcovidexplainer.snapshots import fit_snapshots

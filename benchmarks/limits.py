@@ -11,9 +11,12 @@ from pathlib import Path
 
 import numpy as np, torch
 
-from deepcovidexplainer import CLASSES, data_dir, load_ensemble, lung_doubt, package_file, predict_and_explain
-from deepcovidexplainer.explanation import _inside, _rows_of, concentrated, spot
-from deepcovidexplainer.models import write_json
+from deepcovidexplainer import CLASSES, load_ensemble, predict_and_explain
+from deepcovidexplainer.core import data_dir, package_file
+from deepcovidexplainer.lungs import lung_doubt
+from deepcovidexplainer.explanation import inside_lungs, concentrated, spot
+from deepcovidexplainer.words import rows_of
+from deepcovidexplainer.core import write_json
 from deepcovidexplainer.preprocess import text_mask
 from train_default import study
 
@@ -24,8 +27,8 @@ def measured(e):
     a = e.attributions['grad-cam++']; out = dict(overlap=a.checks['overlap'])
     for m, b in e.attributions.items(): out[f'text, {m}'] = b.share(text_mask(e.film.data))
     if not e.mask.any(): return out
-    for m in e.attributions: out[f'outside, {m}'] = _inside(_rows_of(e.zones, m))[1]
-    s, inside = spot(a.data, e.mask), list(_inside(_rows_of(e.zones, 'grad-cam++'))[0].values())
+    for m in e.attributions: out[f'outside, {m}'] = inside_lungs(rows_of(e.zones, m))[1]
+    s, inside = spot(a.data, e.mask), list(inside_lungs(rows_of(e.zones, 'grad-cam++'))[0].values())
     return dict(out, **({} if s is None else {'spot, area':s['area'], 'spot, together':s['together'], 'concentrated':float(concentrated(s))}), **{'focus, first zone':inside[0], 'focus, first two':sum(inside[:2])}, lungs=float(e.mask.mean()))
 
 def main(work, per_class):

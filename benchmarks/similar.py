@@ -14,10 +14,11 @@ import cv2, numpy as np, torch
 from safetensors.numpy import save_file
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, sha256_of
-from deepcovidexplainer.sources import assign_groups, assign_roles, film_hashes, read_index
+from deepcovidexplainer.sources import read_index
+from deepcovidexplainer.splits import assign_groups, assign_roles, film_hashes
 from deepcovidexplainer.ensemble import load_folder
 from deepcovidexplainer.lungs import lung_mask
-from deepcovidexplainer.models import write_json
+from deepcovidexplainer.core import write_json
 from deepcovidexplainer.radiograph import load_radiograph
 
 HOLD_OUT = ('hannover', 'shenzhen', 'montgomery') # As in train_default.py: never trained on

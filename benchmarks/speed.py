@@ -9,7 +9,9 @@ import argparse, statistics, time
 
 import torch
 
-from deepcovidexplainer import load_ensemble, load_radiograph, lung_mask, package_file, predict_and_explain
+from deepcovidexplainer import load_ensemble, load_radiograph, predict_and_explain
+from deepcovidexplainer.core import package_file
+from deepcovidexplainer.lungs import lung_mask
 from deepcovidexplainer.lungs import _seen
 
 def median(f, repeats):

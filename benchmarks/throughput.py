@@ -12,7 +12,9 @@ from pathlib import Path
 CLOCK = time.process_time # seconds of the processor that this process used: other programs do not count
 
 def loaders(data, bs, size, n):
-    from deepcovidexplainer.sources import film_cache, patient_split, radiograph_dls, read_table
+    from deepcovidexplainer.loaders import film_cache, radiograph_dls
+    from deepcovidexplainer.sources import read_table
+    from deepcovidexplainer.splits import patient_split
     from deepcovidexplainer.preprocess import Preprocess
     from deepcovidexplainer.synth import synth_dataset
     if not (data/'index.csv').exists(): synth_dataset(data, n_per_class=n, seed=0)

@@ -14,10 +14,12 @@ from pathlib import Path
 import cv2, numpy as np, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
-from deepcovidexplainer.sources import assign_roles, check_split, film_cache, radiograph_dls
+from deepcovidexplainer.loaders import film_cache, radiograph_dls
+from deepcovidexplainer.splits import assign_roles, check_split
 from deepcovidexplainer.ensemble import Member, calibrate, save_ensemble
 from deepcovidexplainer.learner import radiograph_learner
-from deepcovidexplainer.models import Card, load_weights, write_json
+from deepcovidexplainer.core import write_json
+from deepcovidexplainer.models import Card, load_weights
 from deepcovidexplainer.radiograph import load_radiograph
 from deepcovidexplainer.snapshots import average_snapshots, fit_snapshots
 from deepcovidexplainer.evaluation import card_scores

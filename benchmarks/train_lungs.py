@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from deepcovidexplainer.core import data_dir
-from deepcovidexplainer.lungs import _mask_pairs, dice_scores, load_lungs, save_lungs, train_lungs
+from deepcovidexplainer.lung_training import mask_pairs, dice_scores, save_lungs, train_lungs
+from deepcovidexplainer.lungs import load_lungs
 from generalise import index_of
 
 def main(work, out):
@@ -20,7 +21,7 @@ def main(work, out):
     stem = t.film.map(lambda f: Path(f).stem)
     card = train_lungs(work/'lungs'/'lungs.safetensors', root, without=sorted(set(stem[kept])))
     net = load_lungs(work/'lungs'/'lungs.safetensors')
-    d = dice_scores(net, *_mask_pairs(root, ('ieee8023',), without=set(stem[~kept]))[:2])
+    d = dice_scores(net, *mask_pairs(root, ('ieee8023',), without=set(stem[~kept]))[:2])
     card['dice']['ieee8023, films not learned from'] = dict(n=len(d), median=round(float(np.median(d)), 4), p5=round(float(np.percentile(d, 5)), 4))
     save_lungs(net, out, card); print(json.dumps(card, indent=1))
 

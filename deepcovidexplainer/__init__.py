@@ -1,60 +1,102 @@
 """One chest radiograph in, one explanation out
 
-Every public name of every module is here, and a module is imported when one of its names is first used:
-`import deepcovidexplainer` alone costs milliseconds. A name that is also a module's name means the module.
+Twelve names are at the door; everything else is in the module that makes it, as `deepcovidexplainer.scores.score`. A module is
+imported when one of its names is first used: `import deepcovidexplainer` alone costs milliseconds.
 """
+import sys
+
 __version__ = "0.1.0"
 
-# Module -> its public names; `python .ci/public_names.py` writes this table from the modules' `__all__`
+# The names at the door -> their module
+_DOOR = {'predict_and_explain': 'pipeline', 'METHODS': 'pipeline', 'load_ensemble': 'zoo', 'list_ensembles': 'zoo',
+         'load_radiograph': 'radiograph', 'sample_radiograph': 'radiograph', 'list_samples': 'radiograph',
+         'synth_radiograph': 'synth', 'Explanation': 'explanation', 'CLASSES': 'core', 'DISCLAIMER': 'core', 'RadiographError': 'core'}
+__all__ = [*_DOOR, '__version__']
+
+# Module -> its public names, all to be had from the package for one more version;
+# `python .ci/public_names.py` writes this table from the modules' `__all__`
 _NAMES = {
-    'core': 'CLASSES DISCLAIMER RadiographError package_file data_dir fingerprint sha256_of html_table',
+    'core': ('CLASSES DISCLAIMER PALETTE class_numbers RadiographError package_file data_dir fingerprint sha256_of '
+             'html_table write_whole write_json'),
     'radiograph': 'Radiograph load_radiograph get_radiograph_files list_samples sample_radiograph',
     'synth': 'synth_radiograph synth_dataset',
     'preprocess': 'equalize perona_malik unsharp text_mask remove_text Preprocess',
-    'lungs': ('SIDE MOST_DOUBT LEVELS lung_net dice fit_lungs dice_scores save_lungs train_lungs measure_lungs '
-              'load_lungs lung_probability lung_mask lung_doubt lung_turn lung_gap show_lungs Zone lung_zones '
-              'zone_shares lung_box'),
+    'lungs': ('SIDE MOST_DOUBT LEVELS lung_net lung_input load_lungs lung_probability lung_output lung_mask lung_doubt '
+              'lung_turn lung_gap show_lungs Zone lung_zones zone_shares lung_box'),
+    'lung_training': 'mask_pairs dice fit_lungs dice_scores save_lungs train_lungs measure_lungs',
     'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
-    'data': ('COLUMNS OTHER READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover read_figure1 '
-             'read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_kermany read_index read_table '
-             'check_index difference_hash film_hashes near_duplicates assign_groups patient_split check_split '
-             'assign_roles film_cache augment class_weights sample_weights radiograph_dls'),
-    'models': ('list_archs create_model cam_layer imagenet_weights load_pretrained Card write_json save_weights '
-               'load_weights'),
-    'evaluate': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
-                 'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
-                 'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '
-                 'risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
+    'sources': ('COLUMNS OTHER SOURCES READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover '
+                'read_figure1 read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_kermany '
+                'read_index read_table check_index'),
+    'splits': ('difference_hash film_hashes near_duplicates assign_groups patient_split check_split doubtful '
+               'assign_roles'),
+    'loaders': 'film_cache augment class_weights sample_weights radiograph_dls',
+    'models': 'list_archs create_model cam_layer imagenet_weights load_pretrained Card save_weights load_weights',
+    'scores': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
+               'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
+               'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '
+               'risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
     'learner': 'PartialLabelLoss HalfPrecision radiograph_learner',
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',
     'ensemble': ('average_posteriors max_prediction majority_vote select_members power_law layer_spectra '
-                 'spectral_quality Prediction Typicality Member Ensemble calibrate save_ensemble load_folder'),
+                 'spectral_quality Prediction Typicality Member features_and_logits Ensemble calibrate save_ensemble '
+                 'load_folder'),
     'zoo': 'list_ensembles load_ensemble fetch_ensemble',
-    'attribution': 'Attribution eye_scale overlay mean_attribution Caught find_layer probe evaluating',
-    'gradcam': ('CAM_METHODS CAPTUM_METHODS Look cam_maps cam gradcam_pp cam_attributions cam_evidence CAM GradCAM '
-                'GradCAMPlusPlus integrated_gradients occlusion guided_gradcam'),
-    'lrp': 'LRP_RULES LRP_METHODS Canonical canonical Composite lrp_rules Pass lrp_attributions LRP',
+    'attribution': 'Attribution strongest_half eye_scale overlay mean_attribution',
+    'forward': ('Caught find_layer probe evaluating class_number class_index Look widen check_input run_network '
+                'target_name captum_style'),
+    'canonical': 'ACTS POOLS WEIGHTED Add Cat Clip Canonical',
+    'cam': ('CAM_METHODS CAPTUM_METHODS cam_maps gradcam gradcam_pp cam_attributions cam_evidence CAM GradCAM '
+            'GradCAMPlusPlus integrated_gradients occlusion guided_gradcam'),
+    'lrp': 'LRP_RULES LRP_METHODS Composite lrp_rules Pass lrp_attributions LRP',
     'faithful': ('BASELINES MEASURES NEEDS LOWER_IS_BETTER pointing_hit relevance_mass rank_accuracy deletion_curve '
                  'insertion_curve curve_area impute road_curve random_map gaussian_map lung_map Case film_scores '
                  'summarise score_methods against_baseline show_scores agreement randomization_check fell '
                  'quantus_explainer'),
-    'explanation': ('LIMITS CONFIDENCE WORDS speaking guard doubted Explanation focus spot concentrated percent '
-                    'describe SimilarFilm load_similar similar_films explain'),
-    'trial': ('labelled_folder labelled_table card_films trial_films say card_scores Trial try_ensemble score_table '
-              'save_trial differences'),
-    'pipeline': 'METHODS ensemble_attributions predict_and_explain',
+    'guard': 'LIMITS doubted',
+    'similar': 'SimilarFilm load_similar similar_films',
+    'explanation': 'Explanation speaker inside_lungs focus spot concentrated',
+    'words': 'CONFIDENCE WORDS speaking percent rows_of method_title describe explain',
     'report': 'report_html save_report',
+    'pipeline': 'METHODS ensemble_attributions predict_and_explain',
+    'evaluation': ('labelled_folder labelled_table card_films trial_films say card_scores Trial try_ensemble '
+                   'score_table save_trial differences'),
     'cli': 'dce_explain dce_evaluate dce_train',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
-__all__ = [*_MODULE_OF, '__version__']
+
+# What modules were called -> what they are called now; the old names work for one more version
+_RENAMED = {'gradcam': ('cam',), 'evaluate': ('scores',), 'trial': ('evaluation',), 'data': ('sources', 'splits', 'loaders')}
+
+def _outdated(old, new):
+    import warnings
+    warnings.warn(f'{old} is now {new}, and its old name will go', DeprecationWarning, stacklevel=3)
+
+class _Renamed:
+    "Finds modules by their old names, after all others have been looked for"
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        package, _, old = name.rpartition('.')
+        return type(__spec__)(name, _Renamed) if package == __name__ and old in _RENAMED else None
+    @staticmethod
+    def create_module(spec): return None
+    @staticmethod
+    def exec_module(module):
+        from importlib import import_module
+        new = [f'{__name__}.{n}' for n in _RENAMED[module.__name__.rpartition('.')[2]]]
+        _outdated(module.__name__, ', '.join(new))
+        for n in new: vars(module).update({k: v for k, v in vars(import_module(n)).items() if not k.startswith('__')})
+
+sys.meta_path.append(_Renamed)
 
 def __getattr__(name):
     from importlib import import_module
-    if name in _NAMES: return import_module(f'{__name__}.{name}')
+    if name in _NAMES or name in _RENAMED: return import_module(f'{__name__}.{name}')
     if name not in _MODULE_OF: raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    value = globals()[name] = getattr(import_module(f'{__name__}.{_MODULE_OF[name]}'), name)
+    module = f'{__name__}.{_MODULE_OF[name]}'
+    if name not in _DOOR: _outdated(f'{__name__}.{name}', f'{module}.{name}')
+    value = globals()[name] = getattr(import_module(module), name)
     return value
 
-def __dir__(): return sorted({*globals(), *_NAMES, *_MODULE_OF})
+def __dir__(): return sorted({*globals(), *_NAMES, *_DOOR})

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
-from .core import RadiographError,data_dir,html_table,sha256_of
+from .core import RadiographError,data_dir,html_table,sha256_of,write_whole
 
 # %% ../nbs/09_download.ipynb #c006
 def _note_of(part): return part.with_name(f'{part.name}.json')
@@ -208,8 +208,8 @@ def _locked(root): return json.loads(_lock(root).read_text(encoding='utf-8')) if
 
 def _note_download(root, url, path):
     d = {**_locked(root), url:dict(sha256=sha256_of(path), bytes=_size(path))}
-    tmp = _lock(root).with_name(f'.downloads.json.{os.getpid()}')
-    tmp.write_text(json.dumps(d, indent=1, sort_keys=True)+'\n', encoding='utf-8'); os.replace(tmp, _lock(root))
+    text = json.dumps(d, indent=1, sort_keys=True)+'\n'
+    write_whole(_lock(root), lambda p: p.write_text(text, encoding='utf-8'))
 
 def _drop_damaged(archive):
     "Remove an archive that could only be downloaded again; a sound one is kept, for it may be the disk that was full"

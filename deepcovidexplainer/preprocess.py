@@ -11,7 +11,7 @@ from dataclasses import asdict,dataclass,fields,replace
 import cv2,numpy as np
 from fastcore.basics import patch
 
-from .core import RadiographError,fingerprint
+from .core import PALETTE,RadiographError,fingerprint
 
 # %% ../nbs/03_preprocess.ipynb #c009
 def _film(x):
@@ -356,7 +356,7 @@ def _show_film(ax, x, title, box=None):
     ax.set_title(title, fontsize=9); ax.axis('off'); ax.set_anchor('N')
     if box is not None:
         top,left,bottom,right = box
-        ax.add_patch(_matplotlib().patches.Rectangle((left-.5,top-.5), right-left, bottom-top, fill=False, ec='#ffb000', lw=1.2))
+        ax.add_patch(_matplotlib().patches.Rectangle((left-.5,top-.5), right-left, bottom-top, fill=False, ec=PALETTE['text'], lw=1.2))
 
 def _matplotlib():
     import matplotlib.patches,matplotlib.pyplot
