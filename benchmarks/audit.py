@@ -29,7 +29,8 @@ from deepcovidexplainer.guard import LIMITS, guard
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.lungs import lung_box, lung_mask
 from deepcovidexplainer.core import write_json
-from deepcovidexplainer.models import Card, write_whole, load_weights
+from deepcovidexplainer.core import write_whole
+from deepcovidexplainer.models import Card, load_weights
 from deepcovidexplainer.pipeline import ensemble_attributions
 from deepcovidexplainer.preprocess import text_mask
 from deepcovidexplainer.radiograph import load_radiograph

@@ -74,7 +74,7 @@ def _outdated(old, new):
     warnings.warn(f'{old} is now {new}, and its old name will go', DeprecationWarning, stacklevel=3)
 
 class _Renamed:
-    "Finds modules by their old names, after all others have been looked for"
+    "Finds modules by their old names"
     @staticmethod
     def find_spec(name, path=None, target=None):
         package, _, old = name.rpartition('.')
@@ -88,7 +88,7 @@ class _Renamed:
         _outdated(module.__name__, ', '.join(new))
         for n in new: vars(module).update({k: v for k, v in vars(import_module(n)).items() if not k.startswith('__')})
 
-sys.meta_path.append(_Renamed)
+sys.meta_path.insert(0, _Renamed)
 
 def __getattr__(name):
     from importlib import import_module

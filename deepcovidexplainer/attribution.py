@@ -11,12 +11,9 @@ from dataclasses import dataclass,field,replace
 from itertools import combinations
 
 import cv2,numpy as np
-import matplotlib.pyplot as plt
 from fastcore.basics import patch
 
 from .core import DISCLAIMER,PALETTE,RadiographError,html_table
-from .faithful import agreement
-from .scores import c
 
 # %% ../nbs/20_attribution.ipynb #c006
 def _table(data):

@@ -16,7 +16,6 @@ from .attribution import Attribution
 from .core import CLASSES,RadiographError
 from .forward import Look,captum_style,check_input,class_index,class_number,evaluating,find_layer,probe,run_network,target_name,widen
 from .models import cam_layer
-from .scores import c,score
 
 # %% ../nbs/23_cam.ipynb #c009
 def _gradient(logits, index, a, last):

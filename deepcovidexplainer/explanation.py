@@ -10,13 +10,11 @@ from dataclasses import dataclass,field,replace
 
 import cv2,numpy as np
 from fastcore.basics import patch
-from scipy import stats
 
 from .attribution import Attribution,strongest_half
 from .core import CLASSES,DISCLAIMER,RadiographError
 from .guard import LIMITS
 from .lungs import lung_zones,zone_shares
-from .scores import c
 
 # %% ../nbs/28_explanation.ipynb #c013
 @dataclass(eq=False, repr=False)

@@ -12,7 +12,6 @@ import numpy as np
 
 from .core import CLASSES
 from .lungs import lung_doubt,lung_gap,lung_turn
-from .splits import doubtful
 
 # %% ../nbs/26_guard.ipynb #c006
 LIMITS = dict(

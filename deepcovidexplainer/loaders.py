@@ -8,12 +8,9 @@ __all__ = ['film_cache', 'augment', 'class_weights', 'sample_weights', 'radiogra
 # %% ../nbs/12_loaders.ipynb #t003
 from pathlib import Path
 
-import cv2,numpy as np,pandas as pd,torch
+import numpy as np,pandas as pd
 
 from .core import CLASSES,RadiographError,fingerprint,write_whole
-from .lungs import lung_box,lung_mask
-from .radiograph import load_radiograph
-from .scores import c
 from .sources import OTHER
 from .splits import check_split
 

@@ -20,8 +20,6 @@ from .attribution import Attribution
 from .canonical import ACTS,Add,Cat,Clip,POOLS,WEIGHTED,canonical
 from .core import CLASSES,RadiographError
 from .forward import Look,captum_style,check_input,class_index,class_number,run_network,target_name
-from .pipeline import rule
-from .scores import score
 
 # %% ../nbs/24_lrp.ipynb #c028
 _TINY = 1e-12 # ε where it only guards a division

@@ -9,10 +9,7 @@ __all__ = ['mask_pairs', 'dice', 'fit_lungs', 'dice_scores', 'save_lungs', 'trai
 import json,warnings
 from pathlib import Path
 
-import cv2,numpy as np,torch
-from safetensors.numpy import save_file
-from scipy import stats
-from torch.nn import functional as F
+import cv2,numpy as np
 
 from .core import RadiographError,data_dir,sha256_of,write_whole
 from .lungs import SIDE,lung_input,lung_net,lung_output

@@ -12,14 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import cv2,numpy as np,torch
-import matplotlib.pyplot as plt
-from scipy import stats
-from torch import nn
-from torch.nn import functional as F
+import cv2,numpy as np
 
 from .core import PALETTE,RadiographError,package_file,sha256_of
-from .scores import c
 
 # %% ../nbs/04_lungs.ipynb #c005
 SIDE = 128 # Side in pixels of what the network sees

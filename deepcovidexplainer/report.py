@@ -6,20 +6,17 @@
 __all__ = ['report_html', 'save_report']
 
 # %% ../nbs/30_report.ipynb #c003
-import base64,textwrap,warnings
+import base64,textwrap
 from html import escape
 from pathlib import Path
 
 import cv2,numpy as np
-import matplotlib.pyplot as plt
 from fastcore.basics import patch
-from skimage import data as pictures
 
 from .attribution import eye_scale,overlay
 from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,html_table,write_json,write_whole
 from .explanation import Explanation,speaker
 from .lungs import LEVELS,lung_zones,show_lungs
-from .scores import c
 from .words import method_title,percent
 
 # %% ../nbs/30_report.ipynb #c006
@@ -194,7 +191,6 @@ def _save_png(e, path):
     fig = e.show(); fig.savefig(path, format='png', dpi=150, facecolor='w'); plt.close(fig)
 
 def _save_html(e, path):
-    from deepcovidexplainer.report import report_html
     path.write_text(report_html(e), encoding='utf-8')
 
 _SAVERS = {'.html':_save_html, '.png':_save_png, '.json':lambda e,path: write_json(path, e.to_dict())}
@@ -212,5 +208,4 @@ def save(self:Explanation,
 
 @patch
 def _repr_html_(self:Explanation):
-    from deepcovidexplainer.report import report_html
     return report_html(self, page=False)

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from .core import RadiographError,package_file,sha256_of
-from .ensemble import features_and_logits
 
 # %% ../nbs/27_similar.ipynb #n284493
 @dataclass(eq=False)

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np,pandas as pd
 
 from .core import CLASSES,RadiographError,data_dir,package_file
-from .scores import c
 
 # %% ../nbs/10_sources.ipynb #c005
 _IMAGES = {'.png', '.jpg', '.jpeg', '.jfif', '.webp', '.tif', '.tiff', '.dcm'}

@@ -9,11 +9,9 @@ __all__ = ['difference_hash', 'film_hashes', 'near_duplicates', 'assign_groups',
 # %% ../nbs/11_splits.ipynb #t003
 from pathlib import Path
 
-import cv2,numpy as np,pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
+import numpy as np,pandas as pd
 
 from .core import CLASSES,RadiographError
-from .radiograph import load_radiograph
 from .sources import OTHER
 
 # %% ../nbs/11_splits.ipynb #c018

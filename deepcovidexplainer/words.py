@@ -18,7 +18,6 @@ from .explanation import Explanation,concentrated,focus,inside_lungs,speaker,spo
 from .guard import LIMITS,doubted,guard
 from .lungs import lung_mask,lung_turn,lung_zones,zone_shares
 from .preprocess import text_mask
-from .scores import c
 
 # %% ../nbs/29_words.ipynb #c007
 CONFIDENCE = ((.90, 'very likely'), (.75, 'likely'), (.50, 'more likely than not'), (0., 'only the likeliest of three')) # From this probability on
