@@ -20,17 +20,17 @@ _NAMES = {
              'html_table write_whole write_json'),
     'radiograph': 'Radiograph load_radiograph get_radiograph_files list_samples sample_radiograph',
     'synth': 'synth_radiograph synth_dataset',
-    'preprocess': 'equalize perona_malik unsharp text_mask remove_text Preprocess',
-    'lungs': ('SIDE MOST_DOUBT LEVELS lung_net lung_input load_lungs lung_probability lung_output lung_mask lung_doubt '
-              'lung_turn lung_gap show_lungs Zone lung_zones zone_shares lung_box'),
+    'preprocess': 'equalize perona_malik unsharp text_mask remove_text Preprocess widened equalize_field',
+    'lungs': ('SIDE LEVELS lung_net lung_input lung_output load_lungs Lungs find_lungs as_lungs lung_mask show_lungs '
+              'Zone lung_zones zone_shares lung_box'),
     'lung_training': 'mask_pairs dice fit_lungs dice_scores save_lungs train_lungs measure_lungs',
     'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
     'sources': ('COLUMNS OTHER SOURCES READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover '
-                'read_figure1 read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_kermany '
-                'read_index read_table check_index'),
+                'read_figure1 read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_rsna '
+                'read_kermany read_index read_table check_index'),
     'splits': ('difference_hash film_hashes near_duplicates assign_groups patient_split check_split doubtful '
                'assign_roles'),
-    'loaders': 'film_cache augment class_weights sample_weights radiograph_dls',
+    'loaders': 'film_cache augment vary_field augment_field plain_field class_weights sample_weights radiograph_dls',
     'models': 'list_archs create_model cam_layer imagenet_weights load_pretrained Card save_weights load_weights',
     'scores': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
                'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '

@@ -225,12 +225,17 @@ def _box(box, shape):
 def on(self:Attribution,
     film,           # The `Radiograph` that the map is to lie on
     box=None,       # (top, left, bottom, right) in pixels of `film` that the network saw; None: all of it
-)->Attribution:     # H×W of `film`; the same sum
-    "The map pasted into the film's grid; zero outside the box"
+    seen=None,      # H×W bool of `film`: the pixels that the network saw; None: all of the box
+)->Attribution:     # H×W of `film`; the same sum, but for what `seen` hides
+    "The map pasted into the film's grid; zero where no pixel of the film could have a say. `checks['hidden']` is the share that lay there: on the blank around the lungs"
     box = _box(box, film.data.shape)
     agreement = self.agreement
     if agreement is not None: agreement = np.clip(_paste(agreement, film.data.shape, box)*((box[2]-box[0])*(box[3]-box[1])/agreement.size), 0, 1)
-    return replace(self, data=_paste(self.data, film.data.shape, box), agreement=agreement, film=film, box=box)
+    data,checks = _paste(self.data, film.data.shape, box),self.checks
+    if seen is not None:
+        hidden = float(np.abs(data[~seen]).sum(dtype=float)/max(np.abs(data).sum(dtype=float), 1e-12))
+        data,checks = np.where(seen, data, np.float32(0)),dict(checks, hidden=round(hidden, 4))
+    return replace(self, data=data, agreement=agreement, film=film, box=box, checks=checks)
 
 # %% ../nbs/20_attribution.ipynb #c039
 def _amount(a):

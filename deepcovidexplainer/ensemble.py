@@ -16,10 +16,10 @@ import numpy as np
 
 from .core import CLASSES,DISCLAIMER,RadiographError,html_table,sha256_of
 from .scores import apply_temperature,conformal_threshold,fit_temperature,nll,prediction_sets
-from .lungs import lung_box,lung_mask
+from .lungs import as_lungs
 from .core import write_whole,write_json
 from .models import load_weights
-from .preprocess import Preprocess
+from .preprocess import Preprocess,widened
 from .radiograph import load_radiograph
 
 # %% ../nbs/17_ensemble.ipynb #c005
@@ -110,15 +110,18 @@ class Prediction:
     typicality:dict|None=None        # `distance` from the training films and the `threshold` above which a film counts as unlike them; `strangeness`, above 0 for another kind of picture
     temperature:float=1.             # That calibrated the posteriors
     ensemble:str='default'           # Name of the ensemble
+    judged:bool=True                 # False when the guard doubts the picture: then there is no `label`
 
     @property
-    def label(self): "Most probable class"; return CLASSES[int(self.posteriors.argmax())]
+    def leaning(self): "Most probable class, whatever the guard says"; return CLASSES[int(self.posteriors.argmax())]
+    @property
+    def label(self): "Most probable class; None where the picture cannot be judged"; return self.leaning if self.judged else None
     @property
     def confidence(self): "Its calibrated probability"; return float(self.posteriors.max())
     @property
     def n_members(self): return len(self.members)
     @property
-    def agreement(self): "Number of members whose own first choice is `label`"; return sum(CLASSES[int(np.argmax(p))]==self.label for p in self.members.values())
+    def agreement(self): "Number of members whose own first choice is `leaning`"; return sum(CLASSES[int(np.argmax(p))]==self.leaning for p in self.members.values())
     @property
     def typical(self):
         "False when the film is unlike the training films, or more like another kind of picture"
@@ -131,7 +134,7 @@ class Prediction:
                     agreement=self.agreement, prediction_set=list(self.prediction_set), coverage=self.coverage, typicality=self.typicality,
                     temperature=self.temperature, ensemble=self.ensemble, disclaimer=DISCLAIMER)
 
-    def __repr__(self): return f'Prediction({self.label} {self.confidence:.0%}, {self.agreement} of {self.n_members} members agree, 90 % set: {", ".join(self.prediction_set) or "none"})'.replace('90 %', f'{self.coverage:.0%}')
+    def __repr__(self): return f'Prediction({self.leaning if self.judged else "cannot be judged"} {self.confidence:.0%}, {self.agreement} of {self.n_members} members agree, 90 % set: {", ".join(self.prediction_set) or "none"})'.replace('90 %', f'{self.coverage:.0%}')
 
     def _repr_html_(self):
         rows = [dict(opinion=k, **{c:f'{v:.2f}' for c,v in zip(CLASSES, p)}) for k,p in dict(ensemble=self.posteriors, **self.members).items()]
@@ -232,13 +235,24 @@ class Ensemble:
 
     def inputs(self,
         film,        # Anything `load_radiograph` reads
-        mask=None,   # H×W bool lung mask; found if not given
+        lungs=None,  # `Lungs` of it, or an H×W bool mask; found if not given
     ):               # `(x, box)`: 1×1×S×S tensor; (top, left, bottom, right) or None for the whole film
         "What the networks see of a film"
         import torch
         film = load_radiograph(film)
-        box = lung_box(lung_mask(film) if mask is None else mask) if self.crop=='lungs' else None
-        return torch.from_numpy(np.ascontiguousarray(self.preprocess(film, box)))[None,None],box
+        lungs = as_lungs(film, lungs) if self.crop=='lungs' else None
+        box,field = (lungs.box,lungs.field) if lungs else (None, None)
+        return torch.from_numpy(np.ascontiguousarray(self.preprocess(film, box, field)))[None,None],box
+
+    def seen(self,
+        lungs,       # `Lungs` of a film
+    )->np.ndarray|None: # H×W bool; None: the whole box
+        "The pixels of a film that the networks can see"
+        if self.preprocess.field is None or not lungs.found: return None
+        top,left,bottom,right = lungs.box
+        out = np.zeros(lungs.mask.shape, bool); part = lungs.field[top:bottom,left:right]
+        out[top:bottom,left:right] = widened(part, self.preprocess.field)
+        return out
 
     def member_posteriors(self,
         x,           # B×1×S×S tensor from `inputs`
@@ -248,24 +262,27 @@ class Ensemble:
         return np.stack([apply_temperature(_softmax(z.astype(float)), self.temperature) for _,z in out]),out[0][0]
 
     def posteriors(self,
-        films,       # N×S×S uint8, cleaned by this ensemble's recipe: what `film_cache` keeps
+        films,       # N×S×S uint8, cleaned by this ensemble's recipe, or N×S×S×2 with lung fields: what `film_cache` keeps
         bs:int=64,   # Films a batch
     ):               # `(p, features)`: M×N×3 calibrated posteriors, N×d features of the first member
         "Every member's opinion on many films"
         import torch
+        from deepcovidexplainer.loaders import plain_field
         r,parts = self.preprocess,[]
         for i in range(0, len(films), bs):
-            x = (np.asarray(films[i:i+bs], np.float32)[:,None]/255-r.mean)/r.std
+            part = np.asarray(films[i:i+bs])
+            if part.ndim==4: part = np.stack([plain_field(f, r.size, r.field) for f in part])
+            x = (part.astype(np.float32)[:,None]/255-r.mean)/r.std
             parts.append(self.member_posteriors(torch.from_numpy(x.astype(np.float32))))
         return np.concatenate([p for p,_ in parts], 1),np.concatenate([f for _,f in parts])
 
     def predict(self,
         film,        # Anything `load_radiograph` reads
-        mask=None,   # H×W bool lung mask; found if not given
+        lungs=None,  # `Lungs` of it, or an H×W bool mask; found if not given
         x=None,      # What `inputs` gave, if it was called already
     )->Prediction:   # Calibrated posteriors and what stands behind them
         "Classify one film"
-        if x is None: x,_ = self.inputs(film, mask)
+        if x is None: x,_ = self.inputs(film, lungs)
         members,features = self.member_posteriors(x)
         p = average_posteriors(members)[0]; p = p/p.sum()
         inside = prediction_sets(p[None], self.threshold)[0]

@@ -22,7 +22,7 @@ from .ensemble import average_posteriors,majority_vote,max_prediction
 from .scores import (age_group,apply_temperature,calibration,calibration_table,confusion,coverage_table,ece_by_chance,ppv_at,prediction_sets,rate,score,
     show_confusion,show_precision_recall,show_reliability,show_risk_coverage,show_roc,single_class_scores,subgroups)
 from .guard import guard
-from .lungs import lung_box,lung_mask
+from .lungs import find_lungs
 from .core import write_whole,write_json
 from .radiograph import get_radiograph_files,load_radiograph
 
@@ -110,15 +110,15 @@ def _read(path, name):
 
 def _rows(ensemble, films):
     "What is said of a batch of `Radiograph`s"
-    masks = [lung_mask(f) for f in films]
-    boxes = [lung_box(m) if ensemble.crop=='lungs' else None for m in masks]
-    clean = np.stack([np.round(ensemble.preprocess.clean(f, b)*255).astype(np.uint8) for f,b in zip(films, boxes)])
+    lungs = [find_lungs(f) for f in films]
+    places = [(l.box, l.field) if ensemble.crop=='lungs' else () for l in lungs]
+    clean = np.stack([np.round(ensemble.preprocess.clean(f, *p)*255).astype(np.uint8) for f,p in zip(films, places)])
     members,features = ensemble.posteriors(clean); p = average_posteriors(members)
     t = ensemble.typicality; distance,typical = (t.distance(features),t.typical(features)) if t else (np.full(len(p), np.nan),np.ones(len(p), bool))
     sets = prediction_sets(p, ensemble.threshold)
     for i,film in enumerate(films):
-        yield dict(zip(CLASSES, p[i]), said=CLASSES[p[i].argmax()], set=' '.join(c for c,there in zip(CLASSES, sets[i]) if there), outlined=bool(masks[i].any()),
-                   typical=bool(typical[i]), distance=distance[i], doubts=' '.join(guard(film, masks[i], SimpleNamespace(typical=typical[i]))),
+        yield dict(zip(CLASSES, p[i]), said=CLASSES[p[i].argmax()], set=' '.join(c for c,there in zip(CLASSES, sets[i]) if there), outlined=lungs[i].found,
+                   typical=bool(typical[i]), distance=distance[i], doubts=' '.join(guard(film, lungs[i], SimpleNamespace(typical=typical[i]))),
                    **{f'{m.name}: {c}':q for m,ps in zip(ensemble.members, members) for c,q in zip(CLASSES, ps[i])}, bits=difference_hash(film.data))
 
 def say(

@@ -33,11 +33,12 @@ class Explanation:
     similar:list=field(default_factory=list)  # `SimilarFilm`s, the most similar first
 
     @property
-    def label(self): "Most probable class"; return self.prediction.label
+    def label(self): "Most probable class; None where the picture cannot be judged"; return self.prediction.label
     @property
     def posteriors(self): "Class → calibrated probability"; return dict(zip(CLASSES, map(float, self.prediction.posteriors)))
     @property
-    def looks_like_chest(self): "False when the guard doubts it"; return not self.doubts
+    def usable(self): "False when the guard doubts it: then `label` is None, and no heatmap is drawn"; return not self.doubts
+    looks_like_chest = usable
 
 # %% ../nbs/28_explanation.ipynb #c015
 _PREFERRED = ('grad-cam++', 'grad-cam', 'cam', 'lrp') # The sentences speak of the first of these that was asked for

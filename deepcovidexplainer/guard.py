@@ -11,13 +11,12 @@ from dataclasses import replace
 import numpy as np
 
 from .core import CLASSES
-from .lungs import lung_doubt,lung_gap,lung_turn
+from .lungs import as_lungs
 
 # %% ../nbs/26_guard.ipynb #c006
 LIMITS = dict(
     colour=.04,       # Mean chroma, 0…1, above which a picture is no radiograph
-    gap=.42,          # `lung_gap` below which two lungs cannot be seen side by side: films from the side, half films, one white lung
-    lungs=1.25,       # `lung_doubt` above which a picture without a lung mask is no chest film: far more pixels unsure than lung
+    gap=.42,          # `Lungs.gap` below which two lungs cannot be seen side by side: films from the side, half films, one white lung
     focus=.35,        # Share of the relevance inside the lungs that makes one zone a focus
     pair=.55,         # … and that makes two zones a focus
     second=.20,       # A second zone is named from this share on
@@ -34,12 +33,13 @@ LIMITS = dict(
 # %% ../nbs/26_guard.ipynb #c009
 def guard(
     film,        # `Radiograph`
-    mask,        # H×W bool lung mask of it
+    lungs,       # `Lungs` of it, or an H×W bool mask
     prediction,  # `Prediction` of it
 )->list:         # Some of `'colour'`, `'lungs'`, `'turned'`, `'view'`, `'unlike'`; empty for what looks like a frontal chest film
     "Reasons to doubt that this is a frontal chest radiograph"
-    reasons = dict(colour=(film.meta.get('colourfulness') or 0)>LIMITS['colour'], lungs=not mask.any() and lung_doubt(film)>LIMITS['lungs'], turned=lung_turn(film)>0, view=lung_gap(film)<LIMITS['gap'], unlike=not prediction.typical)
-    if reasons['lungs'] or reasons['turned']: reasons['view'] = False # said already
+    lungs = as_lungs(film, lungs)
+    reasons = dict(colour=(film.meta.get('colourfulness') or 0)>LIMITS['colour'], lungs=not lungs.found and not lungs.turn,
+                   turned=lungs.turn>0, view=lungs.found and lungs.gap<LIMITS['gap'], unlike=not prediction.typical)
     return [k for k,doubtful in reasons.items() if doubtful]
 
 def doubted(
@@ -47,4 +47,4 @@ def doubted(
 ):               # A `Prediction` with the same order of classes and little confidence
     "Posteriors drawn towards one third; every class stays possible"
     p = 1/3+(np.asarray(prediction.posteriors)-1/3)*LIMITS['doubt']
-    return replace(prediction, posteriors=p, prediction_set=CLASSES)
+    return replace(prediction, posteriors=p, prediction_set=CLASSES, judged=False)

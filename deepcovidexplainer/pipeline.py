@@ -19,7 +19,8 @@ from .words import explain
 from .cam import CAM_METHODS,CAPTUM_METHODS,cam_evidence
 from .canonical import canonical
 from .lrp import LRP_RULES,Pass,lrp,lrp_attributions
-from .lungs import lung_mask
+from .guard import guard
+from .lungs import find_lungs
 from .radiograph import load_radiograph
 from .zoo import load_ensemble
 from .report import save_report
@@ -55,12 +56,12 @@ def _mean_evidence(signed):
     def amount(one): return max(float(np.abs(a.data).sum(dtype=float)) for a in one.values()) or 1.
     return {c:replace(a, data=sum(one[c].data/amount(one) for one in signed)/len(signed), checks={}) for c,a in signed[0].items()}
 
-def _ask(ensemble, x, target, methods, film, box):
+def _ask(ensemble, x, target, methods, film, box, seen=None):
     "What the members see, averaged: (method → `Attribution`, class → signed `Attribution`)"
     maps,signed = zip(*(_member_maps(m.model, x, target, methods) for m in ensemble.members))
     names = [m.name for m in ensemble.members]
     found = {method:mean_attribution([one[method] for one in maps], names) for method in methods},_mean_evidence(signed)
-    return found if film is None else tuple({k:a.on(film, box) for k,a in part.items()} for part in found)
+    return found if film is None else tuple({k:a.on(film, box, seen) for k,a in part.items()} for part in found)
 
 def ensemble_attributions(
     ensemble,                # `Ensemble`
@@ -69,9 +70,10 @@ def ensemble_attributions(
     methods=('grad-cam','grad-cam++','lrp'), # Names in `METHODS`
     film=None,               # `Radiograph` to paste the maps into; None: leave them on the grid of `x`
     box=None,                # (top, left, bottom, right) of `film` that `x` was cut from
+    seen=None,               # H×W bool: the pixels of `film` that the networks saw, from `Ensemble.seen`; None: all of the box
 )->dict:                     # Method → `Attribution`, averaged over the members, which stay reachable through `by_member`
     "What the members see, averaged"
-    return _ask(ensemble, x, target, _known(methods), film, box)[0]
+    return _ask(ensemble, x, target, _known(methods), film, box, seen)[0]
 
 
 # %% ../nbs/31_pipeline.ipynb #c011
@@ -92,9 +94,10 @@ def predict_and_explain(
     if not hasattr(ensemble, 'predict'): ensemble = load_ensemble(ensemble)
     if isinstance(film, (list, tuple)): return [predict_and_explain(f, ensemble, methods, target, max_side) for f in film]
     film = load_radiograph(film).resized(max_side)
-    mask = lung_mask(film)
-    x,box = ensemble.inputs(film, mask)
-    prediction = ensemble.predict(film, mask, x)
-    target = target or prediction.label
-    maps,evidence = _ask(ensemble, x, target, methods, film, box)
-    return explain(film, prediction, maps, mask, target, evidence, similar_films(ensemble, x) if methods else ())
+    lungs = find_lungs(film)
+    x,box = ensemble.inputs(film, lungs)
+    prediction = ensemble.predict(film, lungs, x)
+    target = target or prediction.leaning
+    if guard(film, lungs, prediction) or not methods: return explain(film, prediction, None, lungs, target)
+    maps,evidence = _ask(ensemble, x, target, methods, film, box, ensemble.seen(lungs))
+    return explain(film, prediction, maps, lungs, target, evidence, similar_films(ensemble, x))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLUMNS', 'OTHER', 'SOURCES', 'READERS', 'read_darkcovidnet', 'read_covid_cxnet', 'read_ieee8023', 'read_hannover',
            'read_figure1', 'read_shenzhen', 'read_montgomery', 'read_jsrt', 'read_openist', 'read_rsna_normal',
-           'read_kermany', 'read_index', 'read_table', 'check_index']
+           'read_rsna', 'read_kermany', 'read_index', 'read_table', 'check_index']
 
 # %% ../nbs/10_sources.ipynb #t003
 import json
@@ -134,6 +134,17 @@ def read_rsna_normal(root:Path)->pd.DataFrame:
     t = _table(_films(root/'rsna-normal'), root, collection='rsna-normal', source='nih', label='normal', quality='Normal', licence='NIH: free use with citation')
     return t.assign(patient=_patients(t, 'rsna-normal'))
 
+_RSNA = {'Lung Opacity':'pneumonia', 'Normal':'normal'} # What radiologists saw; the third answer is another disease
+
+def read_rsna(root:Path)->pd.DataFrame:
+    "NIH films that radiologists read for RSNA's pneumonia challenge of 2018: opacity, normal, or neither (another disease)"
+    t = _table(_films(root/'rsna'), root, collection='rsna', source='nih', licence='NIH: free use with citation; annotations: research')
+    meta = _meta(root/'rsna'/'metadata.csv', 'patientId', dtype={'nih_patient':str})
+    seen,age = _look_up(t, meta, 'rsna_class'),pd.to_numeric(_look_up(t, meta, 'age', np.nan), errors='coerce')
+    patient = _look_up(t, meta, 'nih_patient').str.replace(r'\.0$', '', regex=True)
+    return t.assign(label=seen.map(_RSNA).fillna(OTHER), quality=seen, view=_look_up(t, meta, 'view'), sex=_look_up(t, meta, 'sex'), age=age, child=age<18,
+                    patient=_patients(t, 'nih', patient.where(patient=='', patient.str.zfill(8))))
+
 def read_kermany(root:Path)->pd.DataFrame:
     "Children of 1 to 5 years from Guangzhou (Kermany et al. 2018): never part of adult results"
     films = _films(root/'kermany-paediatric')
@@ -141,7 +152,7 @@ def read_kermany(root:Path)->pd.DataFrame:
     return t.assign(patient=_patients(t, 'kermany', t.stem.str.extract(r'^(person\d+)_')[0].fillna('')))
 
 SOURCES = dict(darkcovidnet=read_darkcovidnet, covid_cxnet=read_covid_cxnet, ieee8023=read_ieee8023, hannover=read_hannover, figure1=read_figure1,
-               shenzhen=read_shenzhen, montgomery=read_montgomery, jsrt=read_jsrt, openist=read_openist, rsna_normal=read_rsna_normal, kermany=read_kermany)
+               shenzhen=read_shenzhen, montgomery=read_montgomery, jsrt=read_jsrt, openist=read_openist, rsna_normal=read_rsna_normal, rsna=read_rsna, kermany=read_kermany)
 
 READERS = SOURCES # The old name, for one version
 

@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from .core import CLASSES,RadiographError
 from .explanation import Explanation,concentrated,focus,inside_lungs,speaker,spot
 from .guard import LIMITS,doubted,guard
-from .lungs import lung_mask,lung_turn,lung_zones,zone_shares
+from .lungs import as_lungs,lung_zones,zone_shares
 from .preprocess import text_mask
 
 # %% ../nbs/29_words.ipynb #c007
@@ -182,7 +182,7 @@ def describe(
     W = _words()
     if doubts:
         first,then = (W['one_lung'], W['rare']) if tuple(doubts)==('view',) else (W['doubt'].format(why=_join([W['why'][d] for d in doubts])), W['shrunk'])
-        return [first, then.format(name=W['name'][prediction.label])]
+        return [first, then.format(name=W['name'][prediction.leaning])]
     return [_found(prediction), *_where(target, attributions, zones, mask), *contrast, *_against(prediction), W['limit'][prediction.label]]
 
 
@@ -215,13 +215,13 @@ def _about_similar(similar, target):
     W = _words()
     return [W['warn']['neighbours'].format(n=len(similar), name=W['name'][target], labels=', '.join(f'{k} × {W["name"][c]}' for c,k in Counter(f.label for f in similar).most_common()))]
 
-def _warnings(film, mask, prediction, attributions, zones, doubts):
+def _warnings(film, lungs, prediction, attributions, zones, doubts):
     t = prediction.typicality or {}
-    if 'turned' in doubts: t = dict(t, degrees=lung_turn(film))
+    if 'turned' in doubts: t = dict(t, degrees=lungs.turn)
     there = dict(colour='colour' in doubts, turned='turned' in doubts, unlike=t and t['distance']>t['threshold'], strange=t.get('strangeness', -1)>0)
-    out = [_words()['warn'][k].format(**t) for k,v in there.items() if v]+([] if mask.any() else [_words()['warn']['lungs']])
+    out = [_words()['warn'][k].format(**t) for k,v in there.items() if v]+([] if lungs.found else [_words()['warn']['lungs']])
     if prediction.n_members>1 and prediction.agreement<=prediction.n_members/2:
-        out.append(_words()['warn']['disagree'].format(k=prediction.agreement, n=prediction.n_members, name=_words()['name'][prediction.label]))
+        out.append(_words()['warn']['disagree'].format(k=prediction.agreement, n=prediction.n_members, name=_words()['name'][prediction.leaning]))
     return out+_about_film(film)+_about_members(attributions)+_about_maps(film, attributions, zones)
 
 # %% ../nbs/29_words.ipynb #c024
@@ -229,22 +229,21 @@ def explain(
     film,                   # `Radiograph`
     prediction,             # `Prediction` of it
     attributions:dict|None=None, # Method → `Attribution` on the film's grid
-    mask=None,              # H×W bool lung mask; found if not given
+    lungs=None,             # `Lungs` of it, or an H×W bool mask; found if not given
     target:str|None=None,   # The class that the heatmaps speak of; default: the most probable
     evidence:dict|None=None, # Class → signed `Attribution` on the film's grid, for the contrast
     similar=(),             # `SimilarFilm`s
 )->Explanation:
     "Put zones, sentences and warnings together; the guard has the last word"
-    attributions,mask = attributions or {},lung_mask(film) if mask is None else mask
-    target = target or prediction.label
+    attributions,lungs = attributions or {},as_lungs(film, lungs)
+    target = target or prediction.leaning
     if target not in CLASSES: raise RadiographError(f'the target {target!r}', f"one of {', '.join(CLASSES)}", 'correct the target')
-    lungs = lung_zones(mask)
-    zones = [dict(method=m, **row) for m,a in attributions.items() for row in (zone_shares(a.data, lungs, mask) if lungs else [])]
-    doubts = tuple(guard(film, mask, prediction))
-    if doubts: prediction = doubted(prediction)
+    doubts,mask = tuple(guard(film, lungs, prediction)),lungs.mask
+    if doubts: prediction,attributions,evidence = doubted(prediction),{},{} # what cannot be judged draws no heatmap
+    zones = [dict(method=m, **row) for m,a in attributions.items() for row in (zone_shares(a.data, lungs.zones, mask) if lungs.found else [])]
     e = Explanation(film, prediction, target, attributions, mask, zones, [], [], doubts, evidence or {}, list(similar))
     e.sentences = describe(prediction, target, attributions, zones, doubts, mask, _contrast_words(e))
-    e.warnings = _warnings(film, mask, prediction, attributions, zones, doubts)+([] if doubts else _about_similar(similar, target))
+    e.warnings = _warnings(film, lungs, prediction, attributions, zones, doubts)+([] if doubts else _about_similar(similar, target))
     return e
 
 # %% ../nbs/29_words.ipynb #w001
