@@ -43,7 +43,8 @@ _NAMES = {
     'trial': ('labelled_folder labelled_table card_films trial_films say card_scores Trial try_ensemble score_table '
               'save_trial differences'),
     'pipeline': 'METHODS ensemble_attributions predict_and_explain',
-    'report': 'report_html save_report',
+    'report': ('REPORT_WORDS SAVERS salted_hash film_identity ensemble_card result_identity unseen_hospitals '
+               'report_content report_html report_pdf save_report output_paths index_row index_rows folder_index'),
     'cli': 'dce_explain dce_evaluate dce_train',
 }
 
