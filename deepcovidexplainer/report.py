@@ -9,6 +9,7 @@ __all__ = ['REPORT_WORDS', 'SAVERS', 'salted_hash', 'film_identity', 'ensemble_c
 
 # %% ../nbs/31_report.ipynb #c003
 import base64,csv,hashlib,hmac,json,os,unicodedata
+from dataclasses import replace
 from datetime import datetime,timezone
 from functools import lru_cache
 from importlib.util import find_spec
@@ -26,49 +27,68 @@ from .models import _replace,write_json
 
 # %% ../nbs/31_report.ipynb #w001
 REPORT_WORDS = dict(
-    lang='en', right='right', left='left', zone='zone', upper='upper', middle='middle', lower='lower', none='none', unknown='not known',
+    lang='en', right='right', left='left', zone='zone', upper='upper', middle='middle', lower='lower', none='none',
+    unknown='not known',
     # The head of the page
-    film='Film', pixels='Size', sha256='SHA-256', pixels_sha256='SHA-256 of the pixels', sop_instance_uid='SOP Instance UID',
-    study_date='Study date', view='View', uid_hash='Hash of the SOP Instance UID', time='Analysed', software='Software',
-    ensemble='Ensemble', version='version {version}', sheet='· sheet {n} of 2',
+    film='Film', pixels='Pixels', sha256='SHA-256', pixels_sha256='SHA-256 of the pixels',
+    sop_instance_uid='SOP Instance UID', study_date='Study date', view='View',
+    uid_hash='Hash of the SOP Instance UID', time='Analysed', software='Software', ensemble='Ensemble',
+    version='version {version}', sheet='· sheet {n} of 2',
     # The answer in plain words
-    title='{film}: {headline}', doubted='This film cannot be judged: {why}', maybe='it may be no frontal chest radiograph',
-    all_agree='All {n} networks put this first.', some_agree='Only {k} of {n} networks put this first.', one='One network was asked.',
-    left_open='Not ruled out: {others}.', settled='Nothing else is left open.', lost='No class is likely enough by itself: the film is unusual.',
-    other='{name} ({p})', bars='Probability of each class',
-    inside='{inside} of what the networks weighed lies inside the lungs, most of it in the {zones}.', and_zone=' and the ',
+    title='{film}: {headline}', doubted='This film cannot be judged: {why}',
+    refused='No class should be read from it: no probability and no heatmap is shown.',
+    maybe='it may be no frontal chest radiograph', all_agree='All {n} networks put this first.',
+    some_agree='Only {k} of {n} networks put this first.', one='One network was asked.',
+    left_open='Not ruled out: {others}.', settled='Nothing else is left open.',
+    lost='No class is likely enough by itself: the film is unusual.', other='{name} ({p})',
+    bars='Probability of each class',
+    inside='{inside} of what the networks weighed lies inside the lungs, most of it in the {zones}.',
+    and_zone=' and the ',
     spread='{inside} of what the networks weighed lies inside the lungs, spread out: no zone stands out.',
     no_finding='A normal film has no finding to point at: the colours show what the networks weighed, nothing more.',
     peak='The hottest point of {methods} lies outside the lungs: what weighed most there is not lung.', join=', ',
-    warnings='Read this first',
+    join_and=' and ', warnings='Read this first',
     # Hospitals never seen
-    unseen='In collections that the networks never saw: {shares}.', called='{value:.0%} of {n} {name} films were called {called} ({source})',
-    one_class='Each of them holds films of one class alone, so they do not show how well the classes are told apart in one hospital.',
+    unseen='In collections that the networks never saw: {shares}.',
+    called='{value:.0%} of {n} {name} films were called {called} ({source})',
+    one_class='Each of them holds films of one class alone, so they do not show how well the classes are told '
+              'apart in one hospital.',
     # Controls and pictures
-    controls='Look of the pictures', heatmap='Heatmap', no_map='none', strength='Strength', outlines='Outlines', level='Level', width='Width',
-    range='Film’s own range', reset='Reset', enlarge='Enlarge', close='Close', film_lungs='film with heatmap', clean='clean film',
+    controls='Look of the pictures', heatmap='Heatmap', no_map='none', strength='Strength', outlines='Outlines',
+    window='Window', level='level', width='width', range='Film’s own range', reset='Reset', enlarge='Enlarge',
+    close='Close', film_lungs='film with heatmap', clean='clean film',
     shown='The film with the heatmap chosen above; the ring is its hottest point. Lines: the lungs and their zones.',
-    shown_still='The film with {method}; the ring is its hottest point. Lines: the lungs and their zones.', zones_only='The film with its lungs and their zones.',
-    clean_caption='The film as the networks received it. R and L stand where they belong on a film that is not mirrored.',
+    shown_still='The film with {method}; the ring is its hottest point. Lines: the lungs and their zones.',
+    zones_only='The film with its lungs and their zones.',
+    clean_caption='The film as the networks received it. R and L stand where they belong on a film that is not '
+                  'mirrored.',
     alt_clean='The chest film without marks; R at its left edge, L at its right edge',
     alt_shown='The chest film with the {method} heatmap and the outlines of the lungs; hottest point {place}',
-    alt_zones='The chest film with the outlines of the lungs and their zones', alt_map='{method} for {name}; hottest point {place}',
-    nowhere='nowhere, the map is empty', beyond='outside the lungs', in_zone='in the {zone}', maps='Every heatmap', about='for {name}',
+    alt_zones='The chest film with the outlines of the lungs and their zones',
+    alt_map='{method} for {name}; hottest point {place}', nowhere='nowhere, the map is empty',
+    beyond='outside the lungs', in_zone='in the {zone}', maps='Every heatmap', about='for {name}',
     signed=('against', 'for'), unsigned=('weak', 'strong'),
     # Below the fold
-    where='Where the evidence lies', outside='outside the lungs', shares='Shares of each heatmap’s positive relevance. Right and left are the patient’s.',
-    words='In full sentences', how='How to read this page', machinery='Votes, checks, facts', similar='The most similar training films',
-    similar_text='{label}, similarity {similarity:.2f} ({source}; {licence}; {attribution})', similar_alt='Thumbnail of a training film labelled {label}',
-    votes='What each network says', network='network', checks='Arithmetic of the heatmaps', method='method', check='check', value='value',
-    scale='Strongest colour, in raw values', facts='Facts', fact='fact', read='how it was read', as_it_came='as it came',
-    set='{coverage:.0%} prediction set', distance='distance from the training films', usual='{distance:.2f} (usual up to {threshold:.2f})',
+    where='Where the evidence lies', outside='outside the lungs',
+    shares='Shares of each heatmap’s positive relevance. Right and left are the patient’s.',
+    words='In full sentences', how='How to read this page', machinery='Votes, checks, facts',
+    similar='The most similar training films',
+    similar_text='{label}, similarity {similarity:.2f} ({source}; {licence}; {attribution})',
+    similar_alt='Thumbnail of a training film labelled {label}', votes='What each network says', network='network',
+    checks='Arithmetic of the heatmaps', check='check', value='value', scale='strongest colour (raw value)',
+    facts='Facts', fact='fact', read='how it was read', as_it_came='as it came', set='{coverage:.0%} prediction set',
+    distance='distance from the training films', usual='{distance:.2f} (usual up to {threshold:.2f})',
     method_notes=(
-        'Each heatmap shows where the networks found evidence for their answer. It does not show that the answer is right, and it is no outline of a lesion.',
-        'Grad-CAM and Grad-CAM++ mark the regions that raised the score, coarsely. LRP divides the score itself among the pixels: red speaks for the class, blue against it.',
-        'A probability of 80 % means that of a hundred films like the validation films with this number, about eighty had that class. On films of other hospitals it can be off.'),
+        'Each heatmap shows where the networks found evidence for their answer. It does not show that the answer '
+        'is right, and it is no outline of a lesion.',
+        'Grad-CAM and Grad-CAM++ mark the regions that raised the score, coarsely. LRP divides the score itself '
+        'among the pixels: red speaks for the class, blue against it.',
+        'A probability of 80 % means that of a hundred films like the validation films with this number, about '
+        'eighty had that class. On films of other hospitals it can be off.',
+    ),
     # The index of a folder
-    index='{n} films explained', picture='picture', answer='answer', probability='probability', warning='warnings', no_picture='no picture',
-    not_read='Not read: {error}', alt_thumbnail='Thumbnail of {film}',
+    index='{n} films explained', picture='picture', answer='answer', probability='probability', warning='warnings',
+    no_picture='no picture', not_read='Not read: {error}', alt_thumbnail='Thumbnail of {film}',
 )
 
 def _said(words=None): return {**REPORT_WORDS, **(words or {})}
@@ -86,8 +106,9 @@ def _below(path, root):
     path = Path(os.path.abspath(path))
     if root is None: return path.name
     try: return path.relative_to(os.path.abspath(root)).as_posix()
-    except ValueError: raise RadiographError(f'the film {path.name}, which does not lie below {Path(root).name}', 'films below one folder',
-                                             'the folder that holds them all') from None
+    except ValueError:
+        raise RadiographError(f'the film {path.name}, which does not lie below {Path(root).name}',
+                              'films below one folder', 'the folder that holds them all') from None
 
 _HEADER = dict(sop_instance_uid='SOPInstanceUID', study_date='StudyDate', view='ViewPosition')
 
@@ -108,7 +129,7 @@ def film_identity(
     identifiers:bool=False, # Also SOP Instance UID, study date and view of a DICOM file
     salt:str|None=None,     # For the hash that stands in place of the UID; None: the file's SHA-256
     path=None,              # The film's file; None: what the radiograph remembers (`film.path`), if anything
-)->dict:                    # `film`, `sha256` (without a file: `pixels_sha256`), and of DICOM `uid_hash` or the identifiers themselves
+)->dict:                    # `film`; `sha256`, or without a file `pixels_sha256`; of DICOM `uid_hash` or what it hides
     "How a result names its film"
     path = path or getattr(film, 'path', None)
     name,sha256 = (_below(path, root),sha256_of(path)) if path else (film.source,film.meta.get('sha256'))
@@ -129,10 +150,10 @@ def ensemble_card(
 )->dict|None:       # What `ensemble.json` holds; None where it cannot be told
     "The card behind a prediction: its own `card`, or that of the ensemble that ships under its name, if it is that one"
     if getattr(prediction, 'card', None): return prediction.card
-    plain = re_name = str(prediction.ensemble)
-    card = _shipped(plain) if Path(re_name).name==plain else None
-    same = card and set(prediction.members)=={Path(m).name for m in card['members']} and prediction.temperature==card['temperature']
-    return card if same else None
+    name = str(prediction.ensemble)
+    card = _shipped(name) if Path(name).name==name else None
+    if card is None or prediction.temperature!=card['temperature']: return None
+    return card if set(prediction.members)=={Path(m).name for m in card['members']} else None
 
 def result_identity(
     e,                      # `Explanation`
@@ -147,8 +168,9 @@ def result_identity(
     from deepcovidexplainer import __version__
     card = card or ensemble_card(e.prediction)
     time = time or getattr(e, 'time', None) or datetime.now(timezone.utc).isoformat(timespec='seconds')
-    return dict(film_identity(e.film, root, identifiers, salt, path), time=time, software=f'deepcovidexplainer {__version__}',
-                ensemble=e.prediction.ensemble, ensemble_version=fingerprint(card) if card else None)
+    return film_identity(e.film, root, identifiers, salt, path) | dict(
+        time=time, software=f'deepcovidexplainer {__version__}', ensemble=e.prediction.ensemble,
+        ensemble_version=fingerprint(card) if card else None)
 
 # %% ../nbs/31_report.ipynb #u001
 def _called(source, row, W):
@@ -173,7 +195,8 @@ def unseen_hospitals(
     return ' '.join([W['unseen'].format(shares=W['join'].join(shares)), *([W['one_class']] if alone else [])])
 
 # %% ../nbs/31_report.ipynb #c006
-_LARGEST,_MAP = 1600,480 # Longest side of the film, and of a heatmap, which is smooth, in pixels
+_LARGEST = 1600 # Longest side of the film, in pixels
+_MAP = {False:256, True:360} # … and of a heatmap, unsigned or signed: they are smooth
 
 def _data_url(picture, kind, *quality):
     return f'data:image/{kind};base64,'+base64.b64encode(cv2.imencode('.'+kind, picture, quality)[1]).decode()
@@ -182,6 +205,15 @@ def _smaller(a, side):
     "An array of at most `side` pixels along its longer side"
     scale = min(1, side/max(a.shape[:2]))
     return cv2.resize(a, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale<1 else a
+
+def _lettered(grey, side=128):
+    "A thumbnail with R and L in its upper corners"
+    small = _smaller(grey, side)
+    large = cv2.resize(small, None, fx=side/max(small.shape), fy=side/max(small.shape), interpolation=cv2.INTER_CUBIC)
+    for letter,x in (('R', 3), ('L', large.shape[1]-12)):
+        for colour,width in ((0, 3), (255, 1)):
+            cv2.putText(large, letter, (x, 14), cv2.FONT_HERSHEY_SIMPLEX, .45, colour, width, cv2.LINE_AA)
+    return large
 
 def _grey(film, side): return _smaller(np.round(film.data*255).astype(np.uint8), side)
 
@@ -193,7 +225,7 @@ def _for_eye(a):
 def _transparent(a):
     "A heatmap as BGRA: the colour of `overlay`, as opaque as the value is high"
     data,top = _for_eye(a)
-    data = _smaller(data, _MAP)
+    data = _smaller(data, _MAP[a.signed])
     rgb = overlay(None, data, a.signed, top)
     opaque = np.round(255*np.clip(np.abs(data) if a.signed else data, 0, top)/top).astype(np.uint8)
     return np.dstack([rgb[...,::-1], opaque])
@@ -208,7 +240,8 @@ def _zone_lines(mask, W):
     for z in lung_zones(mask):
         if not z.mask.any(): continue
         y,x = np.argwhere(z.mask).mean(0)
-        yield dict(side=z.side, letter=f'{z.side[0].upper()} {W[z.level]}', lines=_outline(z.mask), x=round(float(x)), y=round(float(y)))
+        letter = f'{W[z.side][0].upper()} {W[z.level]}'
+        yield dict(side=z.side, letter=letter, lines=_outline(z.mask), x=round(float(x)), y=round(float(y)))
 
 def _svg_path(lines): return ''.join('M'+'L'.join(f'{x} {y}' for x,y in line)+'Z' for line in lines)
 
@@ -230,10 +263,15 @@ def _headline(e, W):
     if e.doubts: return W['doubted'].format(why=W['join'].join(WORDS['why'].get(d, W['maybe']) for d in e.doubts))
     return e.sentences[0].split(' (')[0]
 
+def _listed(parts, W):
+    "One, two and three"
+    return W['join_and'].join([W['join'].join(parts[:-1]), parts[-1]] if len(parts)>1 else parts)
+
 def _hot_outside(e, W):
     "A warning where the hottest point of a map lies outside the lungs"
-    found = [_title(m) for m,a in e.attributions.items() if e.mask.any() and a.peak() is not None and not e.mask[a.peak()]]
-    return [W['peak'].format(methods=W['join'].join(found))] if found and not e.doubts else []
+    if e.doubts or not e.mask.any(): return []
+    found = [_title(m) for m,a in e.attributions.items() if a.peak() is not None and not e.mask[a.peak()]]
+    return [W['peak'].format(methods=_listed(found, W))] if found else []
 
 def _warnings(e, W): return [*e.warnings, *_hot_outside(e, W)]
 
@@ -244,7 +282,8 @@ def _votes_line(p, W):
 def _open_line(p, W):
     "What else is possible"
     if not p.prediction_set: return W['lost']
-    others = [W['other'].format(name=WORDS['name'][c], p=percent(v)) for c,v in zip(CLASSES, p.posteriors) if c in p.prediction_set and c!=p.label]
+    left = [(c, v) for c,v in zip(CLASSES, p.posteriors) if c in p.prediction_set and c!=p.label]
+    others = [W['other'].format(name=WORDS['name'][c], p=percent(v)) for c,v in left]
     return W['left_open'].format(others=W['join'].join(others)) if others else W['settled']
 
 def _where_line(e, W):
@@ -259,7 +298,7 @@ def _where_line(e, W):
 
 def _lines(e, W):
     "The open part in plain words: two to four sentences; a film that is doubted has one"
-    if e.doubts: return e.sentences[:1]
+    if e.doubts: return [W['refused']]
     return [f'{_votes_line(e.prediction, W)} {_open_line(e.prediction, W)}', *_where_line(e, W), e.sentences[-1]]
 
 def _bars(e):
@@ -267,16 +306,23 @@ def _bars(e):
     if e.doubts: return []
     return [dict(name=c, p=p, text=percent(p)) for c,p in sorted(e.posteriors.items(), key=lambda kv: -kv[1])]
 
+_NAMED = ('film', 'sha256', 'pixels_sha256', 'sop_instance_uid', 'uid_hash', 'study_date', 'view', 'time')
+
+def _clock(time): return (time or '').replace('T', ' ').replace('+00:00', ' UTC')
+
 def _strip(e, identity, W):
     "The head of the page: which film, when"
-    short = lambda k,v: v[:16]+'…' if k in ('sha256', 'pixels_sha256', 'uid_hash') else v
-    rows = [(W[k], short(k, identity[k])) for k in ('film', 'sha256', 'pixels_sha256', 'sop_instance_uid', 'uid_hash', 'study_date', 'view', 'time') if identity.get(k)]
-    return [*rows, (W['pixels'], '{}×{}'.format(*e.film.shape))]
+    def short(k, v):
+        if k=='time': return _clock(v)
+        return v[:16]+'…' if k in ('sha256', 'pixels_sha256', 'uid_hash') else v
+    rows = [(W[k], short(k, identity[k])) for k in _NAMED if identity.get(k)]
+    return [*rows, (W['pixels'], '×'.join(map(str, e.film.shape)))]
 
 def _made(identity, W):
     "The foot of the page: who answered"
+    if 'software' not in identity: return []
     version = [W['version'].format(version=identity['ensemble_version'])] if identity.get('ensemble_version') else []
-    return [(W['software'], identity['software'])]+[(W['ensemble'], ', '.join([identity['ensemble'], *version]))] if 'software' in identity else []
+    return [(W['software'], identity['software']), (W['ensemble'], W['join'].join([identity['ensemble'], *version]))]
 
 # %% ../nbs/31_report.ipynb #c008
 def _shown(value): return f'{value:.3g}' if isinstance(value, float) else str(value)
@@ -285,9 +331,11 @@ def _zone_table(e, W):
     "Share of the positive relevance: two columns of three zones a method"
     if not e.zones or e.doubts: return dict(methods=[], rows=[], outside=[])
     share = {(r['method'], r['zone']):r['positive'] for r in e.zones}
+    columns = [(m, side) for m in e.attributions for side in ('right', 'left')]
     cell = lambda v: dict(text=f'{v:.0%}', heat=min(1, 2*v))
-    rows = [(W[level], [cell(share[m, f'{side} {level} zone']) for m in e.attributions for side in ('right', 'left')]) for level in LEVELS]
-    return dict(methods=[_title(m) for m in e.attributions], rows=rows, outside=[f"{share[m, 'outside the lungs']:.0%}" for m in e.attributions])
+    rows = [(W[level], [cell(share[m, f'{side} {level} zone']) for m,side in columns]) for level in LEVELS]
+    outside = [f"{share[m, 'outside the lungs']:.0%}" for m in e.attributions]
+    return dict(methods=[_title(m) for m in e.attributions], rows=rows, outside=outside)
 
 def _table(caption, head, rows): return dict(caption=caption, head=head, rows=[[_shown(c) for c in r] for r in rows])
 
@@ -296,16 +344,19 @@ def _votes(e, W):
     return _table(W['votes'], [W['network'], *CLASSES], rows)
 
 def _checks(e, W):
+    "What was verified of each heatmap, one column a method"
     maps = {} if e.doubts else e.attributions
-    rows = [[_title(m), k.replace('_', ' '), v] for m,a in maps.items() for k,v in {**a.checks, W['scale']:float(_for_eye(a)[1])}.items()]
-    return _table(W['checks'], [W['method'], W['check'], W['value']], rows)
+    found = [{**a.checks, W['scale']:float(_for_eye(a)[1])} for a in maps.values()]
+    names = dict.fromkeys(name for checks in found for name in checks)
+    rows = [[name.replace('_', ' '), *(checks.get(name, '') for checks in found)] for name in names]
+    return _table(W['checks'], [W['check'], *map(_title, maps)], rows)
 
 def _fact_rows(e, identity, W):
     "What was done, and who did it, with every digit"
     p,t = e.prediction,e.prediction.typicality
-    for k in ('film', 'sha256', 'pixels_sha256', 'sop_instance_uid', 'uid_hash', 'study_date', 'view', 'time'):
-        if identity.get(k): yield W[k],identity[k]
-    yield W['pixels'],'{}×{}'.format(*e.film.shape)
+    for k in _NAMED:
+        if identity.get(k): yield W[k],_clock(identity[k]) if k=='time' else identity[k]
+    yield W['pixels'],'×'.join(map(str, e.film.shape))
     yield W['read'],'; '.join(e.film.history) or W['as_it_came']
     if not e.doubts: yield W['set'].format(coverage=p.coverage),W['join'].join(p.prediction_set) or W['none']
     yield W['distance'],W['usual'].format(**t) if t else W['unknown']
@@ -322,16 +373,20 @@ def report_content(
     "All that a report says"
     W,identity = _said(words),identity or film_identity(e.film)
     headline = _headline(e, W)
-    return dict(W=W, title=W['title'].format(film=identity['film'], headline=headline), headline=headline, identity=_strip(e, identity, W),
-                made=_made(identity, W), warnings=_warnings(e, W), lines=_lines(e, W), bars_=_bars(e), disclaimer=DISCLAIMER,
-                unseen=None if e.doubts else unseen_hospitals(card or ensemble_card(e.prediction), words), zones=_zone_table(e, W),
-                sentences=list(e.sentences), how=W['method_notes'], tables=[_votes(e, W), _checks(e, W), _facts(e, identity, W)])
+    title = W['title'].format(film=identity['film'], headline=headline)
+    unseen = None if e.doubts else unseen_hospitals(card or ensemble_card(e.prediction), words)
+    head = dict(title=title, headline=headline, identity=_strip(e, identity, W), made=_made(identity, W),
+                disclaimer=DISCLAIMER)
+    answer = dict(warnings=_warnings(e, W), lines=_lines(e, W), bars_=_bars(e), unseen=unseen, zones=_zone_table(e, W))
+    tables = [_votes(e, W), _checks(e, W), _facts(e, identity, W)]
+    return dict(head, **answer, W=W, sentences=list(e.sentences), how=W['method_notes'], tables=tables)
 
 # %% ../nbs/31_report.ipynb #c010
 @lru_cache(maxsize=1)
 def _templates():
     from jinja2 import Environment,FileSystemLoader,StrictUndefined
-    return Environment(loader=FileSystemLoader(package_file('templates')), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    loader = FileSystemLoader(package_file('templates'))
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 
 def _film_picture(e, side, W):
     "Film, outlines and window of the page"
@@ -346,19 +401,22 @@ def _map_pictures(e, W):
     for m,a in ({} if e.doubts else e.attributions).items():
         picture = _data_url(_transparent(a), 'webp', cv2.IMWRITE_WEBP_QUALITY, 82)
         words = dict(method=_title(m), name=a.target, place=_place(e, a, W))
-        yield dict(title=_title(m), picture=picture, peak=a.peak(), signed=a.signed, first=m==_speaker(e.attributions), place=words['place'],
-                   alt=W['alt_map'].format(**words), about=W['about'].format(**words), ends=W['signed' if a.signed else 'unsigned'])
+        ends = W['signed' if a.signed else 'unsigned']
+        said = dict(alt=W['alt_map'].format(**words), about=W['about'].format(**words), ends=ends)
+        yield dict(said, title=_title(m), picture=picture, peak=a.peak(), signed=a.signed, place=words['place'],
+                   first=m==_speaker(e.attributions))
 
 def _captions(maps, W):
     first = next((m for m in maps if m['first']), None)
     shown = W['alt_shown'].format(method=first['title'], place=first['place']) if first else W['alt_zones']
-    return dict(alts=dict(shown=shown, clean=W['alt_clean']), captions=dict(shown=W['shown' if first else 'zones_only'], clean=W['clean_caption']))
+    captions = dict(shown=W['shown' if first else 'zones_only'], clean=W['clean_caption'])
+    return dict(alts=dict(shown=shown, clean=W['alt_clean']), captions=captions)
 
 def _similar(e, W):
     for f in e.similar if not e.doubts else ():
-        words = dict(vars(f))
-        yield dict(text=W['similar_text'].format(**words), alt=W['similar_alt'].format(**words), array=f.thumbnail,
-                   picture=_data_url(f.thumbnail, 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 85))
+        words = vars(f)
+        yield dict(text=W['similar_text'].format(**words), alt=W['similar_alt'].format(**words),
+                   picture=_data_url(_lettered(f.thumbnail), 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 80))
 
 def report_html(
     e,                       # `Explanation`
@@ -371,9 +429,10 @@ def report_html(
     "The explanation as HTML"
     said = report_content(e, identity, card, words)
     maps,W = list(_map_pictures(e, said['W'])),said['W']
-    name = 'dce-'+hashlib.sha256(repr((said['title'], _pixel_hash(e.film), [m['picture'] for m in maps])).encode()).hexdigest()[:10]
+    known = fingerprint([said['title'], _pixel_hash(e.film), *(m['picture'] for m in maps)])
     template = _templates().get_template('report.html.j2' if page else 'fragment.html.j2')
-    return template.render(**said, **_captions(maps, W), id=name, page=page, p=_film_picture(e, side, W), maps=maps, similar=list(_similar(e, W)))
+    pictures = dict(p=_film_picture(e, side, W), maps=maps, similar=list(_similar(e, W)))
+    return template.render(**said, **_captions(maps, W), **pictures, id=f'dce-{known[:10]}', page=page)
 
 # %% ../nbs/31_report.ipynb #f001
 _INK,_SOFT,_LINE = (27, 37, 48),(77, 91, 104),(185, 194, 202)
@@ -394,10 +453,11 @@ def _document(said, time):
             self.set_draw_color(*_LINE)
             self.line(self.l_margin, self.y, self.w-self.r_margin, self.y)
             _write(self, said['disclaimer'], 6.8, 'B', gap=.6)
-            made = [f'{k}: {v}' for k,v in said['made']]
-            _write(self, ' · '.join([*made, said['W']['sheet'].format(n=self.page_no()).lstrip('· ')]), 6.3, colour=_SOFT)
+            made = [*(f'{k}: {v}' for k,v in said['made']), said['W']['sheet'].format(n=self.page_no()).lstrip('· ')]
+            _write(self, ' · '.join(made), 6.3, colour=_SOFT)
     pdf = Sheets(format='A4')
     pdf.set_margins(13, 11)
+    pdf.c_margin = 0
     pdf.set_auto_page_break(False)
     for style,path in _fonts().items(): pdf.add_font('sans', style, path)
     pdf.set_title(said['title'])
@@ -405,13 +465,19 @@ def _document(said, time):
     pdf.set_creation_date(datetime.fromisoformat(time) if time else datetime(2000, 1, 1, tzinfo=timezone.utc))
     return pdf
 
+def _printable(pdf, text):
+    "Letters that the font lacks, and invisible ones that turn the others round, by their numbers"
+    known = pdf.fonts['sans'].cmap
+    plain = lambda c: ord(c) in known and unicodedata.category(c)!='Cf'
+    return ''.join(c if plain(c) else c.encode('ascii', 'backslashreplace').decode() for c in text)
+
 def _write(pdf, text, size=8.5, style='', colour=_INK, width=0, x=None, gap=1.):
     "A paragraph at the cursor, which moves below it"
     x = pdf.l_margin if x is None else x
     pdf.set_xy(x, pdf.y+gap)
     pdf.set_font('sans', style, size)
     pdf.set_text_color(*colour)
-    pdf.multi_cell(width or pdf.w-pdf.r_margin-x, size*.46, text, align='L', new_x='LEFT', new_y='NEXT')
+    pdf.multi_cell(width or pdf.w-pdf.r_margin-x, size*.46, _printable(pdf, text), align='L', new_x='LEFT', new_y='NEXT')
 
 # %% ../nbs/31_report.ipynb #f002
 def _pdf_strip(pdf, said):
@@ -426,9 +492,11 @@ def _pdf_warnings(pdf, said):
     if not said['warnings']: return
     top,texts = pdf.y+1,[f"! {w}" for w in said['warnings']]
     pdf.set_font('sans', '', 8.2)
-    lines = sum(len(pdf.multi_cell(pdf.epw-6, 4, t, dry_run=True, output='LINES')) for t in texts)
+    lines = sum(len(pdf.multi_cell(pdf.epw-6, 4, _printable(pdf, t), dry_run=True, output='LINES')) for t in texts)
     pdf.set_fill_color(*_WARN)
-    pdf.rect(pdf.l_margin, top, pdf.epw, 7+lines*3.77+.4*len(texts), 'F')
+    pdf.rect(pdf.l_margin, top, pdf.epw, 7.6+lines*3.77+.4*len(texts), 'F')
+    pdf.set_fill_color(199, 119, 0)
+    pdf.rect(pdf.l_margin, top, 1.2, 7.6+lines*3.77+.4*len(texts), 'F')
     _write(pdf, said['W']['warnings'], 8.4, 'B', x=pdf.l_margin+3, gap=2)
     for t in texts: _write(pdf, t, 8.2, x=pdf.l_margin+3, width=pdf.epw-6, gap=.4)
     pdf.set_y(pdf.y+2.2)
@@ -462,8 +530,10 @@ def _pdf_picture(pdf, e, a, x, y, width, alt, W, names=False, lines=True):
         for line in z['lines']: pdf.polyline([(x+c*scale, y+r*scale) for c,r in [*line, line[0]]])
         if names: _letter(pdf, z['letter'], 5.4, x+z['x']*scale, y+z['y']*scale)
     at = None if a is None else a.peak()
-    pdf.set_draw_color(255, 255, 255)
-    if at: pdf.circle(x+at[1]*scale, y+at[0]*scale, width*.018)
+    for colour,line in ((0, .9), (255, .4)) if at else ():
+        pdf.set_draw_color(colour)
+        pdf.set_line_width(line)
+        pdf.circle(x+at[1]*scale, y+at[0]*scale, width*.018)
     for letter,place in (('R', x+3.2), ('L', x+w*scale-3.2)): _letter(pdf, letter, 10, place, y+4, 'B')
     return y+h*scale
 
@@ -483,7 +553,7 @@ def _pdf_first(pdf, e, said, maps):
     pdf.add_page()
     _pdf_strip(pdf, said)
     _pdf_warnings(pdf, said)
-    _write(pdf, said['headline'], 15, 'B')
+    _write(pdf, said['headline'], 15, 'B', gap=2)
     top,half = pdf.y,pdf.epw*.56
     for s in said['lines']: _write(pdf, s, 8.5, width=half)
     left = pdf.y
@@ -495,12 +565,29 @@ def _pdf_first(pdf, e, said, maps):
     caption = W['shown_still'].format(method=_title(method)) if method else W['zones_only']
     alts = _captions(maps, W)['alts']
     shown = maps or e.mask.any()
-    below = [_pdf_picture(pdf, e, e.attributions.get(method), pdf.l_margin, y, room, alts['shown'], W, names=True)] if shown else []
+    a,below = e.attributions.get(method),[]
+    if shown: below = [_pdf_picture(pdf, e, a, pdf.l_margin, y, room, alts['shown'], W, names=True)]
     x,width = (pdf.l_margin+room+4,room) if shown else (pdf.l_margin,pdf.epw*.75)
     below += [_pdf_picture(pdf, e, None, x, y, width, alts['clean'], W, lines=False)]
+    below = max(below)
     for text,at in ([(caption, pdf.l_margin)] if shown else [])+[(W['clean_caption'], x)]:
-        pdf.set_y(max(below))
+        pdf.set_y(below)
         _write(pdf, text, 6.8, colour=_SOFT, x=at, width=width)
+
+def _pdf_zones(pdf, said, width, size):
+    "The shares of the zones, right and left in one cell"
+    W,zones = said['W'],said['zones']
+    if not zones['rows']: return
+    pairs = lambda cells: [f"{a['text']} | {b['text']}" for a,b in zip(cells[::2], cells[1::2])]
+    rows = [*([name, *pairs(cells)] for name,cells in zones['rows']), [W['outside'], *zones['outside']]]
+    table = dict(caption=f"{W['where']} ({W['right']} | {W['left']})", head=[W['zone'], *zones['methods']], rows=rows)
+    _pdf_table(pdf, table, pdf.l_margin, width, size)
+
+def _pdf_words(pdf, title, texts, x, width, size):
+    "A heading and its sentences"
+    if not texts: return
+    _write(pdf, title, size+1, 'B', x=x, width=width, gap=1.2)
+    for s in texts: _write(pdf, s, size, x=x, width=width, gap=.4)
 
 def _pdf_scale(pdf, m, x, y, width):
     "A colour bar with the meaning of its ends"
@@ -518,10 +605,11 @@ def _pdf_maps(pdf, e, maps, W):
     "Every heatmap in a row with its colour bar"
     if not maps: return
     _write(pdf, W['maps'], 9.5, 'B', gap=2)
-    n,y,below = max(3, len(maps)),pdf.y+1,0
+    n,y,below = min(5, max(3, len(maps))),pdf.y+1,0
     width = (pdf.epw-4*(n-1))/n
     for i,(m,a) in enumerate(zip(maps, e.attributions.values())):
-        x = pdf.l_margin+i*(width+4)
+        if i and i%n==0: y = below+1
+        x = pdf.l_margin+i%n*(width+4)
         low = _pdf_picture(pdf, e, a, x, y, width, m['alt'], W)+1
         _pdf_scale(pdf, m, x, low, width)
         pdf.set_y(low+4)
@@ -533,31 +621,48 @@ def _pdf_table(pdf, t, x, width, size=6.2, shares=None):
     "A table whose first column is its head; gives its lower edge"
     if not t['rows']: return
     _write(pdf, t['caption'], size+1, 'B', x=x, width=width, gap=1.2)
+    pdf.y += .6
     pdf.set_font('sans', '', size)
     pdf.set_text_color(*_INK)
     pdf.set_draw_color(*_LINE)
+    pdf.set_fill_color(255, 255, 255)
     left,pdf.l_margin,pdf.x = pdf.l_margin,x,x
-    with pdf.table(width=width, align='L', col_widths=shares, line_height=size*.46, padding=.35, text_align='L', first_row_as_headings=True) as table:
-        for r in [t['head'], *t['rows']]: table.row(r)
+    look = dict(align='L', text_align='L', line_height=size*.44, padding=(.25, .8))
+    with pdf.table(width=width, col_widths=shares, **look) as table:
+        for r in [t['head'], *t['rows']]: table.row([_printable(pdf, c) for c in r])
     pdf.l_margin = left
 
-def _pdf_second(pdf, e, said, maps, similar):
-    "Every heatmap, the zones, full sentences, how to read, votes, checks, facts"
-    W,zones = said['W'],said['zones']
+def _pdf_second(pdf, e, said, maps, similar, size=6.6):
+    "Every heatmap, how to read it, votes, checks, facts; in letters of `size` points"
+    W = said['W']
     pdf.add_page()
     _pdf_strip(pdf, said)
     _write(pdf, said['headline'], 11, 'B', gap=.5)
     _pdf_bars(pdf, said, pdf.l_margin, pdf.epw*.6, 7)
     _pdf_maps(pdf, e, maps, W)
     top,half = pdf.y,(pdf.epw-5)/2
-    flat = dict(caption=f"{W['where']} ({W['right']} | {W['left']})", head=[W['zone'], *zones['methods']],
-                rows=[[name, *(f"{a['text']} | {b['text']}" for a,b in zip(cells[::2], cells[1::2]))] for name,cells in zones['rows']]+([[W['outside'], *zones['outside']]] if zones['rows'] else []))
-    _pdf_table(pdf, flat, pdf.l_margin, half)
-    for title,texts in ((W['words'], said['sentences']), (W['how'], said['how']), *([(W['similar'], [f['text'] for f in similar])] if similar else [])):
-        _write(pdf, title, 7.4, 'B', width=half, gap=1.2)
-        for s in texts: _write(pdf, s, 6.2, width=half, gap=.3)
-    pdf.set_y(top)
-    for t,shares in zip(said['tables'], (None, (4, 6, 5), (4, 8))): _pdf_table(pdf, t, pdf.l_margin+half+5, half, 6, shares)
+    votes,checks,facts = said['tables']
+    _pdf_words(pdf, W['how'], said['how'], pdf.l_margin, half, size)
+    _pdf_table(pdf, votes, pdf.l_margin, half, size)
+    _pdf_table(pdf, facts, pdf.l_margin, half, size, (4, 8))
+    _pdf_words(pdf, W['similar'], [f['text'] for f in similar], pdf.l_margin, half, size)
+    left,pdf.y = pdf.y,top
+    _pdf_table(pdf, checks, pdf.l_margin+half+5, half, size)
+    return max(left, pdf.y)
+
+_LOWEST = 278 # Where the foot of a page begins, in mm
+
+def _sheets(e, said, time, size):
+    "The document in letters of `size` points, and whether it fits"
+    pdf = _document(said, time)
+    maps,similar = list(_map_pictures(e, said['W'])),list(_similar(e, said['W']))
+    _pdf_first(pdf, e, said, maps)
+    top,half = pdf.y,(pdf.epw-5)/2
+    _pdf_zones(pdf, said, half, size)
+    low,pdf.y = pdf.y,top
+    _pdf_words(pdf, said['W']['words'], said['sentences'], pdf.l_margin+half+5, half, size)
+    low = max(low, pdf.y)
+    return pdf,max(low, _pdf_second(pdf, e, said, maps, similar, size))<=_LOWEST
 
 def report_pdf(
     e,                       # `Explanation`
@@ -566,24 +671,25 @@ def report_pdf(
     words:dict|None=None,    # Instead of some of `REPORT_WORDS`
 )->bytes:                    # A PDF of two A4 pages, text as text, fonts inside
     "The explanation as two sheets of A4"
-    said = report_content(e, identity, card, words)
-    pdf = _document(said, (identity or {}).get('time'))
-    maps,similar = list(_map_pictures(e, said['W'])),list(_similar(e, said['W']))
-    _pdf_first(pdf, e, said, maps)
-    _pdf_second(pdf, e, said, maps, similar)
+    said,time = report_content(e, identity, card, words),(identity or {}).get('time')
+    for size in (6.6, 6., 5.4, 4.8, 4.2, 3.6):
+        pdf,fits = _sheets(e, said, time, size)
+        if fits: break
     return bytes(pdf.output())
 
 # %% ../nbs/31_report.ipynb #s001
 def _save_png(e, path, identity, card):
-    "The figure, with R and L on every picture and its film's name at the foot"
+    "The figure, with R and L on every picture and its film's name at the foot; no heatmap of a film that is doubted"
     import matplotlib.pyplot as plt
-    fig = e.show()
+    fig = (replace(e, attributions={}) if e.doubts else e).show()
     for ax in fig.axes:
+        if not ax.images or ax.get_label()=='<colorbar>': continue
         for x,side,align in ((.02, 'R', 'left'), (.98, 'L', 'right')):
-            if ax.images and ax.get_label()!='<colorbar>': ax.text(x, .98, side, color='w', weight='bold', ha=align, va='top', transform=ax.transAxes)
+            ax.text(x, .98, side, color='w', weight='bold', ha=align, va='top', transform=ax.transAxes)
     text = '   '.join(f'{k}: {v}' for k,v in identity.items() if v)
     fig.text(.005, -.01, text, fontsize=5.5, color='.35', va='top')
-    fig.savefig(path, format='png', dpi=150, facecolor='w', bbox_inches='tight', metadata={'Description':json.dumps(identity), 'Disclaimer':DISCLAIMER})
+    about = {'Description':json.dumps(identity), 'Disclaimer':DISCLAIMER}
+    fig.savefig(path, format='png', dpi=150, facecolor='w', bbox_inches='tight', metadata=about)
     plt.close(fig)
 
 def _save_html(e, path, identity, card): path.write_text(report_html(e, identity=identity, card=card), encoding='utf-8')
@@ -594,7 +700,7 @@ SAVERS = {'.html':_save_html, '.pdf':_save_pdf, '.png':_save_png, '.json':_save_
 
 @patch
 def save(self:Explanation,
-    path,                    # `NAME.html` (a page that stands alone), `NAME.pdf` (two sheets), `NAME.png` (the figure) or `NAME.json` (the numbers)
+    path,                    # `NAME.html`, `NAME.pdf`, `NAME.png` (the figure) or `NAME.json` (the numbers)
     root=None,               # Folder that the film's path is given below; None: the file name alone
     identifiers:bool=False,  # Write who the film belongs to, from a DICOM header
     salt:str|None=None,      # For the hash that stands in place of the UID; None: the file's SHA-256
@@ -605,7 +711,9 @@ def save(self:Explanation,
     "Keep the explanation, whole or not at all; `RadiographError` for another ending"
     path = Path(path)
     saver = SAVERS.get(path.suffix.lower())
-    if saver is None: raise RadiographError(f'the file name {path.name!r}', f"one that ends in {', '.join(SAVERS)}", 'change the ending')
+    if saver is None:
+        endings = ', '.join(SAVERS)
+        raise RadiographError(f'the file name {path.name!r}', f'one that ends in {endings}', 'change the ending')
     identity = result_identity(self, root, identifiers, salt, film, card, time)
     path.parent.mkdir(parents=True, exist_ok=True)
     _replace(path, lambda p: saver(self, p, identity, card))
@@ -629,11 +737,13 @@ def _same_file(path): return unicodedata.normalize('NFC', path.as_posix()).casef
 
 def _check_targets(targets, out):
     "Raise where two films would write one file, or one would write over a film or the index"
-    owner = {_same_file(out/name):'the index' for name in _INDEX} | {_same_file(Path(os.path.abspath(f))):f'the film {f.name}' for f in targets}
+    owner = {_same_file(out/name):'the index' for name in _INDEX}
+    owner |= {_same_file(Path(os.path.abspath(f))):f'the film {f.name}' for f in targets}
     for film,path in targets.items():
         key = _same_file(Path(os.path.abspath(path)))
-        if key in owner: raise RadiographError(f'{film}, whose answer {path.name} would be written over {owner[key]}', 'one file for each film',
-                                               'another name for the film, or another folder for the answers')
+        if key in owner:
+            raise RadiographError(f'{film}, whose answer {path.name} would be written over {owner[key]}',
+                                  'one file for each film', 'another name for the film, or another folder')
         owner[key] = f'the answer to {film}'
 
 def output_paths(
@@ -643,7 +753,8 @@ def output_paths(
     kind='html',  # Ending of an answer: html, pdf, png or json
 )->dict:          # Film → file to write
     "Where each answer goes; `RadiographError`, before anything is written, where two would be one file"
-    if f'.{kind}' not in SAVERS: raise RadiographError(f'the kind {kind!r}', f"one of {', '.join(k[1:] for k in SAVERS)}", 'correct the kind')
+    if f'.{kind}' not in SAVERS:
+        raise RadiographError(f'the kind {kind!r}', f"one of {', '.join(k[1:] for k in SAVERS)}", 'correct the kind')
     films,out = list(dict.fromkeys(map(Path, films))),Path(os.path.abspath(out))
     targets = {f:out/f'{_below(f, root)}.{kind}' for f in films}
     _check_targets(targets, out)
@@ -658,11 +769,13 @@ def index_row(
 )->dict:                  # JSON-safe
     "One film of the index"
     W,row = _said(words),dict(identity, report=None if report is None else Path(report).as_posix())
-    if isinstance(e, Exception): return row | dict(answer=W['not_read'].format(error=e), probability=None, posteriors={}, doubts=[], warnings=[], thumbnail=None)
-    thumbnail = _data_url(_grey(e.film, 128), 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 80)
-    number = None if e.doubts else float(e.prediction.confidence)
-    return row | dict(answer=_headline(e, W), probability=number, posteriors={} if e.doubts else e.posteriors, doubts=list(e.doubts),
-                      warnings=_warnings(e, W), thumbnail=thumbnail)
+    if isinstance(e, Exception):
+        nothing = dict(probability=None, posteriors={}, doubts=[], warnings=[], thumbnail=None)
+        return dict(row, answer=W['not_read'].format(error=e), **nothing)
+    number,posteriors = (None, {}) if e.doubts else (float(e.prediction.confidence), e.posteriors)
+    thumbnail = _data_url(_lettered(_grey(e.film, 256)), 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 80)
+    return dict(row, answer=_headline(e, W), probability=number, posteriors=posteriors, doubts=list(e.doubts),
+                warnings=_warnings(e, W), thumbnail=thumbnail)
 
 def index_rows(
     out,     # Folder with an index
@@ -673,23 +786,34 @@ def index_rows(
 
 def _harmless(value):
     "Text that no spreadsheet runs"
-    text = '' if value is None else str(value)
-    return "'"+text if isinstance(value, str) and text.lstrip()[:1] in ('=', '+', '-', '@') or text[:1] in ('\t', '\r', '\n') else text
+    if not isinstance(value, str): return '' if value is None else str(value)
+    formula = value.lstrip()[:1] in ('=', '+', '-', '@') or value[:1] in ('\t', '\r', '\n')
+    return "'"+value if value and formula else value
 
-_COLUMNS = ('film', 'report', 'answer', 'probability', 'doubts', 'warnings', 'sha256', 'pixels_sha256', 'sop_instance_uid', 'uid_hash', 'study_date', 'view',
-            'time', 'software', 'ensemble', 'ensemble_version')
+_COLUMNS = ('film', 'report', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
+            'software', 'ensemble', 'ensemble_version')
+
+def _csv_row(row):
+    cells = [*(row.get(k) for k in _COLUMNS), *(row['posteriors'].get(c) for c in CLASSES)]
+    return [_harmless(' | '.join(v) if isinstance(v, list) else v) for v in cells]
 
 def _write_csv(path, rows):
-    flat = lambda v: ' | '.join(v) if isinstance(v, list) else v
-    table = [[*_COLUMNS, *CLASSES]]+[[*(flat(r.get(k)) for k in _COLUMNS), *(r['posteriors'].get(c) for c in CLASSES)] for r in rows]
-    with open(path, 'w', newline='', encoding='utf-8') as f: csv.writer(f).writerows([[_harmless(v) for v in r] for r in table])
+    with open(path, 'w', newline='', encoding='utf-8') as f:
+        csv.writer(f).writerows([[*_COLUMNS, *CLASSES], *map(_csv_row, rows)])
+
+def _index_row(r, W):
+    "A row as the page shows it"
+    number = r['probability']
+    shown = dict(p='', percent='') if number is None else dict(p=f'{number:.6f}', percent=percent(number))
+    same = {k:r[k] for k in ('thumbnail', 'answer', 'warnings')}
+    return dict(shown, **same, file=r['film'], href=r['report'] and './'+quote(r['report']), time=_clock(r.get('time')),
+                alt=W['alt_thumbnail'].format(film=r['film']), doubt=number is None)
 
 def _index_html(rows, W):
-    shown = [dict(film=r['film'], file=r['film'], href=r['report'] and './'+quote(r['report']), thumbnail=r['thumbnail'], answer=r['answer'],
-                  alt=W['alt_thumbnail'].format(film=r['film']), p='' if r['probability'] is None else f"{r['probability']:.6f}", warnings=r['warnings'],
-                  percent='' if r['probability'] is None else percent(r['probability']), time=r.get('time') or '', doubt=r['probability'] is None) for r in rows]
-    head = [W[k] for k in ('film', 'answer', 'probability', 'warning', 'time')]
-    return _templates().get_template('index.html.j2').render(W=W, title=W['index'].format(n=len(rows)), disclaimer=DISCLAIMER, head=head, rows=shown)
+    shown,head = [_index_row(r, W) for r in rows],[W[k] for k in ('film', 'answer', 'probability', 'warning', 'time')]
+    title = W['index'].format(n=len(rows))
+    template = _templates().get_template('index.html.j2')
+    return template.render(W=W, title=title, disclaimer=DISCLAIMER, head=head, rows=shown)
 
 def folder_index(
     rows,                 # From `index_row`; a film that is in the index already is replaced
@@ -700,7 +824,7 @@ def folder_index(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     rows = sorted({r['film']:r for r in [*index_rows(out), *rows]}.values(), key=lambda r: r['film'])
-    _replace(out/'index.json', lambda p: p.write_text(json.dumps(rows, indent=1, ensure_ascii=False)+'\n', encoding='utf-8'))
+    write_json(out/'index.json', rows)
     _replace(out/'index.csv', lambda p: _write_csv(p, rows))
     _replace(out/'index.html', lambda p: p.write_text(_index_html(rows, _said(words)), encoding='utf-8'))
     return out/'index.html'
