@@ -57,7 +57,8 @@ _NAMES = {
     'similar': 'SimilarFilm load_similar similar_films',
     'explanation': 'Explanation speaker inside_lungs focus spot concentrated',
     'words': 'CONFIDENCE WORDS speaking percent rows_of method_title describe explain',
-    'report': 'report_html save_report',
+    'report': ('REPORT_WORDS SAVERS salted_hash film_identity ensemble_card result_identity unseen_hospitals '
+               'report_content report_html report_pdf save_report output_paths index_row index_rows folder_index'),
     'pipeline': 'METHODS ensemble_attributions predict_and_explain',
     'evaluation': ('labelled_folder labelled_table card_films trial_films say card_scores Trial try_ensemble '
                    'score_table save_trial differences'),
