@@ -677,31 +677,6 @@ def report_pdf(
         if fits: break
     return bytes(pdf.output())
 
-# %% ../nbs/30_report.ipynb #xc036
-def _save_png(e, path):
-    import matplotlib.pyplot as plt
-    fig = e.show(); fig.savefig(path, format='png', dpi=150, facecolor='w'); plt.close(fig)
-
-def _save_html(e, path):
-    path.write_text(report_html(e), encoding='utf-8')
-
-_SAVERS = {'.html':_save_html, '.png':_save_png, '.json':lambda e,path: write_json(path, e.to_dict())}
-
-@patch
-def save(self:Explanation,
-    path,      # `NAME.html` (a page that stands alone), `NAME.png` (the figure) or `NAME.json` (the numbers)
-)->Path:       # The file
-    "Keep the explanation; `RadiographError` for another ending"
-    path = Path(path)
-    if path.suffix.lower() not in _SAVERS: raise RadiographError(f'the file name {path.name!r}', f"one that ends in {', '.join(_SAVERS)}", 'change the ending')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda p: _SAVERS[path.suffix.lower()](self, p))
-    return path
-
-@patch
-def _repr_html_(self:Explanation):
-    return report_html(self, page=False)
-
 # %% ../nbs/30_report.ipynb #xc032
 def _draw_posteriors(ax, p):
     "Bars for the ensemble, a dot for each member, finding first"
