@@ -62,6 +62,7 @@ _NAMES = {
     'pipeline': 'METHODS ensemble_attributions predict_and_explain',
     'evaluation': ('labelled_folder labelled_table card_films trial_films say card_scores Trial try_ensemble '
                    'score_table save_trial differences'),
+    'exchange': 'lay_lungs exchange_test exchange_scores outside_share',
     'cli': 'dce_explain dce_evaluate dce_train',
 }
 

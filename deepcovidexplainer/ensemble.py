@@ -222,6 +222,7 @@ class Ensemble:
         typicality:Typicality|None=None, # Of the first member's features
         name:str='ensemble',            # Shown in results
         about:dict|None=None,           # Data, scores and so on: the ensemble's own card
+        bias=(0., 0., 0.),              # Added to the logits after the temperature, one number a class: how often each is drawn in training is not how often it comes
     ):
         if not members: raise RadiographError('an ensemble without members', 'at least one', 'check the folder')
         first = members[0].card
@@ -231,6 +232,7 @@ class Ensemble:
         if tuple(first.classes)!=CLASSES: raise RadiographError(f'classes {first.classes}', f'{CLASSES}', 'use weights trained for these classes')
         self.members,self.temperature,self.threshold,self.coverage,self.typicality = members,temperature,threshold,coverage,typicality
         self.name,self.about,self.crop = name,about or {},first.crop
+        self.bias = np.asarray(bias, float)
         self.preprocess = Preprocess.from_dict(first.preprocess)
 
     def inputs(self,
@@ -259,7 +261,13 @@ class Ensemble:
     ):               # `(p, features)`: M×B×3 calibrated posteriors, B×d features of the first member
         "Every member's opinion"
         out = [features_and_logits(m.model, x) for m in self.members]
-        return np.stack([apply_temperature(_softmax(z.astype(float)), self.temperature) for _,z in out]),out[0][0]
+        return np.stack([apply_temperature(_softmax(z.astype(float)), self.temperature, self.bias) for _,z in out]),out[0][0]
+
+    def uncalibrated(self,
+        p,           # …×3 calibrated posteriors of members
+    )->np.ndarray:   # …×3
+        "As the networks gave them"
+        return apply_temperature(apply_temperature(p, 1, -self.bias), 1/self.temperature)
 
     def posteriors(self,
         films,       # N×S×S uint8, cleaned by this ensemble's recipe, or N×S×S×2 with lung fields: what `film_cache` keeps
@@ -324,7 +332,7 @@ def save_ensemble(
     from safetensors.numpy import save_file
     folder = Path(folder)
     for m in ensemble.members: save_weights(m.model, folder/f'{m.name}.safetensors', m.card, bits)
-    d = dict(name=ensemble.name, members=[m.name for m in ensemble.members], temperature=ensemble.temperature, threshold=ensemble.threshold, coverage=ensemble.coverage, about=ensemble.about)
+    d = dict(name=ensemble.name, members=[m.name for m in ensemble.members], temperature=ensemble.temperature, threshold=ensemble.threshold, coverage=ensemble.coverage, bias=ensemble.bias.tolist(), about=ensemble.about)
     if t := ensemble.typicality:
         arrays = dict(mean=t.mean.astype(np.float32), axes=np.ascontiguousarray(t.axes, np.float32), **({} if t.weights is None else dict(weights=t.weights.astype(np.float32))))
         write_whole(folder/'typicality.safetensors', lambda p: save_file(arrays, p))
@@ -347,4 +355,4 @@ def load_folder(
     d = json.loads(path.read_text(encoding='utf-8'))
     members = [Member(Path(n).name, *load_weights(folder/f'{n}.safetensors')) for n in d['members']]
     t = _load_typicality(folder, d['typicality']) if 'typicality' in d else None
-    return Ensemble(members, d['temperature'], d['threshold'], d['coverage'], t, d['name'], d['about'])
+    return Ensemble(members, d['temperature'], d['threshold'], d['coverage'], t, d['name'], d['about'], d.get('bias', (0., 0., 0.)))

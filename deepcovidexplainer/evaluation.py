@@ -146,12 +146,13 @@ def card_scores(
     temperature:float=1., # That calibrated `members`
     threshold:float=1.,   # Of the prediction sets
     n_boot:int=2000,      # Resamples of the ensemble's intervals; its members get a quarter
+    bias=0.,              # That calibrated `members` after the temperature, one number a class
 )->dict:                  # JSON-safe
     "The scores of an ensemble's card"
     at,ext = (t.role==r for r in ('test', 'external')); at,ext = at.to_numpy(),ext.to_numpy()
     y,group = class_numbers(t.label[at]),t.group[at].to_numpy()
     m,p = members[:,at],average_posteriors(members)
-    raw = average_posteriors(apply_temperature(m, 1/temperature)); sets = prediction_sets(p[at], threshold)
+    raw = average_posteriors(apply_temperature(apply_temperature(m, 1, -np.asarray(bias)), 1/temperature)); sets = prediction_sets(p[at], threshold)
     out = dict(test=score(p[at], y, group, n_boot).to_dict(), ece=dict(before=round(calibration(raw, y)['ece'], 4), after=round(calibration(p[at], y)['ece'], 4), by_chance={k:round(v, 4) for k,v in ece_by_chance(p[at]).items()}),
                coverage=rate(sets[np.arange(len(y)), y]), set_size=round(float(sets.sum(1).mean()), 3),
                accuracy={k:float((said==y).mean()) for k,said in (('SCPA', p[at].argmax(1)), ('PM', max_prediction(m)), ('vote', majority_vote(m)))},
@@ -201,7 +202,7 @@ def scores(self:Trial)->dict:
     "As in an ensemble's card"
     t = self.films[self.films.role!='guard']; t = t.assign(role=t.role.replace('own', 'test'))
     members = np.stack([t[[f'{m.name}: {c}' for c in CLASSES]].to_numpy() for m in self.ensemble.members])
-    return card_scores(t, members, ~t.typical, [m.name for m in self.ensemble.members], self.ensemble.temperature, self.ensemble.threshold, self.n_boot)
+    return card_scores(t, members, ~t.typical, [m.name for m in self.ensemble.members], self.ensemble.temperature, self.ensemble.threshold, self.n_boot, self.ensemble.bias)
 
 def _flat(d, path=()):
     "Dictionaries in dictionaries → (path, leaf); a value with its interval is one leaf"
@@ -248,7 +249,7 @@ def _figures(t):
 
 def _tables(t):
     "File → table"
-    raw = apply_temperature(np.stack([t.main[[f'{m.name}: {c}' for c in CLASSES]].to_numpy() for m in t.ensemble.members]), 1/t.ensemble.temperature).mean(0)
+    raw = t.ensemble.uncalibrated(np.stack([t.main[[f'{m.name}: {c}' for c in CLASSES]].to_numpy() for m in t.ensemble.members])).mean(0)
     out = {'scores.csv':score_table(t.scores()), 'subgroups.csv':t.by_group().reset_index(), 'sets.csv':coverage_table(t.p, t.y, t.ensemble.threshold, t.group).reset_index(), 'guard.csv':t.guarded().reset_index(),
            'calibration.csv':calibration_table({'before the temperature':raw, 'after':t.p}, t.y, t.group, max(1, t.n_boot//4)).reset_index()}
     return out | ({'predictive_values.csv':ppv_at(t.p, t.y, t.prevalence, t.group, t.n_boot).reset_index()} if t.prevalence else {})
