@@ -12,21 +12,35 @@ import argparse
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np, pandas as pd, torch
+import cv2, numpy as np, pandas as pd, torch
+from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
-from deepcovidexplainer.ensemble import Ensemble, Member
+from deepcovidexplainer.core import CLASSES, class_numbers, data_dir, fingerprint, package_file, write_json
+from deepcovidexplainer.ensemble import Ensemble, Member, calibrate, save_ensemble
+from deepcovidexplainer.evaluation import card_scores
+from deepcovidexplainer.exchange import exchange_scores, exchange_test, outside_share
 from deepcovidexplainer.learner import radiograph_learner
-from deepcovidexplainer.loaders import film_cache, radiograph_dls
+from deepcovidexplainer.loaders import film_cache, radiograph_dls, sample_weights
 from deepcovidexplainer.models import Card, load_weights
+from deepcovidexplainer.pipeline import predict_and_explain
 from deepcovidexplainer.preprocess import Preprocess
+from deepcovidexplainer.radiograph import load_radiograph
+from deepcovidexplainer.scores import apply_temperature, calibration, conformal_threshold, fit_bcts, prediction_sets
 from deepcovidexplainer.snapshots import average_snapshots, fit_snapshots
 from deepcovidexplainer.sources import OTHER
 from deepcovidexplainer.splits import assign_roles, check_split
+from deepcovidexplainer.zoo import load_ensemble
 from generalise import FROZEN, index_of
 from train_default import about_data
 
 FOLDS = dict(A=('hannover', 'shenzhen', 'montgomery', 'jsrt', 'openist'), B=('ieee8023',), all=())
+
+def _auc(score, positive):
+    n, rank = int(positive.sum()), rankdata(score)
+    return float((rank[positive].sum()-n*(n+1)/2)/(n*(len(score)-n)))
 
 @dataclass(frozen=True)
 class Recipe:
@@ -79,9 +93,154 @@ def main_train(jobs, work):
 
 VARIANTS = {'':Recipe(), '192':Recipe(size=192), 'without-rsna':Recipe(collections=('rsna',))}
 
+# ---------------------------------------------------------------- what is said of hospitals never seen
+def ensemble_of(fold, seeds, work, **kw):
+    "The runs of a fold as an ensemble, uncalibrated"
+    paths = [work/'outside'/f'lungs-{fold}-{s}.safetensors' for s in seeds]
+    return Ensemble([Member(p.stem, *load_weights(p)) for p in paths if p.exists()], name=f'fold {fold}', **kw)
+
+def said(fold, root, work):
+    "Films of a fold that were not trained on, their uncalibrated posteriors (M×N×3) and features (N×d)"
+    t, films = study(root, work, fold); e = ensemble_of(fold, range(9), work)
+    at = (t.role!='train').to_numpy() & (t.role!='left out').to_numpy() | ((t.collection=='rsna') & (t.label==OTHER)).to_numpy()
+    key = fingerprint([[m.card.sha256 for m in e.members], list(t.film[at])]); path = work/'outside'/f'said-{fold}-{key}.npz'
+    if not path.exists():
+        p, f = e.posteriors(films[at]); np.savez(path, p=p, f=f)
+    kept = np.load(path)
+    return t[at].reset_index(drop=True), kept['p'], kept['f']
+
+def auc(score, positive, group, n_boot=2000):
+    "(value, low, high, n): area under the ROC curve, patients drawn again"
+    value = _auc(score, positive); rng = np.random.default_rng(0); ids, where = np.unique(group, return_inverse=True); rows = [np.flatnonzero(where==i) for i in range(len(ids))]
+    draws = []
+    for _ in range(n_boot):
+        i = np.concatenate([rows[k] for k in rng.integers(0, len(ids), len(ids))])
+        if 0<positive[i].sum()<len(i): draws.append(_auc(score[i], positive[i]))
+    low, high = np.quantile(draws, (.025, .975))
+    return dict(value=round(value, 4), low=round(float(low), 4), high=round(float(high), 4), n=int(len(score)), positive=int(positive.sum()))
+
+def thumbnails(t, root, work):
+    "N×256: every film at 16 pixels a side"
+    path = work/'films'/f'thumbnails-{fingerprint(list(t.film))}.npy'
+    if not path.exists():
+        small = lambda f: cv2.resize(load_radiograph(root/f).data, (16, 16), interpolation=cv2.INTER_AREA).ravel()
+        np.save(path, np.stack([small(f) for f in t.film]).astype(np.float32))
+    return np.load(path)
+
+def shapes(films):
+    "N×145: the lung field at 12 pixels a side and its share of the box, nothing else"
+    small = [cv2.resize(f, (12, 12), interpolation=cv2.INTER_AREA).ravel()/255 for f in films[...,1]]
+    return np.c_[np.stack(small), [f.mean()/255 for f in films[...,1]]].astype(np.float32)
+
+def simple(x, t, fold):
+    "Posteriors of a logistic regression trained on the training films, drawn as the networks' are, for every film"
+    fit = (t.role=='train').to_numpy(); part = t[fit].reset_index(drop=True)
+    m = make_pipeline(StandardScaler(), LogisticRegression(C=.03, max_iter=2000))
+    m.fit(x[fit], part.label, logisticregression__sample_weight=sample_weights(part, 'source')*len(part))
+    return m.predict_proba(x)[:, [list(m.classes_).index(c) for c in CLASSES]]
+
+QUESTIONS = { # fold → name → (films of the positive class, films of the other), both functions of the table; score: COVID-19, or anything but normal
+    'A':{'COVID-19 (Hannover) or normal (Shenzhen, Montgomery, JSRT, OpenIST)':(lambda t: t.source=='hannover', lambda t: (t.role=='external') & (t.label=='normal'), ('covid-19', 'not normal')),
+         'Tuberculosis or normal, Shenzhen':(lambda t: (t.source=='shenzhen') & (t.label==OTHER), lambda t: (t.source=='shenzhen') & (t.label=='normal'), ('not normal',)),
+         'Tuberculosis or normal, Montgomery':(lambda t: (t.source=='montgomery') & (t.label==OTHER), lambda t: (t.source=='montgomery') & (t.label=='normal'), ('not normal',)),
+         'Lung nodule or normal, JSRT':(lambda t: (t.source=='jsrt') & (t.label==OTHER), lambda t: (t.source=='jsrt') & (t.label=='normal'), ('not normal',))},
+    'B':{'COVID-19 or other pneumonia, ieee8023':(lambda t: (t.source=='ieee8023') & (t.role=='external') & (t.label=='covid-19'), lambda t: (t.source=='ieee8023') & (t.role=='external') & (t.label=='pneumonia'), ('covid-19 rather than pneumonia',))}}
+SCORES = {'covid-19':lambda p: p[:,2], 'not normal':lambda p: 1-p[:,0], 'covid-19 rather than pneumonia':lambda p: p[:,2]/(p[:,1]+p[:,2])}
+
+def answers(fold, root, work):
+    "The leave-one-source-out table: ensemble, each seed, thumbnail, shape of the field alone"
+    t, p, _ = said(fold, root, work); every, films = study(root, work, fold)
+    told = {'ensemble':p.mean(0), **{f'seed {i}':q for i,q in enumerate(p)}}
+    where = every.film.isin(t.film).to_numpy()
+    for name, x in (('16-pixel thumbnail', thumbnails(every, root, work)), ('shape of the lung field', shapes(films))): told[name] = simple(x, every, fold)[where]
+    rows = []
+    for question, (yes, no, scores) in QUESTIONS[fold].items():
+        at = (yes(t)|no(t)).to_numpy(); positive, group = yes(t).to_numpy()[at], t.group.to_numpy()[at]
+        rows += [dict(fold=fold, question=question, score=s, given=name, **auc(SCORES[s](q[at]), positive, group)) for s in scores for name,q in told.items()]
+    return rows
+
+def balanced(t):
+    "Weights under which every source of every class counts the same"
+    w = 1/t.groupby(['label', 'source']).film.transform('size'); w = w/w.groupby(t.label).transform('sum')
+    return (w/w.sum()).to_numpy()
+
+def outside_fit(parts):
+    "Temperature, a constant for each class and the threshold of the sets, from what is said of sources left out; parts: (table, M×N×3)"
+    t = pd.concat([a for a,_ in parts], ignore_index=True); p = np.concatenate([q.mean(0) for _,q in parts])
+    i = np.random.default_rng(0).choice(len(t), 4000, p=balanced(t)); y = class_numbers(t.label)
+    temperature, bias = fit_bcts(p[i], y[i])
+    return temperature, bias-bias.mean(), conformal_threshold(apply_temperature(p, temperature, bias)[i], y[i])
+
+def left_out(root, work, folds='AB'):
+    "(fold, table, M×N×3) of the films of sources left out, of the three classes; of B also validation films of pneumonia"
+    for fold in folds:
+        t, p, _ = said(fold, root, work); at = ((t.role=='external') & t.label.isin(CLASSES)).to_numpy()
+        at |= ((t.role=='valid') & (t.label=='pneumonia') & (t.source=='nih')).to_numpy() # no source left out holds pneumonia alone
+        yield fold, t[at].reset_index(drop=True), p[:,at]
+
+def calibrated_outside(root, work):
+    "Calibration error, coverage, sensitivity and specificity on the sources of one fold, fitted on those of the other"
+    parts = {f:(t, p) for f,t,p in left_out(root, work)}; rows = []
+    for fold, (t, p) in parts.items():
+        temperature, bias, threshold = outside_fit([v for f,v in parts.items() if f!=fold])
+        for name, q in (('as the networks gave it', p.mean(0)), ('fitted on the other fold', apply_temperature(p, temperature, bias).mean(0))):
+            for source, g in t[t.role=='external'].groupby('source'):
+                i, y = g.index.to_numpy(), class_numbers(g.label); sets = prediction_sets(q[i], threshold)
+                rows.append(dict(fold=fold, given=name, source=source, n=len(g), ece=round(calibration(q[i], y)['ece'], 4), coverage=round(float(sets[np.arange(len(y)), y].mean()), 4), right=round(float((q[i].argmax(1)==y).mean()), 4),
+                                 covid_over_half=round(float((q[i,2]>.5).mean()), 4), not_normal_over_half=round(float((q[i,0]<.5).mean()), 4)))
+    return rows
+
+def exchanged(e, t, root, n=150, few=None, seed=0):
+    "`exchange_test` of films of sources left out on bodies of the training films, or on a few bodies all alike"
+    rng = np.random.default_rng(seed); away = t[(t.role=='external') & t.label.isin(['normal', 'covid-19'])]
+    films = pd.concat([g.sample(min(n, len(g)), random_state=seed) for _,g in away.groupby('label')])
+    train = t[t.role=='train']; w = 1/np.sqrt(train.source.map(train.source.value_counts())); bodies = train.film.to_numpy()[rng.choice(len(train), few or len(films), p=(w/w.sum()).to_numpy())]
+    if few: bodies = rng.choice(bodies, len(films))
+    return exchange_test(e, [root/f for f in films.film], list(films.label), [root/f for f in bodies])
+
+def evidence(e, t, root, n=20, seed=0):
+    "Median share of the evidence outside the lungs on films of sources left out, and the area outside"
+    away = t[(t.role=='external') & t.label.isin(CLASSES)]; films = pd.concat([g.sample(min(n, len(g)), random_state=seed) for _,g in away.groupby('source')])
+    rows = []
+    for f in films.film:
+        x = predict_and_explain(root/f, e, ('grad-cam', 'grad-cam++', 'lrp'), max_side=512)
+        if x.usable: rows.append({**{m:outside_share(x, m) for m in x.attributions}, **{f'{m}, on the blank':a.checks.get('hidden', np.nan) for m,a in x.attributions.items()}, 'area':float(1-x.mask.mean())})
+    return dict(pd.DataFrame(rows).median().round(4), n=len(rows))
+
+def main_measure(work, out, beside):
+    root = data_dir(); t, _ = study(root, work, 'A'); e = ensemble_of('A', range(9), work); result = dict(answers=[], calibration=[])
+    result['answers'] = [r for fold in 'AB' if len(list((work/'outside').glob(f'lungs-{fold}-?.safetensors'))) for r in answers(fold, root, work)]
+    result['calibration'] = calibrated_outside(root, work)
+    for name, which in dict({'lungs alone, sources left out':e}, **({'the default of version 0.1 before': load_ensemble(beside)} if beside else {})).items():
+        table, common = exchanged(which, t, root), exchanged(which, t, root, few=8)
+        result[name] = dict(exchange=exchange_scores(table), common_bodies=exchange_scores(common), evidence=evidence(which, t, root)); print(name, result[name], flush=True)
+    write_json(out, result)
+
+def main_ship(work, out, pictures):
+    "The five networks that were trained on every adult source, calibrated by what was said of the sources left out"
+    root = data_dir(); t, films = study(root, work, 'all'); members = [Member(f'lungs-{s}', *load_weights(work/'outside'/f'lungs-all-{s}.safetensors')) for s in range(5)]
+    pick = lambda role: (t.role==role).to_numpy()
+    few = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(pick('train')))[:800])
+    e = calibrate(members, films[pick('valid')], class_numbers(t.label[pick('valid')]), films[few], name='default')
+    e.temperature, e.bias, e.threshold = outside_fit([(a, p) for _,a,p in left_out(root, work)])
+    e.typicality.threshold *= 1.1
+    test = pick('test'); p, f = e.posteriors(films[test])
+    e.about = dict(data=about_data(t), scores=card_scores(t[test].reset_index(drop=True), p, ~e.typicality.typical(f), [m.name for m in members], e.temperature, e.threshold, bias=e.bias))
+    save_ensemble(e, out); print(e, e.temperature, e.bias, e.threshold, e.about['scores']['test']['scores']['macro_f1'])
+
+def main_train(jobs, work):
+    for job in jobs:
+        name, fold, seed = ('', *job.split('/')) if job.count('/')==1 else job.split('/')
+        print(member(fold, int(seed), data_dir(), work, VARIANTS[name], name), flush=True)
+
+VARIANTS = {'':Recipe(), '192':Recipe(size=192), 'without-rsna':Recipe(collections=('rsna',))}
+
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('what', choices=('train', 'measure', 'ship')); p.add_argument('jobs', nargs='*', help='FOLD/SEED, or VARIANT/FOLD/SEED')
-    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--out', type=Path, default='runs/shipped')
-    a = p.parse_args()
+    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--out', type=Path, help='results/outside.json, or the folder of the ensemble')
+    p.add_argument('--beside', help='another ensemble to be measured by the same script: a name or a folder')
+    a = p.parse_args(); torch.set_num_threads(1)
     if a.what=='train': main_train(a.jobs, a.work)
+    if a.what=='measure': main_measure(a.work, a.out or package_file('results')/'outside.json', a.beside)
+    if a.what=='ship': main_ship(a.work, a.out or a.work/'shipped', None)
