@@ -23,16 +23,17 @@ from .preprocess import text_mask
 CONFIDENCE = ((.90, 'very likely'), (.75, 'likely'), (.50, 'more likely than not'), (0., 'only the likeliest of three')) # From this probability on
 
 WORDS = dict(
-    name={'normal':'a normal film', 'pneumonia':'pneumonia', 'covid-19':'COVID-19'},
+    name={'normal':'no sign of pneumonia or COVID-19', 'pneumonia':'pneumonia', 'covid-19':'COVID-19'},
     sure={}, zones={}, # Translations: word of `CONFIDENCE` → word, name of a zone → name
     join=' and ', join_zones=' and the ',
     # What was found
     found='{Name} is {sure} (calibrated probability {p}); {votes}.',
+    found_normal='{Name} is seen ({sure}, calibrated probability {p}); {votes}.',
     votes_all='all {n} networks put it first', votes_some='{k} of {n} networks put it first', votes_one='one network was asked',
     # Where
     where='Of the evidence for {name} ({method}), {outside:.0%} lies outside the lungs{peak}; inside them it is strongest in the {zones}.',
     spread='Of the evidence for {name} ({method}), {outside:.0%} lies outside the lungs{peak}; inside them it is spread over {sides}, and no zone stands out.',
-    peak=', its hottest point among it', no_finding='A normal film has no finding to point at: the map shows what the networks weighed, nothing more.',
+    peak=', its hottest point among it', no_finding='Where no sign is seen there is none to point at: the map shows what the networks weighed, nothing more.',
     elsewhere='{other} places most of it elsewhere, in the {zone}.',
     spot='Half of what lies inside them is one spot on {area:.0%} of the lungs, in the {zone}.', broad='It is too spread out to point at a single finding.',
     empty='No heatmap shows evidence for {name}.', zone='{zone} ({share:.0%} of all)', both='both lungs', side='mostly the {side} lung',
@@ -44,7 +45,7 @@ WORDS = dict(
     one_sided='Set against {rival}, nearly all that the networks weighed speaks for {name}, {place}. Hardly anything would speak for {rival} instead.',
     most='most of it in the {zones}', scattered='without a focus in the lungs', beyond='most of it outside the lungs', mostly=('mostly in the {zones}', 'scattered over the lungs', 'mostly outside the lungs'),
     # What this cannot tell
-    limit={'normal':'A film without findings does not exclude COVID-19, which is often invisible early.',
+    limit={'normal':'This does not make the film a normal one: tuberculosis, nodules and much else are called the same, and COVID-19 is often invisible early.',
            'pneumonia':'Oedema, atelectasis or a tumour can look the same, and the film does not name the germ.',
            'covid-19':'Other viral pneumonias can look the same: a laboratory test decides, not this picture.'},
     # Doubt
@@ -104,7 +105,8 @@ def _join(parts): return _words()['join'].join([', '.join(parts[:-1]), parts[-1]
 def _found(p):
     W,sure = _words(),next(word for least,word in CONFIDENCE if p.confidence>=least)
     votes = 'votes_one' if p.n_members==1 else 'votes_all' if p.agreement==p.n_members else 'votes_some'
-    return W['found'].format(Name=_capital(W['name'][p.label]), sure=W['sure'].get(sure, sure), p=percent(p.confidence), votes=W[votes].format(k=p.agreement, n=p.n_members))
+    found = W['found_normal' if p.label=='normal' else 'found']
+    return found.format(Name=_capital(W['name'][p.label]), sure=W['sure'].get(sure, sure), p=percent(p.confidence), votes=W[votes].format(k=p.agreement, n=p.n_members))
 
 def rows_of(zones, method): return [r for r in zones if r['method']==method]
 
