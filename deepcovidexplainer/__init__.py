@@ -45,6 +45,7 @@ _NAMES = {
     'pipeline': 'METHODS ensemble_attributions predict_and_explain',
     'report': 'report_html save_report',
     'cli': 'dce_explain dce_evaluate dce_train',
+    'app': 'DOWNLOADS Line downloads picture words similar_html Film App build_app dce_app',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
