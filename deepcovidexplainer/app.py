@@ -449,11 +449,12 @@ def _page(folder, ensemble, max_size):
     page.write_text(json.dumps(nb), encoding='utf-8')
     return page
 
-def _settings(page, port, host, max_size, idle):
-    "Voilà's command line"
+def _settings(port, host, max_size, idle):
+    "What differs from Voilà's defaults"
     tornado = dict(websocket_max_message_size=int((max_size+20)*1e6), headers={'Content-Security-Policy':_POLICY})
-    return [str(page), '--no-browser', f'--port={port}', f'--Voila.ip={host}', f'--Voila.tornado_settings={tornado!r}', '--template=lab',
-            f'--MappingKernelManager.cull_idle_timeout={idle}', f'--MappingKernelManager.cull_interval={min(idle, 10)}', '--VoilaConfiguration.file_allowlist=[]']
+    return dict(Voila=dict(port=port, ip=host, open_browser=False, tornado_settings=tornado),
+                MappingKernelManager=dict(cull_idle_timeout=idle, cull_interval=min(idle, 10)),
+                VoilaConfiguration=dict(file_allowlist=[], template='lab'))
 
 @call_parse
 def dce_app(
@@ -464,9 +465,11 @@ def dce_app(
     idle:int=120,           # Seconds after which the session of a closed page ends and its memory is free
 ):
     "Serve the app as a page: drop a film, read the answer. Research use only, not a medical device."
-    try: from voila.app import Voila
+    try:
+        from traitlets.config import Config
+        from voila.app import Voila
     except ImportError: print("dce_app needs Voilà: pip install 'deepcovidexplainer[app]'", file=sys.stderr); return 1
     with tempfile.TemporaryDirectory(prefix='dce_app') as tmp:
         print(f'http://{host}:{port}/  (ends with Ctrl-C)\n{DISCLAIMER}', flush=True)
-        Voila.launch_instance(_settings(_page(Path(tmp), ensemble, max_size), port, host, max_size, idle))
+        Voila.launch_instance([str(_page(Path(tmp), ensemble, max_size))], config=Config(_settings(port, host, max_size, idle)))
     return 0
