@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT/'deepcovidexplainer'/'samples'
-IDLE, LIMIT = 8, 60
+IDLE, LIMIT = 45, 60
 
 def found(): return bool(shutil.which('chromium') and shutil.which('chromedriver') and find_spec('selenium') and find_spec('voila'))
 
