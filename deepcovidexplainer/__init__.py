@@ -64,6 +64,7 @@ _NAMES = {
                    'score_table save_trial differences'),
     'exchange': 'lay_lungs exchange_test exchange_scores outside_share',
     'cli': 'dce_explain dce_evaluate dce_train',
+    'app': 'DOWNLOADS Line downloads picture words similar_html Film App build_app dce_app',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
