@@ -44,7 +44,8 @@ _NAMES = {
               'save_trial differences'),
     'pipeline': 'METHODS ensemble_attributions predict_and_explain',
     'report': 'report_html save_report',
-    'dicom_out': 'MAKER IMPLEMENTATION KINDS zones_on_source is_answer picture to_dicom save_dicom write_dicom',
+    'dicom_out': ('MAKER IMPLEMENTATION_UID DICOM_KINDS zones_on_source is_answer answer_picture to_dicom save_dicom '
+                  'write_dicom'),
     'cli': 'dce_explain dce_evaluate dce_train',
 }
 
