@@ -47,6 +47,7 @@ _NAMES = {
     'dicom_out': ('MAKER IMPLEMENTATION_UID DICOM_KINDS zones_on_source is_answer answer_picture to_dicom save_dicom '
                   'write_dicom'),
     'cli': 'dce_explain dce_evaluate dce_train',
+    'node': 'log Inbox Peer Node serve_dicom run_node dce_node',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}

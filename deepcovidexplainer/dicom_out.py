@@ -104,7 +104,7 @@ def _algorithm(prediction):
     return _Algorithm(__version__, str(prediction.ensemble), _card(prediction))
 
 # %% ../nbs/32_dicom_out.ipynb #d015
-_PATIENT = ('PatientName', 'PatientID', 'IssuerOfPatientID', 'PatientBirthDate', 'PatientSex', 'PatientAge', 'OtherPatientIDs')
+_PATIENT = ('PatientName', 'PatientID', 'IssuerOfPatientID', 'PatientBirthDate', 'PatientSex', 'PatientAge')
 _STUDY = ('StudyInstanceUID', 'StudyID', 'StudyDate', 'StudyTime', 'AccessionNumber', 'ReferringPhysicianName', 'StudyDescription')
 
 def _reference(ds):
