@@ -7,7 +7,7 @@ __all__ = ['MAKER', 'IMPLEMENTATION_UID', 'DICOM_KINDS', 'zones_on_source', 'is_
            'save_dicom', 'write_dicom']
 
 # %% ../nbs/32_dicom_out.ipynb #d003
-import hashlib,io,os,textwrap,uuid
+import hashlib,io,os,uuid
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -233,7 +233,7 @@ def answer_picture(
     draw.text((20, canvas.height-42), DISCLAIMER, fill=_AMBER, font=font(20))
     return np.asarray(canvas)
 
-# %% ../nbs/32_dicom_out.ipynb #d023
+# %% ../nbs/32_dicom_out.ipynb #d024
 def _source_item(ref, code):
     "A reference to the film, as picture headers hold it"
     from pydicom import Dataset
@@ -261,7 +261,7 @@ def _sc(e, ref, algorithm):
     out.SourceImageSequence = Sequence([_source_item(ref, codes.DCM.SourceImageForImageProcessingOperation)])
     return out
 
-# %% ../nbs/32_dicom_out.ipynb #d025
+# %% ../nbs/32_dicom_out.ipynb #d026
 _LEVEL = dict(upper=('281392002', 'Upper zone of lung'), middle=('281393007', 'Middle zone of lung'), lower=('281394001', 'Lower zone of lung'))
 
 def _zone_uid(ref, name): return _uid(ref.SOPInstanceUID, name)
@@ -293,9 +293,10 @@ def _seg(e, ref, algorithm, ds):
         segment_descriptions=segments, content_label='LUNG_ZONES', content_description='Six lung zones, found by a network', **_common('seg', algorithm))
     out.PatientOrientation = ds.get('PatientOrientation')
     out.BurnedInAnnotation = 'NO'
+    out.ContentCreatorName = None
     return out
 
-# %% ../nbs/32_dicom_out.ipynb #d027
+# %% ../nbs/32_dicom_out.ipynb #d028
 _FINDINGS = {'normal':('17621005', 'SCT', 'Normal'), 'pneumonia':('233604007', 'SCT', 'Pneumonia'),
              'covid-19':('840539006', 'SCT', 'COVID-19')}
 
@@ -307,11 +308,15 @@ def _by(algorithm, *parameters):
     return _highdicom().sr.AlgorithmIdentification(
         name=MAKER, version=algorithm.version, parameters=[f'ensemble {algorithm.ensemble}', f'card SHA-256 {algorithm.card}', *parameters])
 
-def _number(name, value, algorithm, method=None):
+def _number(name, value, algorithm):
     "A share or a probability, in percent"
     sr = _highdicom().sr
-    return sr.Measurement(name=name, value=round(100*float(value), 4), unit=sr.CodedConcept('%', 'UCUM', 'Percent'), method=method,
-                          algorithm_id=_by(algorithm))
+    percents = sr.CodedConcept('%', 'UCUM', 'Percent')
+    return sr.Measurement(name=name, value=round(100*float(value), 4), unit=percents, algorithm_id=_by(algorithm))
+
+def _share_of(method):
+    "What is measured, the heatmap's method in its name: not every program shows a measurement's method"
+    return _code(f'SHARE-{method}'[:16].upper(), f'Share of positive relevance, {_title(method)}')
 
 def _group(ref, name, algorithm, **kwargs):
     "A group of measurements (TID 1501) of the film"
@@ -340,11 +345,10 @@ def _shares(e, ref, algorithm):
     "A group for each zone: the share of each heatmap's positive relevance"
     sr = _highdicom().sr
     from pydicom.sr.codedict import codes
-    share = _code('SHARE', 'Share of the positive relevance of a heatmap')
     for zone in dict.fromkeys(r['zone'] for r in e.zones):
         side,level = zone.split()[:2]
         site = [sr.FindingSite(_code(*_LEVEL[level], 'SCT'), laterality=codes.SCT.Right if side=='right' else codes.SCT.Left)] if level in _LEVEL else None
-        numbers = [_number(share, r['positive'], algorithm, _code(r['method'].upper()[:16], _title(r['method']))) for r in e.zones if r['zone']==zone]
+        numbers = [_number(_share_of(r['method']), r['positive'], algorithm) for r in e.zones if r['zone']==zone]
         yield _group(ref, zone, algorithm, finding_type=_code('EVIDENCE', f'Evidence for {e.target}'), finding_sites=site, measurements=numbers)
 
 def _sr(e, ref, algorithm):
@@ -361,7 +365,7 @@ def _sr(e, ref, algorithm):
         imaging_measurements=[_said(e, ref, algorithm), *numbers], title=codes.DCM.ImagingMeasurementReport)
     return sr.ComprehensiveSR(evidence=[ref], content=content[0], is_complete=True, is_final=False, is_verified=False, **_common('sr', algorithm))
 
-# %% ../nbs/32_dicom_out.ipynb #d029
+# %% ../nbs/32_dicom_out.ipynb #d030
 DICOM_KINDS = dict(sr=lambda e,ref,by,ds: _sr(e, ref, by), sc=lambda e,ref,by,ds: _sc(e, ref, by), seg=_seg) # Kind → how it is made
 
 def _made(kind, e, ds, algorithm):
@@ -398,7 +402,7 @@ def to_dicom(
     "The answer as DICOM objects of the film's own patient and study: the same as `explanation.to_dicom(…)`"
     return explanation.to_dicom(source, kinds)
 
-# %% ../nbs/32_dicom_out.ipynb #d032
+# %% ../nbs/32_dicom_out.ipynb #d033
 def save_dicom(
     e,                            # `Explanation`
     path,                         # `NAME.dcm`: the first of the kinds; the others become `NAME-KIND.dcm`
