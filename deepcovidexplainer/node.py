@@ -188,7 +188,7 @@ def _lock(folder):
 class Node:
     "A DICOM node that explains what it receives; see `serve_dicom`"
     def __init__(self, inbox, aet, callers, to, kinds, explain, secondary, retry):
-        self.inbox,self.aet,self.to,self.kinds,self.explain,self.retry = Inbox(inbox),aet,Peer.of(to),kinds,explain,retry
+        self.inbox,self.aet,self.to,self.kinds,self.explain,self.retry = Inbox(inbox),aet,to,kinds,explain,retry
         if not callers: raise RadiographError('a node to which nobody may send', 'AE titles of those who may', "callers=('PACS',), or --from PACS")
         self.entity = _receiver(aet, callers, secondary)
         self.own,self.due,self.server = self.inbox.own(),{},None # `due`: key → (when to try again, delay)
@@ -362,6 +362,7 @@ def serve_dicom(
     "Receive films, answer with DICOM objects. Research use only, not a medical device"
     from deepcovidexplainer.pipeline import predict_and_explain
     from deepcovidexplainer.zoo import load_ensemble
+    to = Peer.of(to)
     loaded = load_ensemble(ensemble) # before anybody is told that films are welcome
     explain = lambda path: predict_and_explain(path, loaded, methods)
     return Node(inbox, aet, callers, to, kinds, explain, secondary, retry).start(host, port)
