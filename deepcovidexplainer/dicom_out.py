@@ -26,7 +26,8 @@ def _highdicom():
     "The library that knows how these objects are built"
     try: import highdicom
     except ImportError:
-        raise RadiographError('DICOM output without highdicom', 'the library that writes it', "pip install 'deepcovidexplainer[dicom]'") from None
+        todo = "pip install 'deepcovidexplainer[dicom]'"
+        raise RadiographError('DICOM output without highdicom', 'the library that writes it', todo) from None
     return highdicom
 
 _NEEDED = ('StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID', 'SOPClassUID')
@@ -34,9 +35,9 @@ _NEEDED = ('StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID', 'SOPClassU
 def _check_study(ds):
     "Raise unless the film belongs to a study"
     missing = [name for name in _NEEDED if not ds.get(name)]
-    if missing:
-        raise RadiographError(f"a film without {' and '.join(missing)}", 'a film that belongs to a study: no archive files an answer to any other',
-                              'the DICOM file as the archive exports it')
+    if not missing: return
+    wanted = 'a film that belongs to a study: no archive files an answer to any other'
+    raise RadiographError(f"a film without {' and '.join(missing)}", wanted, 'the DICOM file as the archive exports it')
 
 def _header(source):
     "The film's header as a pydicom `Dataset`"
@@ -49,15 +50,15 @@ def _header(source):
     if b is None: b = Path(source).read_bytes() if isinstance(source, (str, os.PathLike)) else b''
     with _quiet(): ds = dcmread(io.BytesIO(bytes(b)), force=True, stop_before_pixels=True)
     if 'Rows' in ds and 'SOPClassUID' in ds: return ds
-    raise RadiographError(f'{getattr(source, "name", None) or type(source).__name__} is no DICOM file', 'the DICOM file that was explained',
-                          'explanation.save("film.html"), which needs no patient')
+    came = f'{getattr(source, "name", None) or type(source).__name__} is no DICOM file'
+    raise RadiographError(came, 'the DICOM file that was explained', 'explanation.save("film.html"), which needs no patient')
 
 def _check_same(e, film):
     "Raise unless `film` is what was explained"
     film = film.resized(max(e.film.shape))
     if film.shape==e.film.shape and np.abs(film.data-e.film.data).max()<1/255: return
-    raise RadiographError('an explanation of another film than the one handed over', 'the DICOM file that was explained',
-                          'predict_and_explain(source).to_dicom(source)')
+    came = 'an explanation of another film than the one handed over'
+    raise RadiographError(came, 'the DICOM file that was explained', 'predict_and_explain(source).to_dicom(source)')
 
 # %% ../nbs/32_dicom_out.ipynb #d008
 def zones_on_source(
@@ -105,17 +106,19 @@ def _algorithm(prediction):
 
 # %% ../nbs/32_dicom_out.ipynb #d015
 _PATIENT = ('PatientName', 'PatientID', 'IssuerOfPatientID', 'PatientBirthDate', 'PatientSex', 'PatientAge')
-_STUDY = ('StudyInstanceUID', 'StudyID', 'StudyDate', 'StudyTime', 'AccessionNumber', 'ReferringPhysicianName', 'StudyDescription')
+_STUDY = ('StudyInstanceUID', 'StudyID', 'StudyDate', 'StudyTime', 'AccessionNumber', 'ReferringPhysicianName',
+          'StudyDescription')
+_MUST = ('PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex', 'StudyID', 'StudyDate', 'StudyTime', 'AccessionNumber',
+         'ReferringPhysicianName') # There, and empty where the film has none
 
 def _reference(ds):
     "What highdicom has to know of the film, and nothing that it could trip over"
     from pydicom import Dataset
     ref = Dataset()
-    for name in (*_NEEDED, 'Rows', 'Columns'): setattr(ref, name, ds.get(name))
-    for name in ('PatientID', 'PatientName', 'PatientBirthDate', 'PatientSex', 'StudyID', 'StudyDate', 'StudyTime', 'AccessionNumber',
-                 'ReferringPhysicianName'): setattr(ref, name, None)
+    for name in (*_NEEDED, 'Rows', 'Columns', 'PatientOrientation'): setattr(ref, name, ds.get(name))
+    for name in _MUST: setattr(ref, name, None)
     ref.Modality = str(ds.get('Modality') or 'OT')
-    return ref # without PixelSpacing: highdicom would write it for a projection film in a form that it cannot read again
+    return ref # without PixelSpacing, which highdicom writes for a projection film in a form that it cannot read again
 
 def _belong(out, ds):
     "Put an object into the film's patient and study"
@@ -124,10 +127,9 @@ def _belong(out, ds):
         if name in out: del out[name]
         if name not in ds: continue
         element = ds[name]
-        value = str(element.value or '') if element.VR=='PN' else element.value # a name is decoded here, and encoded as UTF-8
+        value = str(element.value or '') if element.VR=='PN' else element.value # a name is decoded here, to become UTF-8
         out[name] = DataElement(element.tag, element.VR, value)
-    for name in ('PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex', 'StudyID', 'StudyDate', 'StudyTime', 'AccessionNumber',
-                 'ReferringPhysicianName'):
+    for name in _MUST:
         if name not in out: setattr(out, name, None)
     return out
 
@@ -139,26 +141,29 @@ def _contributor(algorithm):
         manufacturer=MAKER, manufacturer_model_name=MAKER, software_versions=algorithm.version,
         contribution_description=DISCLAIMER, purpose_of_reference=codes.DCM.ProcessingEquipment)
 
+_SERIES = dict(sr=(9501, 'AI report: class and zones'), sc=(9502, 'AI picture: film and heatmap'),
+               seg=(9503, 'AI lung zones')) # Kind → series number and description
+
 def _common(kind, algorithm):
     "Arguments that each of highdicom's constructors takes"
     from pydicom.uid import generate_uid
     number,description = _SERIES[kind]
-    return dict(series_instance_uid=generate_uid(None), series_number=number, sop_instance_uid=generate_uid(None), instance_number=1, manufacturer=MAKER,
-                manufacturer_model_name=MAKER, software_versions=algorithm.version, device_serial_number=algorithm.card,
-                series_description=f'{description} (research use only)', contributing_equipment=[_contributor(algorithm)],
-                specific_character_set='ISO_IR 192')
-
-_SERIES = dict(sr=(9501, 'AI report: class and zones'), sc=(9502, 'AI picture: film and heatmap'), seg=(9503, 'AI lung zones'))
+    return dict(
+        series_instance_uid=generate_uid(None), series_number=number, sop_instance_uid=generate_uid(None), instance_number=1,
+        manufacturer=MAKER, manufacturer_model_name=MAKER, software_versions=algorithm.version,
+        device_serial_number=algorithm.card, series_description=f'{description} (research use only)',
+        contributing_equipment=[_contributor(algorithm)], specific_character_set='ISO_IR 192')
 
 def is_answer(
     ds,      # Header of any DICOM object
 )->bool:
     "Was it made here? An answer that came back must never be explained again"
-    makers = [ds.get('Manufacturer'), *(item.get('Manufacturer') for item in ds.get('ContributingEquipmentSequence') or [])]
+    equipment = [ds, *(ds.get('ContributingEquipmentSequence') or [])]
     made = getattr(getattr(ds, 'file_meta', None), 'ImplementationClassUID', None)
-    return MAKER in makers or made==IMPLEMENTATION_UID
+    return MAKER in [item.get('Manufacturer') for item in equipment] or made==IMPLEMENTATION_UID
 
 # %% ../nbs/32_dicom_out.ipynb #d017
+_COLOUR = dict(right=(76, 201, 240), left=(255, 183, 3)) # Zones of the patient's right and left lung
 _INK,_AMBER,_GREY,_BACK = (235, 238, 241),(255, 196, 61),(160, 168, 176),(16, 20, 26)
 
 def _square(rgb, film, side=1024):
@@ -174,7 +179,7 @@ def _outlined(e):
     for z in lung_zones(e.mask) if not e.doubts else ():
         mask = cv2.resize(z.mask.astype(np.uint8), rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         lines,_ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(rgb, lines, -1, (76, 201, 240) if z.side=='right' else (255, 183, 3), 2)
+        cv2.drawContours(rgb, lines, -1, _COLOUR[z.side], 2)
     return rgb
 
 def _panels(e):
@@ -185,7 +190,8 @@ def _panels(e):
     a = e.attributions[method]
     data = cv2.GaussianBlur(a.data, (0, 0), .008*max(a.data.shape)) if a.signed else a.data
     what = 'speaks for it (red) and against it (blue)' if a.signed else 'was found, bright: most'
-    yield _square(overlay(e.film, data, a.signed, eye_scale(data)), e.film),f'{_title(method)}: where evidence for {a.target} {what}'
+    tinted = overlay(e.film, data, a.signed, eye_scale(data))
+    yield _square(tinted, e.film),f'{_title(method)}: where evidence for {a.target} {what}'
 
 # %% ../nbs/32_dicom_out.ipynb #d018
 def _words(e):
@@ -193,7 +199,8 @@ def _words(e):
     yield from ((f'! {w}', _AMBER) for w in e.warnings)
     yield from ((s, _INK) for s in e.sentences)
     if e.doubts: return
-    yield 'Calibrated probabilities: '+', '.join(f'{c} {percent(p)}' for c,p in zip(CLASSES, e.prediction.posteriors)),_INK
+    each = ', '.join(f'{c} {percent(p)}' for c,p in zip(CLASSES, e.prediction.posteriors))
+    yield f'Calibrated probabilities: {each}',_INK
 
 def _wrapped(text, font, width):
     "A paragraph as lines that are at most `width` pixels wide"
@@ -210,27 +217,32 @@ def _marked(rgb, caption, sides, draw, x, y, font):
         draw.text((at, y+h//2-20), letter, fill='white', font=font(34), stroke_width=2, stroke_fill='black')
     draw.text((x+10, y+h+8), caption, fill=_GREY, font=font(20))
 
+def _canvas(width, height, algorithm, font):
+    "An empty picture that says what it is, at its head and at its foot"
+    from PIL import Image,ImageDraw
+    canvas = Image.new('RGB', (width, height), _BACK)
+    draw = ImageDraw.Draw(canvas)
+    draw.rectangle((0, 0, width, 34), fill=_AMBER)
+    who = f'{MAKER} {algorithm.version}, ensemble {algorithm.ensemble}'
+    draw.text((12, 5), f'RESEARCH USE ONLY, not a medical device.  Computed by {who}', fill='black', font=font(21))
+    draw.text((20, height-42), DISCLAIMER, fill=_AMBER, font=font(20))
+    return canvas,draw
+
 def answer_picture(
     e,           # `Explanation`
 )->np.ndarray:   # H×W×3 uint8
     "Film, heatmap and words as one picture, without a name"
-    from PIL import Image,ImageDraw,ImageFont
-    algorithm,font = _algorithm(e.prediction),lambda size: ImageFont.load_default(size)
-    panels = list(_panels(e))
+    from PIL import Image,ImageFont
+    font,panels = (lambda size: ImageFont.load_default(size)),list(_panels(e))
     wide,high = max(1200, sum(p.shape[1]+10 for p,_ in panels)+10),max(p.shape[0] for p,_ in panels)
     lines = [(line, colour) for text,colour in _words(e) for line in _wrapped(text, font(24), wide-40)]
-    canvas = Image.new('RGB', (wide, high+88+32*len(lines)+60), _BACK)
-    draw = ImageDraw.Draw(canvas)
-    draw.rectangle((0, 0, wide, 34), fill=_AMBER)
-    draw.text((12, 5), f'RESEARCH USE ONLY, not a medical device.  Computed by {MAKER} {algorithm.version}, ensemble {algorithm.ensemble}',
-              fill='black', font=font(21))
+    canvas,draw = _canvas(wide, high+88+32*len(lines)+60, _algorithm(e.prediction), font)
     x = 10
     for rgb,caption in panels:
         canvas.paste(Image.fromarray(rgb), (x, 44))
         _marked(rgb, caption, not e.doubts, draw, x, 44, font)
         x += rgb.shape[1]+10
     for i,(line,colour) in enumerate(lines): draw.text((20, high+88+32*i), line, fill=colour, font=font(24))
-    draw.text((20, canvas.height-42), DISCLAIMER, fill=_AMBER, font=font(20))
     return np.asarray(canvas)
 
 # %% ../nbs/32_dicom_out.ipynb #d024
@@ -250,48 +262,54 @@ def _sc(e, ref, algorithm):
     from pydicom.sr.codedict import codes
     from pydicom.uid import ExplicitVRLittleEndian
     out = hd.sc.SCImage(
-        pixel_array=answer_picture(e), photometric_interpretation='RGB', bits_allocated=8, coordinate_system='PATIENT', patient_orientation=('L', 'F'),
-        study_instance_uid=ref.StudyInstanceUID, transfer_syntax_uid=ExplicitVRLittleEndian, **_common('sc', algorithm))
+        pixel_array=answer_picture(e), photometric_interpretation='RGB', bits_allocated=8, coordinate_system='PATIENT',
+        patient_orientation=('L', 'F'), study_instance_uid=ref.StudyInstanceUID,
+        transfer_syntax_uid=ExplicitVRLittleEndian, **_common('sc', algorithm))
     out.ImageType = ['DERIVED', 'SECONDARY']
     out.PatientOrientation = None # two panels and words have no one direction; R and L stand on the pixels
     out.Laterality = None
     out.BurnedInAnnotation = 'YES'
-    out.DerivationDescription = f'Film and heatmap by {MAKER} {algorithm.version}, ensemble {algorithm.ensemble}, card {algorithm.card}'
+    out.DerivationDescription = f'By {MAKER} {algorithm.version}, ensemble {algorithm.ensemble}, card {algorithm.card}'
     out.ImageComments = DISCLAIMER
     out.SourceImageSequence = Sequence([_source_item(ref, codes.DCM.SourceImageForImageProcessingOperation)])
     return out
 
 # %% ../nbs/32_dicom_out.ipynb #d026
-_LEVEL = dict(upper=('281392002', 'Upper zone of lung'), middle=('281393007', 'Middle zone of lung'), lower=('281394001', 'Lower zone of lung'))
+_LEVEL = dict(upper=('281392002', 'SCT', 'Upper zone of lung'), middle=('281393007', 'SCT', 'Middle zone of lung'),
+              lower=('281394001', 'SCT', 'Lower zone of lung'))
+_SIDE = dict(right=('24028007', 'SCT', 'Right'), left=('7771000', 'SCT', 'Left'))
 
 def _zone_uid(ref, name): return _uid(ref.SOPInstanceUID, name)
 
 def _segment(i, zone, ref, algorithm):
+    "What one segment is"
     hd = _highdicom()
-    from pydicom.sr.codedict import codes
     from pydicom.sequence import Sequence
-    by = hd.AlgorithmIdentificationSequence(name=f'{MAKER} lungs', family=codes.DCM.ArtificialIntelligence, version=algorithm.version, source=MAKER)
-    colour = hd.color.CIELabColor.from_rgb(*((76, 201, 240) if zone.side=='right' else (255, 183, 3)))
+    from pydicom.sr.codedict import codes
+    by = hd.AlgorithmIdentificationSequence(
+        name=f'{MAKER} lungs', family=codes.DCM.ArtificialIntelligence, version=algorithm.version, source=MAKER)
     out = hd.seg.SegmentDescription(
         segment_number=i, segment_label=zone.name, segmented_property_category=codes.SCT.AnatomicalStructure,
-        segmented_property_type=hd.sr.CodedConcept(_LEVEL[zone.level][0], 'SCT', _LEVEL[zone.level][1]), algorithm_type='AUTOMATIC',
-        algorithm_identification=by, tracking_uid=_zone_uid(ref, zone.name), tracking_id=zone.name, display_color=colour)
-    side = codes.SCT.Right if zone.side=='right' else codes.SCT.Left
-    out.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = Sequence([hd.sr.CodedConcept(*side)])
+        segmented_property_type=hd.sr.CodedConcept(*_LEVEL[zone.level]), algorithm_type='AUTOMATIC',
+        algorithm_identification=by, tracking_uid=_zone_uid(ref, zone.name), tracking_id=zone.name,
+        display_color=hd.color.CIELabColor.from_rgb(*_COLOUR[zone.side]))
+    side = Sequence([hd.sr.CodedConcept(*_SIDE[zone.side])])
+    out.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = side
     return out
 
-def _seg(e, ref, algorithm, ds):
+def _seg(e, ref, algorithm):
     "The zones as Segmentation; None where there are none"
     zones = () if e.doubts else lung_zones(e.mask)
     if not zones: return None
     hd = _highdicom()
-    label = zones_on_source(zones, ds)
+    label = zones_on_source(zones, ref)
     kept = [i for i in range(1, 7) if (label==i).any()]
     segments = [_segment(n, zones[i-1], ref, algorithm) for n,i in enumerate(kept, 1)]
+    planes = np.stack([label==i for i in kept], -1)[None].astype(np.uint8)
     out = hd.seg.Segmentation(
-        source_images=[ref], pixel_array=np.stack([label==i for i in kept], -1)[None].astype(np.uint8), segmentation_type='BINARY',
-        segment_descriptions=segments, content_label='LUNG_ZONES', content_description='Six lung zones, found by a network', **_common('seg', algorithm))
-    out.PatientOrientation = ds.get('PatientOrientation')
+        source_images=[ref], pixel_array=planes, segmentation_type='BINARY', segment_descriptions=segments,
+        content_label='LUNG_ZONES', content_description='Six lung zones, found by a network', **_common('seg', algorithm))
+    out.PatientOrientation = ref.PatientOrientation
     out.BurnedInAnnotation = 'NO'
     out.ContentCreatorName = None
     return out
@@ -300,13 +318,13 @@ def _seg(e, ref, algorithm, ds):
 _FINDINGS = {'normal':('17621005', 'SCT', 'Normal'), 'pneumonia':('233604007', 'SCT', 'Pneumonia'),
              'covid-19':('840539006', 'SCT', 'COVID-19')}
 
-def _code(value, meaning, scheme='99DCE'): return _highdicom().sr.CodedConcept(value, scheme, meaning[:64])
-def _finding(name): return _highdicom().sr.CodedConcept(*_FINDINGS[name]) if name in _FINDINGS else _code(name.upper()[:16], name)
+def _code(value, meaning): return _highdicom().sr.CodedConcept(value[:16].upper(), '99DCE', meaning[:64])
+def _finding(name): return _highdicom().sr.CodedConcept(*_FINDINGS[name]) if name in _FINDINGS else _code(name, name)
 
-def _by(algorithm, *parameters):
+def _by(algorithm):
     "The algorithm as a report names it (TID 4019)"
-    return _highdicom().sr.AlgorithmIdentification(
-        name=MAKER, version=algorithm.version, parameters=[f'ensemble {algorithm.ensemble}', f'card SHA-256 {algorithm.card}', *parameters])
+    parameters = [f'ensemble {algorithm.ensemble}', f'card SHA-256 {algorithm.card}']
+    return _highdicom().sr.AlgorithmIdentification(name=MAKER, version=algorithm.version, parameters=parameters)
 
 def _number(name, value, algorithm):
     "A share or a probability, in percent"
@@ -316,76 +334,88 @@ def _number(name, value, algorithm):
 
 def _share_of(method):
     "What is measured, the heatmap's method in its name: not every program shows a measurement's method"
-    return _code(f'SHARE-{method}'[:16].upper(), f'Share of positive relevance, {_title(method)}')
+    return _code(f'SHARE-{method}', f'Share of positive relevance, {_title(method)}')
 
-def _group(ref, name, algorithm, **kwargs):
+def _group(ref, name, **kwargs):
     "A group of measurements (TID 1501) of the film"
     sr = _highdicom().sr
     image = sr.SourceImageForMeasurementGroup(ref.SOPClassUID, ref.SOPInstanceUID)
-    return sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(uid=_zone_uid(ref, name), identifier=name), source_images=[image], **kwargs)
+    track = sr.TrackingIdentifier(uid=_zone_uid(ref, name), identifier=name)
+    return sr.MeasurementsAndQualitativeEvaluations(tracking_identifier=track, source_images=[image], **kwargs)
 
 def _said(e, ref, algorithm):
     "The words, as a group without numbers"
     sr = _highdicom().sr
     from pydicom.sr.codedict import codes
-    group = _group(ref, 'answer in words', algorithm, finding_type=_code('ANSWER', 'Answer of the ensemble'), algorithm_id=_by(algorithm))
-    def add(name, text): group[0].ContentSequence.append(sr.TextContentItem(name=name, value=text, relationship_type='CONTAINS'))
-    add(codes.DCM.Impression, e.sentences[0])
-    for text in (*(f'Warning: {w}' for w in e.warnings), *e.sentences[1:], DISCLAIMER): add(codes.DCM.Comment, text)
+    what = _code('ANSWER', 'Answer of the ensemble')
+    group = _group(ref, 'answer in words', finding_type=what, algorithm_id=_by(algorithm))
+    rest = [*(f'Warning: {w}' for w in e.warnings), *e.sentences[1:], DISCLAIMER]
+    texts = [(codes.DCM.Impression, e.sentences[0]), *((codes.DCM.Comment, text) for text in rest)]
+    group[0].ContentSequence.extend(sr.TextContentItem(name=n, value=t, relationship_type='CONTAINS') for n,t in texts)
     return group
 
 def _classes(e, ref, algorithm):
     "A group for each class: its calibrated probability"
     from pydicom.sr.codedict import codes
     for name,p in zip(CLASSES, e.prediction.posteriors):
-        yield _group(ref, f'class {name}', algorithm, finding_type=_finding(name), measurements=[_number(codes.DCM.Probability, p, algorithm)])
+        number = _number(codes.DCM.Probability, p, algorithm)
+        yield _group(ref, f'class {name}', finding_type=_finding(name), measurements=[number])
+
+def _site(zone):
+    "Where a zone is, or None for what lies outside the lungs"
+    sr,(side,level) = _highdicom().sr,zone.split()[:2]
+    if level not in _LEVEL: return None
+    return [sr.FindingSite(sr.CodedConcept(*_LEVEL[level]), laterality=sr.CodedConcept(*_SIDE[side]))]
 
 def _shares(e, ref, algorithm):
     "A group for each zone: the share of each heatmap's positive relevance"
+    what = _code('EVIDENCE', f'Evidence for {e.target}')
+    for zone in dict.fromkeys(r['zone'] for r in e.zones):
+        numbers = [_number(_share_of(r['method']), r['positive'], algorithm) for r in e.zones if r['zone']==zone]
+        yield _group(ref, zone, finding_type=what, finding_sites=_site(zone), measurements=numbers)
+
+def _observer(algorithm):
+    "Who observed: a device, which nobody has verified"
     sr = _highdicom().sr
     from pydicom.sr.codedict import codes
-    for zone in dict.fromkeys(r['zone'] for r in e.zones):
-        side,level = zone.split()[:2]
-        site = [sr.FindingSite(_code(*_LEVEL[level], 'SCT'), laterality=codes.SCT.Right if side=='right' else codes.SCT.Left)] if level in _LEVEL else None
-        numbers = [_number(_share_of(r['method']), r['positive'], algorithm) for r in e.zones if r['zone']==zone]
-        yield _group(ref, zone, algorithm, finding_type=_code('EVIDENCE', f'Evidence for {e.target}'), finding_sites=site, measurements=numbers)
+    device = sr.DeviceObserverIdentifyingAttributes(
+        uid=_uid(MAKER, algorithm.version, algorithm.ensemble, algorithm.card), name=f'{MAKER} {algorithm.ensemble}',
+        manufacturer_name=MAKER, model_name=MAKER, serial_number=algorithm.card)
+    observer = sr.ObserverContext(observer_type=codes.DCM.Device, observer_identifying_attributes=device)
+    return sr.ObservationContext(observer_device_context=observer)
 
 def _sr(e, ref, algorithm):
     "The answer as a TID 1500 report"
-    hd,sr = _highdicom(),_highdicom().sr
+    sr = _highdicom().sr
     from pydicom.sr.codedict import codes
-    device = sr.DeviceObserverIdentifyingAttributes(
-        uid=_uid(MAKER, algorithm.version, algorithm.ensemble, algorithm.card), name=f'{MAKER} {algorithm.ensemble}', manufacturer_name=MAKER,
-        model_name=MAKER, serial_number=algorithm.card)
-    context = sr.ObservationContext(observer_device_context=sr.ObserverContext(observer_type=codes.DCM.Device, observer_identifying_attributes=device))
     numbers = [] if e.doubts else [*_classes(e, ref, algorithm), *_shares(e, ref, algorithm)]
     content = sr.MeasurementReport(
-        observation_context=context, procedure_reported=_code('399208008', 'Plain chest X-ray', 'SCT'),
+        observation_context=_observer(algorithm), procedure_reported=sr.CodedConcept('399208008', 'SCT', 'Plain chest X-ray'),
         imaging_measurements=[_said(e, ref, algorithm), *numbers], title=codes.DCM.ImagingMeasurementReport)
-    return sr.ComprehensiveSR(evidence=[ref], content=content[0], is_complete=True, is_final=False, is_verified=False, **_common('sr', algorithm))
+    return sr.ComprehensiveSR(
+        evidence=[ref], content=content[0], is_complete=True, is_final=False, is_verified=False, **_common('sr', algorithm))
 
 # %% ../nbs/32_dicom_out.ipynb #d030
-DICOM_KINDS = dict(sr=lambda e,ref,by,ds: _sr(e, ref, by), sc=lambda e,ref,by,ds: _sc(e, ref, by), seg=_seg) # Kind → how it is made
+DICOM_KINDS = dict(sr=_sr, sc=_sc, seg=_seg) # Kind → function of (explanation, reference to the film, algorithm)
 
 def _made(kind, e, ds, algorithm):
     "One object, or None where there is nothing to put into it"
-    from pydicom.uid import ExplicitVRLittleEndian
-    out = DICOM_KINDS[kind](e, _reference(ds), algorithm, ds)
+    out = DICOM_KINDS[kind](e, _reference(ds), algorithm)
     if out is None: return None
-    out.file_meta.ImplementationClassUID,out.file_meta.ImplementationVersionName = IMPLEMENTATION_UID,f'DCE_{algorithm.version}'[:16]
+    out.file_meta.ImplementationClassUID = IMPLEMENTATION_UID
+    out.file_meta.ImplementationVersionName = f'DCE_{algorithm.version}'[:16]
     return _belong(out, ds)
 
 @patch
 def to_dicom(self:Explanation,
-    source,                       # The DICOM file that was explained: path, bytes, open binary file or pydicom `Dataset`
-    kinds=('sr', 'sc', 'seg'),    # Some of `DICOM_KINDS`: Structured Report, Secondary Capture, Segmentation
-)->dict:                          # Kind → pydicom `Dataset`; without 'seg' where there are no zones to show
-    "The answer as DICOM objects of the film's own patient and study: **identifiable by design**. `RadiographError` for a film without study, and for another film"
+    source,                    # The DICOM file that was explained: path, bytes, open binary file or pydicom `Dataset`
+    kinds=('sr', 'sc', 'seg'), # Some of `DICOM_KINDS`: Structured Report, Secondary Capture, Segmentation
+)->dict:                       # Kind → pydicom `Dataset`; without 'seg' where there are no zones to show
+    "Objects of the film's own patient and study: **identifiable by design**. `RadiographError` for a film without study, and for another"
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
-    for kind in kinds:
-        if kind not in DICOM_KINDS: raise RadiographError(f'the kind {kind!r}', f"some of {', '.join(DICOM_KINDS)}", 'correct the name')
-    _highdicom()
+    unknown = [kind for kind in kinds if kind not in DICOM_KINDS]
+    if unknown: raise RadiographError(f'the kind {unknown[0]!r}', f"some of {', '.join(DICOM_KINDS)}", 'correct the name')
+    _highdicom() # asked first, because reading takes longer
     film = load_radiograph(source)
     ds = _header(source)
     _check_study(ds)
@@ -395,10 +425,10 @@ def to_dicom(self:Explanation,
     return {kind:out for kind,out in made.items() if out is not None}
 
 def to_dicom(
-    explanation,                  # `Explanation`
-    source,                       # The DICOM file that was explained: path, bytes, open binary file or pydicom `Dataset`
-    kinds=('sr', 'sc', 'seg'),    # Some of `DICOM_KINDS`: Structured Report, Secondary Capture, Segmentation
-)->dict:                          # Kind → pydicom `Dataset`; without 'seg' where there are no zones to show
+    explanation,               # `Explanation`
+    source,                    # The DICOM file that was explained: path, bytes, open binary file or pydicom `Dataset`
+    kinds=('sr', 'sc', 'seg'), # Some of `DICOM_KINDS`: Structured Report, Secondary Capture, Segmentation
+)->dict:                       # Kind → pydicom `Dataset`; without 'seg' where there are no zones to show
     "The answer as DICOM objects of the film's own patient and study: the same as `explanation.to_dicom(…)`"
     return explanation.to_dicom(source, kinds)
 
@@ -438,8 +468,8 @@ def _with_dicom(save):
     def inner(self, path, *args, source=None, **kwargs):
         if Path(path).suffix.lower()!='.dcm': return save(self, path, *args, **kwargs)
         if source is not None: return save_dicom(self, path, source, *args, **kwargs)
-        raise RadiographError('the file name of a DICOM object without the film it belongs to', 'source=, the DICOM file that was explained',
-                              f'explanation.save({str(Path(path).name)!r}, source="FILM.dcm")')
+        raise RadiographError('a name that ends in .dcm, without the film', 'source=, the DICOM file that was explained',
+                              f'explanation.save({Path(path).name!r}, source="FILM.dcm")')
     return inner
 
 if not hasattr(Explanation.save, '__wrapped__'): Explanation.save = _with_dicom(Explanation.save)
