@@ -51,7 +51,8 @@ def _header(source):
     with _quiet(): ds = dcmread(io.BytesIO(bytes(b)), force=True, stop_before_pixels=True)
     if 'Rows' in ds and 'SOPClassUID' in ds: return ds
     came = f'{getattr(source, "name", None) or type(source).__name__} is no DICOM file'
-    raise RadiographError(came, 'the DICOM file that was explained', 'explanation.save("film.html"), which needs no patient')
+    todo = 'explanation.save("film.html"), which needs no patient'
+    raise RadiographError(came, 'the DICOM file that was explained', todo)
 
 def _check_same(e, film):
     "Raise unless `film` is what was explained"
@@ -108,8 +109,8 @@ def _algorithm(prediction):
 _PATIENT = ('PatientName', 'PatientID', 'IssuerOfPatientID', 'PatientBirthDate', 'PatientSex', 'PatientAge')
 _STUDY = ('StudyInstanceUID', 'StudyID', 'StudyDate', 'StudyTime', 'AccessionNumber', 'ReferringPhysicianName',
           'StudyDescription')
-_MUST = ('PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex', 'StudyID', 'StudyDate', 'StudyTime', 'AccessionNumber',
-         'ReferringPhysicianName') # There, and empty where the film has none
+_MUST = ('PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex', 'StudyID', 'StudyDate', 'StudyTime',
+         'AccessionNumber', 'ReferringPhysicianName') # There, and empty where the film has none
 
 def _reference(ds):
     "What highdicom has to know of the film, and nothing that it could trip over"
@@ -127,7 +128,7 @@ def _belong(out, ds):
         if name in out: del out[name]
         if name not in ds: continue
         element = ds[name]
-        value = str(element.value or '') if element.VR=='PN' else element.value # a name is decoded here, to become UTF-8
+        value = str(element.value or '') if element.VR=='PN' else element.value # decoded here, to become UTF-8
         out[name] = DataElement(element.tag, element.VR, value)
     for name in _MUST:
         if name not in out: setattr(out, name, None)
@@ -149,8 +150,8 @@ def _common(kind, algorithm):
     from pydicom.uid import generate_uid
     number,description = _SERIES[kind]
     return dict(
-        series_instance_uid=generate_uid(None), series_number=number, sop_instance_uid=generate_uid(None), instance_number=1,
-        manufacturer=MAKER, manufacturer_model_name=MAKER, software_versions=algorithm.version,
+        series_instance_uid=generate_uid(None), series_number=number, sop_instance_uid=generate_uid(None),
+        instance_number=1, manufacturer=MAKER, manufacturer_model_name=MAKER, software_versions=algorithm.version,
         device_serial_number=algorithm.card, series_description=f'{description} (research use only)',
         contributing_equipment=[_contributor(algorithm)], specific_character_set='ISO_IR 192')
 
@@ -308,7 +309,8 @@ def _seg(e, ref, algorithm):
     planes = np.stack([label==i for i in kept], -1)[None].astype(np.uint8)
     out = hd.seg.Segmentation(
         source_images=[ref], pixel_array=planes, segmentation_type='BINARY', segment_descriptions=segments,
-        content_label='LUNG_ZONES', content_description='Six lung zones, found by a network', **_common('seg', algorithm))
+        content_label='LUNG_ZONES', content_description='Six lung zones, found by a network',
+        **_common('seg', algorithm))
     out.PatientOrientation = ref.PatientOrientation
     out.BurnedInAnnotation = 'NO'
     out.ContentCreatorName = None
@@ -390,10 +392,12 @@ def _sr(e, ref, algorithm):
     from pydicom.sr.codedict import codes
     numbers = [] if e.doubts else [*_classes(e, ref, algorithm), *_shares(e, ref, algorithm)]
     content = sr.MeasurementReport(
-        observation_context=_observer(algorithm), procedure_reported=sr.CodedConcept('399208008', 'SCT', 'Plain chest X-ray'),
+        observation_context=_observer(algorithm),
+        procedure_reported=sr.CodedConcept('399208008', 'SCT', 'Plain chest X-ray'),
         imaging_measurements=[_said(e, ref, algorithm), *numbers], title=codes.DCM.ImagingMeasurementReport)
     return sr.ComprehensiveSR(
-        evidence=[ref], content=content[0], is_complete=True, is_final=False, is_verified=False, **_common('sr', algorithm))
+        evidence=[ref], content=content[0], is_complete=True, is_final=False, is_verified=False,
+        **_common('sr', algorithm))
 
 # %% ../nbs/32_dicom_out.ipynb #d030
 DICOM_KINDS = dict(sr=_sr, sc=_sc, seg=_seg) # Kind → function of (explanation, reference to the film, algorithm)
@@ -411,10 +415,11 @@ def to_dicom(self:Explanation,
     source,                    # The DICOM file that was explained: path, bytes, open binary file or pydicom `Dataset`
     kinds=('sr', 'sc', 'seg'), # Some of `DICOM_KINDS`: Structured Report, Secondary Capture, Segmentation
 )->dict:                       # Kind → pydicom `Dataset`; without 'seg' where there are no zones to show
-    "Objects of the film's own patient and study: **identifiable by design**. `RadiographError` for a film without study, and for another"
+    "Objects of the film's own patient and study, **identifiable by design**; `RadiographError` where it has no study"
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     unknown = [kind for kind in kinds if kind not in DICOM_KINDS]
-    if unknown: raise RadiographError(f'the kind {unknown[0]!r}', f"some of {', '.join(DICOM_KINDS)}", 'correct the name')
+    if unknown:
+        raise RadiographError(f'the kind {unknown[0]!r}', f"some of {', '.join(DICOM_KINDS)}", 'correct the name')
     _highdicom() # asked first, because reading takes longer
     film = load_radiograph(source)
     ds = _header(source)
@@ -468,8 +473,8 @@ def _with_dicom(save):
     def inner(self, path, *args, source=None, **kwargs):
         if Path(path).suffix.lower()!='.dcm': return save(self, path, *args, **kwargs)
         if source is not None: return save_dicom(self, path, source, *args, **kwargs)
-        raise RadiographError('a name that ends in .dcm, without the film', 'source=, the DICOM file that was explained',
-                              f'explanation.save({Path(path).name!r}, source="FILM.dcm")')
+        todo = f'explanation.save({Path(path).name!r}, source="FILM.dcm")'
+        raise RadiographError('a name that ends in .dcm, without the film', 'source=, the DICOM file', todo)
     return inner
 
 if not hasattr(Explanation.save, '__wrapped__'): Explanation.save = _with_dicom(Explanation.save)

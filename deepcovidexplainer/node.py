@@ -42,14 +42,16 @@ class Inbox:
 
     def path(self, key, kind): return self.folder/f'{key}.{kind}'
     def has(self, key, kind): return self.path(key, kind).exists()
-    def _keys(self, kind): return [p.stem for p in sorted(self.folder.glob(f'*.{kind}'), key=lambda p: p.stat().st_mtime_ns)]
+    def _keys(self, kind):
+        "Keys that have a file of this kind, the oldest first"
+        return [p.stem for p in sorted(self.folder.glob(f'*.{kind}'), key=lambda p: p.stat().st_mtime_ns)]
 
     @staticmethod
     def key(uid): return hashlib.sha256(str(uid).encode()).hexdigest()[:32]
 
     def waiting(self):
         "Keys of films to be explained, the longest waiting first"
-        return [k for k in self._keys('dcm') if not (self.has(k, 'failed') or self.has(k, 'answer') or self.has(k, 'done'))]
+        return [k for k in self._keys('dcm') if not any(self.has(k, kind) for kind in ('failed', 'answer', 'done'))]
 
     def explained(self):
         "Keys of films whose answers are to be sent"
@@ -102,7 +104,8 @@ def answer(self:Inbox,
 def done(self:Inbox, key):
     "Note that a film was answered; its pixels are no longer needed here"
     tries = self.read(key, 'tries')['n'] if self.has(key, 'tries') else 1
-    self.note(key, 'done', answered=_now(), attempts=tries, objects=json.loads((self.path(key, 'answer')/'objects.json').read_text()))
+    objects = json.loads((self.path(key, 'answer')/'objects.json').read_text(encoding='utf-8'))
+    self.note(key, 'done', answered=_now(), attempts=tries, objects=objects)
     self._clear(key)
 
 @patch
@@ -120,26 +123,31 @@ def own(self:Inbox)->set:
 # %% ../nbs/36_node.ipynb #n012
 _CR,_DX,_SC = '1.2.840.10008.5.1.4.1.1.1','1.2.840.10008.5.1.4.1.1.1.1','1.2.840.10008.5.1.4.1.1.7'
 _SYNTAXES = ['1.2.840.10008.1.2.1', '1.2.840.10008.1.2', # Explicit and implicit little endian
-             *(f'1.2.840.10008.1.2.4.{n}' for n in (50, 51, 57, 70, 80, 81, 90, 91)), '1.2.840.10008.1.2.5'] # JPEG, JPEG-LS, JPEG 2000, RLE
+             *(f'1.2.840.10008.1.2.4.{n}' for n in (50, 51, 57, 70, 80, 81, 90, 91)), # JPEG, JPEG-LS, JPEG 2000
+             '1.2.840.10008.1.2.5'] # RLE
 _SUCCESS,_FULL,_MISMATCH,_UNREADABLE,_REFUSED = 0x0000,0xA700,0xA900,0xC000,0x0124
 
 def _pynetdicom():
     try: import pynetdicom
     except ImportError:
-        raise RadiographError('a DICOM node without pynetdicom', 'the library that speaks DICOM', "pip install 'deepcovidexplainer[pacs]'") from None
+        todo = "pip install 'deepcovidexplainer[pacs]'"
+        raise RadiographError('a DICOM node without pynetdicom', 'the library that speaks DICOM', todo) from None
     return pynetdicom
 
 def _entity(aet):
     "An application entity that says who it is"
     from deepcovidexplainer import __version__
     try: ae = _pynetdicom().AE(aet)
-    except (TypeError, ValueError): raise RadiographError(f'the AE title {aet!r}', 'one to sixteen characters', 'correct it') from None
+    except (TypeError, ValueError):
+        raise RadiographError(f'the AE title {aet!r}', 'one to sixteen characters', 'correct it') from None
     ae.implementation_class_uid,ae.implementation_version_name = IMPLEMENTATION_UID,f'DCE_{__version__}'[:16]
     ae.connection_timeout = ae.acse_timeout = 10
     return ae
 
 def _receiver(aet, callers, secondary):
     "An application entity that lets in films, from those who may send"
+    if not callers:
+        raise RadiographError('a node to which nobody may send', 'AE titles of those who may', '--from PACS')
     ae = _entity(aet)
     ae.require_called_aet,ae.require_calling_aet = True,list(callers)
     ae.add_supported_context('1.2.840.10008.1.1') # C-ECHO
@@ -150,7 +158,8 @@ def _objection(head, own, sender):
     "(status, reason) for what is not let in, or None"
     made_here = is_answer(head) or head.get('SOPInstanceUID') in own or sender==IMPLEMENTATION_UID
     if made_here: return _REFUSED,'made by this program: an answer is not explained again'
-    if not head.get('StudyInstanceUID') or not head.get('SeriesInstanceUID'): return _MISMATCH,'no study or series: no answer could be filed'
+    if not (head.get('StudyInstanceUID') and head.get('SeriesInstanceUID')):
+        return _MISMATCH,'no study or series: no answer could be filed'
 
 # %% ../nbs/36_node.ipynb #n014
 log = logging.getLogger('deepcovidexplainer.node')
@@ -182,19 +191,24 @@ def _lock(folder):
     try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         f.close()
-        raise RadiographError(f'the inbox {folder.name}, which another node uses', 'an inbox of its own', 'another --inbox') from None
+        came = f'the inbox {folder.name}, which another node uses'
+        raise RadiographError(came, 'an inbox of its own', 'another --inbox') from None
     return f
 
 class Node:
     "A DICOM node that explains what it receives; see `serve_dicom`"
     def __init__(self, inbox, aet, callers, to, kinds, explain, secondary, retry):
-        self.inbox,self.aet,self.to,self.kinds,self.explain,self.retry = Inbox(inbox),aet,to,kinds,explain,retry
-        if not callers: raise RadiographError('a node to which nobody may send', 'AE titles of those who may', "callers=('PACS',), or --from PACS")
+        self.inbox,self.aet,self.to = Inbox(inbox),aet,to
+        self.kinds,self.explain,self.retry = kinds,explain,retry
         self.entity = _receiver(aet, callers, secondary)
-        self.own,self.due,self.server = self.inbox.own(),{},None # `due`: key → (when to try again, delay)
-        self.wake,self.stopping,self.worker = threading.Event(),threading.Event(),None
+        self.own = self.inbox.own() # UIDs of what was made here
+        self.due = {}               # Key → (when to try again, delay)
+        self.wake,self.stopping = threading.Event(),threading.Event()
+        self.server = self.worker = self.held = None
 
-    def __repr__(self): return f'Node({self.aet} on port {self.port}: {len(self.inbox.waiting())} waiting, {len(self.inbox.explained())} to send)'
+    def __repr__(self):
+        waiting,explained = len(self.inbox.waiting()),len(self.inbox.explained())
+        return f'Node({self.aet} on port {self.port}: {waiting} waiting, {explained} to send)'
     def __enter__(self): return self
     def __exit__(self, *_): self.stop()
 
@@ -230,7 +244,8 @@ def _on_store(self:Node, event):
     except Exception as error:
         log.error('not received: an object that cannot be read (%s)', type(error).__name__)
         return _reply(_UNREADABLE, 'cannot be read')
-    log.info('%s %s from %s', self.inbox.key(head.SOPInstanceUID), 'received' if new else 'known already', event.assoc.requestor.ae_title)
+    what,who = 'received' if new else 'known already',event.assoc.requestor.ae_title
+    log.info('%s %s from %s', self.inbox.key(head.SOPInstanceUID), what, who)
     self.wake.set()
     return _reply(_SUCCESS)
 
@@ -256,7 +271,8 @@ def _explain_one(self:Node, key):
     "Explain one film and keep what has to be sent"
     path,start = self.inbox.path(key, 'dcm'),time.monotonic()
     try:
-        if self.inbox.attempt(key)>_ATTEMPTS: return self._give_up(key, f'the process ended {_ATTEMPTS} times while it explained this film')
+        if self.inbox.attempt(key)>_ATTEMPTS:
+            return self._give_up(key, f'the process ended {_ATTEMPTS} times while it explained this film')
         objects = self.explain(path).to_dicom(path, self.kinds)
         self.own |= {ds.SOPInstanceUID for ds in objects.values()}
         self.inbox.answer(key, objects)
@@ -304,7 +320,8 @@ def _deliver_due(self:Node):
     for i,key in enumerate(keys):
         try: self._deliver(key)
         except OSError as error: # ConnectionError among them
-            for k in keys[i:]: self._postpone(k, error if isinstance(error, ConnectionError) else os.strerror(error.errno or 0))
+            why = str(error) if isinstance(error, ConnectionError) else os.strerror(error.errno or 0)
+            for k in keys[i:]: self._postpone(k, why)
             return
         except Exception as error: self._postpone(key, f'an unforeseen {type(error).__name__}')
 
@@ -328,10 +345,12 @@ def start(self:Node, host, port):
     "Listen and work, in threads"
     events = _pynetdicom().evt
     self.held = _lock(self.inbox.folder)
-    try: self.server = self.entity.start_server((host, port), block=False, evt_handlers=[(events.EVT_C_STORE, self._on_store)])
+    handlers = [(events.EVT_C_STORE, self._on_store)]
+    try: self.server = self.entity.start_server((host, port), block=False, evt_handlers=handlers)
     except OSError as error:
         self.stop()
-        raise RadiographError(f'port {port} on {host} ({error.strerror})', 'a free port of this computer', 'another --port') from None
+        came = f'port {port} on {host} ({error.strerror})'
+        raise RadiographError(came, 'a free port of this computer', 'another --port') from None
     self.worker = threading.Thread(target=self._work, name='explain', daemon=True)
     self.worker.start()
     return self
@@ -375,8 +394,8 @@ def run_node(
     "`serve_dicom` for a process of its own: logs to the error stream, until it is ended"
     import signal
     logging.basicConfig(format='%(asctime)s %(message)s', level=logging.INFO)
-    for name in ('pynetdicom', 'pydicom', 'highdicom'): logging.getLogger(name).setLevel(logging.CRITICAL) # they quote headers
-    warnings.simplefilter('ignore') # so do warnings
+    for name in ('pynetdicom', 'pydicom', 'highdicom'): logging.getLogger(name).setLevel(logging.CRITICAL)
+    warnings.simplefilter('ignore') # other libraries' texts quote headers
     ended = threading.Event()
     for s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, lambda *_: ended.set())
     with serve_dicom(*args, **kwargs) as node:
@@ -396,6 +415,6 @@ def dce_node(
     secondary:bool=False,    # Also take films that are stored as Secondary Captures
     ensemble:str='default',  # Name of an ensemble that ships with the package, or a folder with one
 ):
-    "Receive chest radiographs by DICOM, send back answers that carry the patient's name. Research use only, not a medical device."
+    "Receive films by DICOM, send back answers that carry the patient's name. Research use only, not a medical device."
     try: run_node(inbox, port, aet, from_.split(','), to, host, tuple(kinds.split(',')), secondary, ensemble)
     except RadiographError as error: raise SystemExit(str(error))
