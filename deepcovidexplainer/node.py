@@ -50,8 +50,14 @@ class Inbox:
     def key(uid): return hashlib.sha256(str(uid).encode()).hexdigest()[:32]
 
     def waiting(self):
-        "Keys of films to be explained, the longest waiting first"
-        return [k for k in self._keys('dcm') if not any(self.has(k, kind) for kind in ('failed', 'answer', 'done'))]
+        "Keys of films to be explained: those begun least often first, and the longest waiting of them"
+        keys = [k for k in self._keys('dcm') if not any(self.has(k, kind) for kind in ('failed', 'answer', 'done'))]
+        return sorted(keys, key=self.attempts)
+
+    def attempts(self, key):
+        "How often a film was begun"
+        try: return self.read(key, 'tries')['n']
+        except FileNotFoundError: return 0
 
     def explained(self):
         "Keys of films whose answers are to be sent"
@@ -81,7 +87,7 @@ def take(self:Inbox,
 @patch
 def attempt(self:Inbox, key)->int: # How often it was begun, this time included
     "Count the attempts on disk, so that a film that kills the process is not tried for ever"
-    n = 1+(self.read(key, 'tries')['n'] if self.has(key, 'tries') else 0)
+    n = 1+self.attempts(key)
     self.note(key, 'tries', n=n)
     return n
 
@@ -103,9 +109,8 @@ def answer(self:Inbox,
 @patch
 def done(self:Inbox, key):
     "Note that a film was answered; its pixels are no longer needed here"
-    tries = self.read(key, 'tries')['n'] if self.has(key, 'tries') else 1
     objects = json.loads((self.path(key, 'answer')/'objects.json').read_text(encoding='utf-8'))
-    self.note(key, 'done', answered=_now(), attempts=tries, objects=objects)
+    self.note(key, 'done', answered=_now(), attempts=self.attempts(key), objects=objects)
     self._clear(key)
 
 @patch
@@ -163,7 +168,7 @@ def _objection(head, own, sender):
 
 # %% ../nbs/36_node.ipynb #n014
 log = logging.getLogger('deepcovidexplainer.node')
-_ATTEMPTS = 3 # After so many deaths of the process a film is given up
+_ATTEMPTS = 10 # After so many deaths of the process a film is given up
 
 @dataclass(frozen=True)
 class Peer:
