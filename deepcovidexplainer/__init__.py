@@ -60,11 +60,14 @@ _NAMES = {
     'report': ('REPORT_WORDS SAVERS salted_hash film_identity ensemble_card result_identity unseen_hospitals '
                'report_content report_html report_pdf save_report output_paths index_row index_rows folder_index'),
     'pipeline': 'METHODS ensemble_attributions predict_and_explain',
+    'dicom_out': ('MAKER IMPLEMENTATION_UID DICOM_KINDS zones_on_source is_answer answer_picture to_dicom save_dicom '
+                  'write_dicom'),
     'evaluation': ('labelled_folder labelled_table card_films trial_films say card_scores Trial try_ensemble '
                    'score_table save_trial differences'),
+    'app': 'DOWNLOADS Line downloads picture similar_html Film App build_app dce_app',
+    'node': 'log Inbox Peer Node serve_dicom run_node dce_node',
     'exchange': 'lay_lungs exchange_test exchange_scores outside_share',
     'cli': 'dce_explain dce_evaluate dce_train',
-    'app': 'DOWNLOADS Line downloads picture words similar_html Film App build_app dce_app',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
