@@ -20,6 +20,7 @@ from .core import CLASSES,DISCLAIMER,RadiographError,package_file,sha256_of
 from .explanation import Explanation,speaker
 from .words import method_title,percent
 from .lungs import lung_zones
+from .report import save_report
 from .radiograph import _is_dataset,_oriented,_quiet,load_radiograph
 
 # %% ../nbs/32_dicom_out.ipynb #d006
