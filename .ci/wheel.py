@@ -1,4 +1,4 @@
-"""What is in the wheel: everything a user needs, nothing else, under 100 MB.
+"""What is in the wheel: everything a user needs, nothing else, under 50 MB.
 
     python .ci/wheel.py dist/NAME.whl
 """
@@ -6,7 +6,7 @@ import re, sys, zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LIMIT = 100_000_000
+LIMIT = 50_000_000
 
 def main(path):
     size = Path(path).stat().st_size
