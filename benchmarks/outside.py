@@ -51,7 +51,7 @@ class Recipe:
     cycles:int = 3          # Snapshots, whose weights are averaged
     draws:int = 3200        # Films a cycle
     lr:float = 1e-3
-    rim:float = .0125       # Around the lung field, as a share of the side
+    rim:float = .0125       # Around the lung field while training is watched, as a share of the side
     balance:str = 'source'
     collections:tuple = ()  # Leave these out of training
 
@@ -94,14 +94,19 @@ def main_train(jobs, work):
 VARIANTS = {'':Recipe(), '192':Recipe(size=192), 'without-rsna':Recipe(collections=('rsna',))}
 
 # ---------------------------------------------------------------- what is said of hospitals never seen
-def ensemble_of(fold, seeds, work, **kw):
-    "The runs of a fold as an ensemble, uncalibrated"
-    paths = [work/'outside'/f'lungs-{fold}-{s}.safetensors' for s in seeds]
-    return Ensemble([Member(p.stem, *load_weights(p)) for p in paths if p.exists()], name=f'fold {fold}', **kw)
+RIM = .00625 # Around the lung field when an ensemble is asked: one pixel; training has seen fields from seven pixels narrower to ten wider
+
+def members_of(fold, work):
+    "The runs of a fold"
+    paths = sorted((work/'outside').glob(f'lungs-{fold}-?.safetensors')); loaded = [load_weights(p) for p in paths]
+    for _, card in loaded: card.preprocess = dict(card.preprocess, field=RIM)
+    return [Member(p.stem.replace('lungs-all', 'lungs'), model, card) for p,(model, card) in zip(paths, loaded)]
+
+def ensemble_of(fold, work): return Ensemble(members_of(fold, work), name=f'fold {fold}')
 
 def said(fold, root, work):
     "Films of a fold that were not trained on, their uncalibrated posteriors (M×N×3) and features (N×d)"
-    t, films = study(root, work, fold); e = ensemble_of(fold, range(9), work)
+    t, films = study(root, work, fold); e = ensemble_of(fold, work)
     at = (t.role!='train').to_numpy() & (t.role!='left out').to_numpy() | ((t.collection=='rsna') & (t.label==OTHER)).to_numpy()
     key = fingerprint([[m.card.sha256 for m in e.members], list(t.film[at])]); path = work/'outside'/f'said-{fold}-{key}.npz'
     if not path.exists():
@@ -171,9 +176,11 @@ def outside_fit(parts):
     temperature, bias = fit_bcts(p[i], y[i])
     return temperature, bias-bias.mean(), conformal_threshold(apply_temperature(p, temperature, bias)[i], y[i])
 
-def left_out(root, work, folds='AB'):
+def trained(work): return [f for f in 'AB' if list((work/'outside').glob(f'lungs-{f}-?.safetensors'))]
+
+def left_out(root, work):
     "(fold, table, M×N×3) of the films of sources left out, of the three classes; of B also validation films of pneumonia"
-    for fold in folds:
+    for fold in trained(work):
         t, p, _ = said(fold, root, work); at = ((t.role=='external') & t.label.isin(CLASSES)).to_numpy()
         at |= ((t.role=='valid') & (t.label=='pneumonia') & (t.source=='nih')).to_numpy() # no source left out holds pneumonia alone
         yield fold, t[at].reset_index(drop=True), p[:,at]
@@ -208,8 +215,8 @@ def evidence(e, t, root, n=20, seed=0):
     return dict(pd.DataFrame(rows).median().round(4), n=len(rows))
 
 def main_measure(work, out, beside):
-    root = data_dir(); t, _ = study(root, work, 'A'); e = ensemble_of('A', range(9), work); result = dict(answers=[], calibration=[])
-    result['answers'] = [r for fold in 'AB' if len(list((work/'outside').glob(f'lungs-{fold}-?.safetensors'))) for r in answers(fold, root, work)]
+    root = data_dir(); t, _ = study(root, work, 'A'); e = ensemble_of('A', work); result = dict(answers=[], calibration=[])
+    result['answers'] = [r for fold in trained(work) for r in answers(fold, root, work)]
     result['calibration'] = calibrated_outside(root, work)
     for name, which in dict({'lungs alone, sources left out':e}, **({'the default of version 0.1 before': load_ensemble(beside)} if beside else {})).items():
         table, common = exchanged(which, t, root), exchanged(which, t, root, few=8)
@@ -218,7 +225,7 @@ def main_measure(work, out, beside):
 
 def main_ship(work, out, pictures):
     "The five networks that were trained on every adult source, calibrated by what was said of the sources left out"
-    root = data_dir(); t, films = study(root, work, 'all'); members = [Member(f'lungs-{s}', *load_weights(work/'outside'/f'lungs-all-{s}.safetensors')) for s in range(5)]
+    root = data_dir(); t, films = study(root, work, 'all'); members = members_of('all', work)
     pick = lambda role: (t.role==role).to_numpy()
     few = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(pick('train')))[:800])
     e = calibrate(members, films[pick('valid')], class_numbers(t.label[pick('valid')]), films[few], name='default')

@@ -134,7 +134,7 @@ class Lungs:
     @cached_property
     def field(self)->np.ndarray: "H×W bool: the hull of each lung, with what the outline leaves out of dense lung"; return _hulls(self.mask)
     @cached_property
-    def zones(self)->tuple: "Six `Zone`s, or none"; return lung_zones(self.mask)
+    def zones(self)->tuple: "Six `Zone`s of the field, or none"; return lung_zones(self.field)
     @property
     def box(self)->tuple|None: "(top, left, bottom, right) around the field"; return lung_box(self.field)
     @property

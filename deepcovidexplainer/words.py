@@ -240,7 +240,7 @@ def explain(
     attributions,lungs = attributions or {},as_lungs(film, lungs)
     target = target or prediction.leaning
     if target not in CLASSES: raise RadiographError(f'the target {target!r}', f"one of {', '.join(CLASSES)}", 'correct the target')
-    doubts,mask = tuple(guard(film, lungs, prediction)),lungs.mask
+    doubts,mask = tuple(guard(film, lungs, prediction)),lungs.field
     if doubts: prediction,attributions,evidence = doubted(prediction),{},{} # what cannot be judged draws no heatmap
     zones = [dict(method=m, **row) for m,a in attributions.items() for row in (zone_shares(a.data, lungs.zones, mask) if lungs.found else [])]
     e = Explanation(film, prediction, target, attributions, mask, zones, [], [], doubts, evidence or {}, list(similar))

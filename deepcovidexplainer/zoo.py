@@ -16,9 +16,10 @@ from .ensemble import Ensemble,load_folder
 
 # %% ../nbs/19_zoo.ipynb #c005
 _RELEASES = 'https://github.com/deepcovidexplainer/deepcovidexplainer/releases/download/ensembles-1/{name}.zip'
-RELEASED = dict(densenet201='8cee6977204a57e32763420943ce11988be658ab6a9524ce9cfeff3ee1c4a81b',
-            resnet18='0390cb97b8014d56a4ac865abfa700718c8eceb01b36ac8b28e15ea6614ea4db',
-            vgg16='868e2e160a872db4819699d056586f20d9b3052553aafee6259afa8cac556ae4') # Ensemble → SHA-256 of its archive, which a release carries beside the wheel
+RELEASED = {'densenet201':'8cee6977204a57e32763420943ce11988be658ab6a9524ce9cfeff3ee1c4a81b',
+            'resnet18':'0390cb97b8014d56a4ac865abfa700718c8eceb01b36ac8b28e15ea6614ea4db',
+            'vgg16':'868e2e160a872db4819699d056586f20d9b3052553aafee6259afa8cac556ae4',
+            'whole-film':'a769df3608caf4e9a1ea5c72c22d52360486e1ec7cc5b0865f17692c48794833'} # Ensemble → SHA-256 of its archive, which a release carries beside the wheel
 
 def list_ensembles()->list[str]:
     "Ensembles by name: what ships inside the package, then what is fetched at its first use"
