@@ -72,15 +72,15 @@ def about_data(t):
     return dict(index=fingerprint(sorted(t.film)), split='by patient, near-duplicates (16×16 difference hash, 12 of 256 bits) count as one patient',
                 films={r:counts(part) for r,part in t.groupby('role')}, groups={r:int(part.group.nunique()) for r,part in t.groupby('role')})
 
-def pictures_in(folder, most=None):
-    "(name, H×W uint8) of the distinct pictures below a folder, grey, at most 1,024 pixels a side"
+def pictures_in(folder, most=None, side=1024):
+    "(name, H×W uint8) of the distinct pictures below a folder, grey, at most `side` pixels a side"
     seen = set()
     for path in sorted(p for p in folder.rglob('*') if p.suffix.lower() in ('.jpg', '.jpeg', '.png', '.webp')):
         x = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         if x is None or min(x.shape)<100 or max(x.shape)>2.5*min(x.shape) or x.min()==x.max(): continue
         tiny = cv2.resize(x, (8, 8), interpolation=cv2.INTER_AREA); bits = (tiny>tiny.mean()).tobytes()
         if bits in seen: continue
-        seen.add(bits); scale = min(1, 1024/max(x.shape))
+        seen.add(bits); scale = min(1, side/max(x.shape))
         yield path.name, cv2.resize(x, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         if len(seen)==most: return
 
