@@ -27,7 +27,7 @@ from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors
 from deepcovidexplainer.scores import _draws, _ends, _ranking, bootstrap_ci, compare, measure, rate
 from deepcovidexplainer.guard import LIMITS, guard
 from deepcovidexplainer.learner import radiograph_learner
-from deepcovidexplainer.lungs import lung_box, lung_mask
+from deepcovidexplainer.lungs import find_lungs
 from deepcovidexplainer.core import write_json
 from deepcovidexplainer.core import write_whole
 from deepcovidexplainer.models import Card, load_weights
@@ -70,27 +70,27 @@ def small(x):
     thumb = cv2.resize(x, (16, 16), interpolation=cv2.INTER_AREA).ravel()
     return np.r_[thumb, np.histogram(x, 32, (0, 1))[0]/x.size].astype(np.float32)
 
-def variants(film, mask, ensemble):
+def variants(film, lungs, ensemble):
     "View → cleaned film; a view that makes no sense is left out"
-    x, box, wide = film.data, lung_box(mask) if ensemble.crop=='lungs' else None, None
-    clean = lambda x, p=ensemble.preprocess: np.round(p.clean(x, box)*255).astype(np.uint8)
+    x, place = film.data, (lungs.box, lungs.field) if ensemble.crop=='lungs' else ()
+    clean = lambda x, p=ensemble.preprocess: np.round(p.clean(x, *place)*255).astype(np.uint8)
     out = dict(intact=clean(x))
-    if mask.any():
-        wide = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9)))>0
+    if lungs.found:
+        wide = cv2.dilate(lungs.mask.astype(np.uint8), np.ones((9, 9)))>0
         out |= dict(border=clean(np.where(wide, 0, x)), lungs=clean(np.where(wide, x, 0)))
-    if text_mask(x).any(): out['letters'] = clean(x, replace(ensemble.preprocess, remove_text=not ensemble.preprocess.remove_text))
+    if ensemble.preprocess.field is None and text_mask(x).any(): out['letters'] = clean(x, replace(ensemble.preprocess, remove_text=not ensemble.preprocess.remove_text))
     return out
 
 def portion(films, ensemble):
     "Posteriors and features of every view of some films, and what the guard says"
-    masks = [lung_mask(f) for f in films]
-    views = [variants(f, m, ensemble) for f,m in zip(films, masks)]
+    found = [find_lungs(f) for f in films]
+    views = [variants(f, l, ensemble) for f,l in zip(films, found)]
     at = [(i, VIEWS.index(v)) for i,vs in enumerate(views) for v in vs]
     members, features = ensemble.posteriors(np.stack([x for vs in views for x in vs.values()])); told = average_posteriors(members)
     p, f = np.full((len(films), 4, 3), np.nan), np.full((len(films), 4, features.shape[1]), np.nan, np.float16)
     for k,(i,v) in enumerate(at): p[i,v], f[i,v] = told[k], features[k]
-    doubts = [' '.join(guard(film, m, SimpleNamespace(typical=typical))) for film,m,typical in zip(films, masks, ensemble.typicality.typical(f[:,0].astype(float)))]
-    return dict(p=p, f=f, outlined=np.array([m.any() for m in masks]), doubts=np.array(doubts, dtype='U40'))
+    doubts = [' '.join(guard(film, l, SimpleNamespace(typical=typical))) for film,l,typical in zip(films, found, ensemble.typicality.typical(f[:,0].astype(float)))]
+    return dict(p=p, f=f, outlined=np.array([l.found for l in found]), doubts=np.array(doubts, dtype='U40'))
 
 def looked_at(t, root, ensemble, work, key):
     "Every portion, from disk where it was looked at before"
@@ -138,7 +138,7 @@ def blacked_out(t, root, p, work):
     if not path.exists():
         out, there = np.zeros((len(t), 3, p.size, p.size), np.uint8), np.zeros(len(t), bool)
         for i,f in enumerate(t.film):
-            film = load_radiograph(root/f).resized(512); mask = lung_mask(film); there[i] = mask.any(); wide = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9)))>0
+            film = load_radiograph(root/f).resized(512); mask = find_lungs(film).mask; there[i] = mask.any(); wide = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9)))>0
             for k,x in enumerate((film.data, np.where(wide, 0, film.data), np.where(wide, film.data, 0))): out[i,k] = np.round(p.clean(x.astype(np.float32))*255)
         keep(path, np.savez, films=out, there=there)
     kept = np.load(path); return kept['films'], kept['there']
@@ -229,9 +229,10 @@ def relevance(t, d, root, ensemble, work, key):
     if not path.exists():
         few = pd.concat([t[(t.role=='test').to_numpy() & d['outlined'] & (t.label==c).to_numpy()].drop_duplicates('group').pipe(some, MAPS) for c in CLASSES]); rows = []
         for f, label in zip(few.film, few.label):
-            film = load_radiograph(root/f).resized(512); mask = lung_mask(film); x, box = ensemble.inputs(film, mask)
+            film = load_radiograph(root/f).resized(512); lungs = find_lungs(film); mask = lungs.mask; x, box = ensemble.inputs(film, lungs); shown = ensemble.seen(lungs)
             seen = np.zeros(film.shape); top, left, bottom, right = box or (0, 0, *film.shape); seen[top:bottom, left:right] = 1
-            maps = {m:a.data for m,a in ensemble_attributions(ensemble, x, label, ('grad-cam', 'grad-cam++', 'lrp'), film, box).items()} | {'blind map':seen}
+            if shown is not None: seen = shown.astype(float)
+            maps = {m:a.data for m,a in ensemble_attributions(ensemble, x, label, ('grad-cam', 'grad-cam++', 'lrp'), film, box, shown).items()} | {'blind map':seen}
             share = lambda m, where: float(np.maximum(m, 0)[where].sum()/max(np.maximum(m, 0).sum(), 1e-12))
             rows += [dict(film=f, label=label, method=name, outside=share(m, ~mask), letters=share(m, text_mask(film.data))) for name,m in maps.items()]
         write_whole(path, lambda p: pd.DataFrame(rows).to_csv(p, index=False))
@@ -278,7 +279,7 @@ def detections(t, root, ensemble, folder, ct, work, key):
         for kind, name, picture in strangers(t, root, folder, ct):
             try: film = load_radiograph(picture).resized(512)
             except ValueError as e: rows.append(dict(kind=kind, name=name, doubts='refused')); print(name, e); continue
-            mask = lung_mask(film); rows.append(dict(kind=kind, name=name, doubts=' '.join(guard(film, mask, ensemble.predict(film, mask)))))
+            lungs = find_lungs(film); rows.append(dict(kind=kind, name=name, doubts=' '.join(guard(film, lungs, ensemble.predict(film, lungs)))))
         write_whole(path, lambda p: pd.DataFrame(rows).to_csv(p, index=False))
     r = pd.read_csv(path, keep_default_na=False)
     return [dict(kind=k, caught=rate((g.doubts!='').to_numpy()), view_alone=int((g.doubts=='view').sum()), missed=[] if k.startswith('real') or k.endswith('made from CT') else list(g['name'][g.doubts==''])) for k,g in r.groupby('kind', sort=False)]

@@ -17,7 +17,7 @@ from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, sha256_of
 from deepcovidexplainer.sources import read_index
 from deepcovidexplainer.splits import assign_groups, assign_roles, film_hashes
 from deepcovidexplainer.ensemble import load_folder
-from deepcovidexplainer.lungs import lung_mask
+from deepcovidexplainer.lungs import find_lungs
 from deepcovidexplainer.core import write_json
 from deepcovidexplainer.radiograph import load_radiograph
 
@@ -52,7 +52,7 @@ def thumbnail(film):
 def look(ensemble, root, row):
     "(features, thumbnail) of one film"
     film = load_radiograph(root/row.film).resized(1024)
-    x, _ = ensemble.inputs(film, lung_mask(film))
+    x, _ = ensemble.inputs(film, find_lungs(film))
     with torch.inference_mode(): features = ensemble.members[0].model.forward_features(x).mean((2, 3))[0]
     return features.numpy().astype(np.float16), thumbnail(film)
 

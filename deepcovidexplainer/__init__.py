@@ -28,7 +28,7 @@ _NAMES = {
     'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
     'sources': ('COLUMNS OTHER SOURCES READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover '
                 'read_figure1 read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_rsna '
-                'read_kermany read_index read_table check_index'),
+                'read_kermany read_siim read_actualmed read_index read_table check_index'),
     'splits': ('difference_hash film_hashes near_duplicates assign_groups patient_split check_split doubtful '
                'assign_roles'),
     'loaders': 'film_cache augment vary_field augment_field plain_field class_weights sample_weights radiograph_dls',

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLUMNS', 'OTHER', 'SOURCES', 'READERS', 'read_darkcovidnet', 'read_covid_cxnet', 'read_ieee8023', 'read_hannover',
            'read_figure1', 'read_shenzhen', 'read_montgomery', 'read_jsrt', 'read_openist', 'read_rsna_normal',
-           'read_rsna', 'read_kermany', 'read_index', 'read_table', 'check_index']
+           'read_rsna', 'read_kermany', 'read_siim', 'read_actualmed', 'read_index', 'read_table', 'check_index']
 
 # %% ../nbs/10_sources.ipynb #t003
 import json
@@ -134,16 +134,18 @@ def read_rsna_normal(root:Path)->pd.DataFrame:
     t = _table(_films(root/'rsna-normal'), root, collection='rsna-normal', source='nih', label='normal', quality='Normal', licence='NIH: free use with citation')
     return t.assign(patient=_patients(t, 'rsna-normal'))
 
-_RSNA = {'Lung Opacity':'pneumonia', 'Normal':'normal'} # What radiologists saw; the third answer is another disease
+_RSNA = {'Lung Opacity':'pneumonia', 'Normal':'normal', 'No Lung Opacity / Not Normal':OTHER} # What radiologists saw
 
 def read_rsna(root:Path)->pd.DataFrame:
     "NIH films that radiologists read for RSNA's pneumonia challenge of 2018: opacity, normal, or neither (another disease)"
-    t = _table(_films(root/'rsna'), root, collection='rsna', source='nih', licence='NIH: free use with citation; annotations: research')
+    t = _table(_films(root/'rsna'), root, collection='rsna', source='nih',
+               licence='NIH: free use with citation; annotations: research')
     meta = _meta(root/'rsna'/'metadata.csv', 'patientId', dtype={'nih_patient':str})
     seen,age = _look_up(t, meta, 'rsna_class'),pd.to_numeric(_look_up(t, meta, 'age', np.nan), errors='coerce')
     patient = _look_up(t, meta, 'nih_patient').str.replace(r'\.0$', '', regex=True)
-    return t.assign(label=seen.map(_RSNA).fillna(OTHER), quality=seen, view=_look_up(t, meta, 'view'), sex=_look_up(t, meta, 'sex'), age=age, child=age<18,
-                    patient=_patients(t, 'nih', patient.where(patient=='', patient.str.zfill(8))))
+    patient = _patients(t, 'nih', patient.where(patient=='', patient.str.zfill(8)))
+    return t.assign(label=seen.map(_RSNA).fillna('unlabelled'), quality=seen, view=_look_up(t, meta, 'view'),
+                    sex=_look_up(t, meta, 'sex'), age=age, child=age<18, patient=patient)
 
 def read_kermany(root:Path)->pd.DataFrame:
     "Children of 1 to 5 years from Guangzhou (Kermany et al. 2018): never part of adult results"
@@ -151,8 +153,69 @@ def read_kermany(root:Path)->pd.DataFrame:
     t = _table(films, root, collection='kermany-paediatric', source='kermany', licence='CC BY 4.0', label=[p.parent.name.lower() for p in films], child=True)
     return t.assign(patient=_patients(t, 'kermany', t.stem.str.extract(r'^(person\d+)_')[0].fillna('')))
 
-SOURCES = dict(darkcovidnet=read_darkcovidnet, covid_cxnet=read_covid_cxnet, ieee8023=read_ieee8023, hannover=read_hannover, figure1=read_figure1,
-               shenzhen=read_shenzhen, montgomery=read_montgomery, jsrt=read_jsrt, openist=read_openist, rsna_normal=read_rsna_normal, rsna=read_rsna, kermany=read_kermany)
+
+# %% ../nbs/10_sources.ipynb #r007
+_SIIM = {'Typical Appearance':'covid-19', 'Negative for Pneumonia':'normal'} # Grades that name a class
+_UNSURE = ('Indeterminate Appearance', 'Atypical Appearance') # Grades that do not
+
+def _siim_table(folder, kind):
+    "A table of the download by its ids, without the ending `_study` or `_image`"
+    t = _meta(folder/f'train_{kind}_level.csv', 'id')
+    missing = [c for c in {'study':(*_SIIM, *_UNSURE), 'image':('StudyInstanceUID',)}[kind] if c not in t]
+    if missing: raise RadiographError(f'train_{kind}_level.csv without the column {missing[0]!r}',
+                                      "the tables of Kaggle's download", 'download the collection again')
+    return t.set_axis(t.index.str.removesuffix(f'_{kind}'))
+
+def _siim_films(folder, known):
+    "Image → its file, a DICOM file before a copy"
+    films = sorted(_films(folder), key=lambda p: p.suffix.lower()=='.dcm')
+    films = {i:p for p in films if (i := p.stem.removesuffix('_image')) in known}
+    if films: return dict(sorted(films.items(), key=lambda f: f[1]))
+    raise RadiographError(f'no film of train_image_level.csv in {folder.name!r}', 'files named by image, such as 000a312787f2.dcm',
+                          'copy the films beside the tables')
+
+def _header(path):
+    "What a DICOM header says of patient, view and sex; empty for any other file"
+    if path.suffix.lower()!='.dcm': return ['']*3
+    from pydicom import dcmread
+    names = ['PatientID', 'ViewPosition', 'PatientSex']
+    ds = dcmread(path, stop_before_pixels=True, force=True, specific_tags=names)
+    return [str(ds.get(name) or '').strip() for name in names]
+
+def read_siim(
+    root:Path,          # The data folder
+    folder:str='siim',  # The download in it; `'.'` where it is the data folder itself
+    others:bool=False,  # Indeterminate and atypical appearances: another disease; else unlabelled
+)->pd.DataFrame:        # One row a film of the challenge's training part, the one whose labels are public
+    "SIIM-FISABIO-RSNA COVID-19 (2021): typical appearance is COVID-19, negative for pneumonia is normal"
+    images,studies = (_siim_table(root/folder, kind) for kind in ('image', 'study'))
+    films = _siim_films(root/folder, images.index)
+    t = _table(films.values(), root, collection='siim', source='siim', licence='research, non-commercial').assign(stem=list(films))
+    study = _look_up(t, images, 'StudyInstanceUID')
+    seen = study.map(studies[[*_SIIM, *_UNSURE]].idxmax(axis=1)).fillna('')
+    patient,view,sex = (pd.Series(v, index=t.index) for v in zip(*map(_header, films.values())))
+    label = seen.map(_SIIM | (dict.fromkeys(_UNSURE, OTHER) if others else {})).fillna('unlabelled')
+    return t.assign(label=label, quality=seen, patient=_patients(t, 'siim', patient.where(patient!='', study)), view=view, sex=sex)
+
+# %% ../nbs/10_sources.ipynb #r012
+def read_actualmed(
+    root:Path,              # The data folder
+    folder:str='actualmed', # The download in it; `'.'` where it is the data folder itself
+)->pd.DataFrame:            # One row a film
+    "Actualmed COVID-19 (Wang et al. 2020, COVID-Net): COVID-19 or no finding; inconclusive films stay unlabelled"
+    t = _table(_films(root/folder/'images'), root, collection='actualmed', source='actualmed', licence='research')
+    meta = _meta(root/folder/'metadata.csv', 'imagename', encoding='latin-1')
+    label = _look_up(t, meta, 'finding').map({'COVID-19':'covid-19', 'No finding':'normal'}).fillna('unlabelled')
+    age = pd.to_numeric(_look_up(t, meta, 'age', np.nan), errors='coerce')
+    return t.assign(label=label, patient=_patients(t, 'actualmed', _look_up(t, meta, 'patientid')),
+                    view=_look_up(t, meta, 'view'), sex=_look_up(t, meta, 'sex'), age=age, child=age<18)
+
+# %% ../nbs/10_sources.ipynb #r016
+SOURCES = dict(darkcovidnet=read_darkcovidnet, covid_cxnet=read_covid_cxnet, ieee8023=read_ieee8023, hannover=read_hannover,
+               figure1=read_figure1, shenzhen=read_shenzhen, montgomery=read_montgomery, jsrt=read_jsrt, openist=read_openist,
+               rsna_normal=read_rsna_normal, rsna=read_rsna, kermany=read_kermany, siim=read_siim, actualmed=read_actualmed)
+
+_OPTIONAL = ('siim', 'actualmed') # May not be passed on, so not every data folder holds them
 
 READERS = SOURCES # The old name, for one version
 
@@ -166,14 +229,15 @@ def _mark_reserved(t, root):
 
 def read_index(
     root:str|Path|None=None,    # The data folder; default: the environment variable `DCE_DATA`
-    sources:list[str]|None=None, # Names in `SOURCES`; default: all of them
+    sources:list[str]|None=None, # Names in `SOURCES`; default: all, `siim` and `actualmed` only where their folder is
 )->pd.DataFrame:                # One row a film, columns `COLUMNS`
     "The films of public collections as one table; `RadiographError` for an unknown or empty source"
     root = Path(root) if root else data_dir()
     if root is None: raise RadiographError('no data folder was given', 'the folder with the public collections', 'pass `root`, or set the environment variable DCE_DATA')
     unknown = [s for s in sources or [] if s not in SOURCES]
     if unknown: raise RadiographError(f'unknown source {unknown[0]!r}', f"some of {', '.join(SOURCES)}", 'correct the name')
-    t = pd.concat([SOURCES[s](root) for s in sources or SOURCES], ignore_index=True)
+    sources = sources or [s for s in SOURCES if s not in _OPTIONAL or (root/s).is_dir()]
+    t = pd.concat([SOURCES[s](root) for s in sources], ignore_index=True)
     return _mark_reserved(t, root)[COLUMNS]
 
 def read_table(

@@ -219,9 +219,8 @@ def _about_similar(similar, target):
 
 def _warnings(film, lungs, prediction, attributions, zones, doubts):
     t = prediction.typicality or {}
-    if 'turned' in doubts: t = dict(t, degrees=lungs.turn)
-    there = dict(colour='colour' in doubts, turned='turned' in doubts, unlike=t and t['distance']>t['threshold'], strange=t.get('strangeness', -1)>0)
-    out = [_words()['warn'][k].format(**t) for k,v in there.items() if v]+([] if lungs.found else [_words()['warn']['lungs']])
+    there = dict(colour='colour' in doubts, turned='turned' in doubts, unlike=bool(t) and t['distance']>t['threshold'], strange=t.get('strangeness', -1)>0)
+    out = [_words()['warn'][k].format(degrees=lungs.turn, **t) for k,v in there.items() if v]+([] if lungs.found else [_words()['warn']['lungs']])
     if prediction.n_members>1 and prediction.agreement<=prediction.n_members/2:
         out.append(_words()['warn']['disagree'].format(k=prediction.agreement, n=prediction.n_members, name=_words()['name'][prediction.leaning]))
     return out+_about_film(film)+_about_members(attributions)+_about_maps(film, attributions, zones)
