@@ -121,91 +121,6 @@ def _hulls(mask):
     for r in regions: cv2.drawContours(out, [cv2.convexHull(r)], -1, 1, cv2.FILLED)
     return out>0
 
-<<<<<<< HEAD
-@dataclass(frozen=True, eq=False, repr=False)
-class Lungs:
-    "Where the lungs of a film are, found once and passed on"
-    mask:np.ndarray                  # H×W bool; all False where no lungs were found
-    probability:np.ndarray|None=None # S/2×S/2 float32, of lung, as the network gave it
-    chest:float=1.                   # 0…1: that the picture is a frontal chest film and stands upright
-    turn:int=0                       # 0, 90, 180 or 270: degrees against the clock after which it would
-
-    @property
-    def found(self)->bool: "Whether there are any"; return bool(self.mask.any())
-    @cached_property
-    def field(self)->np.ndarray: "H×W bool: the hull of each lung, with what the outline leaves out of dense lung"; return _hulls(self.mask)
-    @cached_property
-    def zones(self)->tuple: "Six `Zone`s of the field, or none"; return lung_zones(self.field)
-    @property
-    def box(self)->tuple|None: "(top, left, bottom, right) around the field"; return lung_box(self.field)
-    @property
-    def doubt(self)->float:
-        "Pixels where the network is unsure as a share of the lungs: about 0.15 for a clear film, 0.4 where a lung is white"
-        p = self.probability
-        return float(((p>.1) & (p<.9)).sum()/max((p>.5).sum(), 1)) if p is not None else 0.
-    @property
-    def gap(self)->float:
-        "0…1, how plainly two lungs stand side by side: the valley between them in the column sums of `probability`, as a share of the higher side"
-        if self.probability is None: return 1.
-        n = len(self.probability); width = 2*(n//20)+1
-        q = np.convolve(np.pad(self.probability.sum(0), n//20, 'edge'), np.ones(width)/width, 'valid')
-        valleys = [min(q[:c].max(), q[c:].max())-q[c] for c in range(n//4, 3*n//4)]
-        return float(max(0, max(valleys))/max(q.max(), n/100)) # an empty film has no sides
-
-    def __repr__(self):
-        if not self.found: return f'Lungs(none found; chest {self.chest:.2f}, turn {self.turn}°)'
-        return f'Lungs({self.mask.mean():.0%} of the film, doubt {self.doubt:.2f}, gap {self.gap:.2f})'
-
-def _turned(grey):
-    "The turn after which a picture is a chest film, or 0"
-    _,chest = lung_output(_net(), [np.ascontiguousarray(np.rot90(grey, k)) for k in (1, 2, 3)])
-    return 90*(1+int(chest.argmax())) if chest.max()>.5 else 0
-
-def find_lungs(
-    film,            # `Radiograph` or H×W float in 0…1
-)->Lungs:            # With an empty mask where none were found
-    "Ask the lung network once, and three times more in one batch where the picture does not look like an upright chest film"
-    grey = _grey(film)
-    p,chest = (a[0] for a in lung_output(_net(), [grey]))
-    small = _fill(_two_largest(p>.5))
-    if chest>.5 and _shaped_like_lungs(small): return Lungs(_full_size(p, small, grey.shape), p, float(chest))
-    return Lungs(np.zeros(grey.shape, bool), p, float(chest), _turned(grey) if chest<=.5 else 0)
-
-def as_lungs(
-    film,            # `Radiograph` or H×W float in 0…1
-    given=None,      # `Lungs`, an H×W bool mask drawn by somebody else, or None: look for them
-)->Lungs:
-    "Whatever is known of a film's lungs as `Lungs`"
-    if given is None: return find_lungs(film)
-    return given if isinstance(given, Lungs) else Lungs(np.asarray(given, bool))
-
-def lung_mask(
-    film,            # `Radiograph` or H×W float in 0…1
-)->np.ndarray:       # H×W bool; all False when no lungs are found
-    "The lungs, or nothing: the mask of `find_lungs`"
-    return find_lungs(film).mask
-
-# %% ../nbs/04_lungs.ipynb #c019
-def show_lungs(
-    film,             # `Radiograph` or H×W float in 0…1
-    mask=None,        # H×W bool; found if not given
-    ax=None,          # matplotlib axis
-    title=None,       # Above the film
-    zones:bool=True,  # Draw the six zones
-):                    # The axis
-    "The film with the outline of its lungs and zones"
-    if ax is None: import matplotlib.pyplot as plt; ax = plt.subplots(figsize=(3.2, 3.2))[1]
-    mask = as_lungs(film, mask).mask
-    ax.imshow(_film_array(film), cmap='gray', vmin=0, vmax=1)
-    for z in lung_zones(mask) if zones else ():
-        ax.contour(z.mask, [.5], colors=[PALETTE[z.side]], linewidths=.9)
-        r,c = np.argwhere(z.mask).mean(0); ax.text(c, r, f"{z.side[0].upper()} {z.level}", color='white', fontsize=6, ha='center', va='center')
-    if not mask.any(): ax.text(.5, .5, 'no lungs found', color='white', ha='center', transform=ax.transAxes, bbox=dict(fc='black', alpha=.6))
-    ax.set_title(title or ''); ax.axis('off')
-    return ax
-
-=======
->>>>>>> f9992ffac2f57319b2d3e5a84ddeea70f0502337
 # %% ../nbs/04_lungs.ipynb #c021
 LEVELS = ('upper', 'middle', 'lower')
 
@@ -279,7 +194,7 @@ class Lungs:
     @cached_property
     def field(self)->np.ndarray: "H×W bool: the hull of each lung, with what the outline leaves out of dense lung"; return _hulls(self.mask)
     @cached_property
-    def zones(self)->tuple: "Six `Zone`s, or none"; return lung_zones(self.mask)
+    def zones(self)->tuple: "Six `Zone`s of the field, or none"; return lung_zones(self.field)
     @property
     def box(self)->tuple|None: "(top, left, bottom, right) around the field"; return lung_box(self.field)
     @property
