@@ -232,15 +232,9 @@ def main_ship(work, out, pictures):
     e.temperature, e.bias, e.threshold = outside_fit([(a, p) for _,a,p in left_out(root, work)])
     e.typicality.threshold *= 1.1
     test = pick('test'); p, f = e.posteriors(films[test])
-    e.about = dict(data=about_data(t), scores=card_scores(t[test].reset_index(drop=True), p, ~e.typicality.typical(f), [m.name for m in members], e.temperature, e.threshold, bias=e.bias))
+    e.about = dict(data=about_data(t), scores=card_scores(t[test].reset_index(drop=True), p, ~e.typicality.typical(f), [m.name for m in members], e.temperature, e.threshold, bias=e.bias),
+                   outside=[r for fold in trained(work) for r in answers(fold, root, work)], calibration_outside=calibrated_outside(root, work))
     save_ensemble(e, out); print(e, e.temperature, e.bias, e.threshold, e.about['scores']['test']['scores']['macro_f1'])
-
-def main_train(jobs, work):
-    for job in jobs:
-        name, fold, seed = ('', *job.split('/')) if job.count('/')==1 else job.split('/')
-        print(member(fold, int(seed), data_dir(), work, VARIANTS[name], name), flush=True)
-
-VARIANTS = {'':Recipe(), '192':Recipe(size=192), 'without-rsna':Recipe(collections=('rsna',))}
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
