@@ -152,16 +152,38 @@ QUESTIONS = { # fold → name → (films of the positive class, films of the oth
     'B':{'COVID-19 or other pneumonia, ieee8023':(lambda t: (t.source=='ieee8023') & (t.role=='external') & (t.label=='covid-19'), lambda t: (t.source=='ieee8023') & (t.role=='external') & (t.label=='pneumonia'), ('covid-19 rather than pneumonia',))}}
 SCORES = {'covid-19':lambda p: p[:,2], 'not normal':lambda p: 1-p[:,0], 'covid-19 rather than pneumonia':lambda p: p[:,2]/(p[:,1]+p[:,2])}
 
+def told_by(fold, root, work):
+    "Films of a fold that were not trained on, and what ensemble, each seed, thumbnail and the field's shape alone say of them: name → N×3"
+    t, p, _ = said(fold, root, work)
+    every, films = study(root, work, fold)
+    where = every.film.isin(t.film).to_numpy()
+    told = {'ensemble':p.mean(0), **{f'seed {i}':q for i,q in enumerate(p)}}
+    for name, x in (('16-pixel thumbnail', thumbnails(every, root, work)), ('shape of the lung field', shapes(films))):
+        told[name] = simple(x, every, fold)[where]
+    return t, told
+
 def answers(fold, root, work):
     "The leave-one-source-out table: ensemble, each seed, thumbnail, shape of the field alone"
-    t, p, _ = said(fold, root, work); every, films = study(root, work, fold)
-    told = {'ensemble':p.mean(0), **{f'seed {i}':q for i,q in enumerate(p)}}
-    where = every.film.isin(t.film).to_numpy()
-    for name, x in (('16-pixel thumbnail', thumbnails(every, root, work)), ('shape of the lung field', shapes(films))): told[name] = simple(x, every, fold)[where]
+    t, told = told_by(fold, root, work)
     rows = []
     for question, (yes, no, scores) in QUESTIONS[fold].items():
-        at = (yes(t)|no(t)).to_numpy(); positive, group = yes(t).to_numpy()[at], t.group.to_numpy()[at]
-        rows += [dict(fold=fold, question=question, score=s, given=name, **auc(SCORES[s](q[at]), positive, group)) for s in scores for name,q in told.items()]
+        at = (yes(t)|no(t)).to_numpy()
+        positive, group = yes(t).to_numpy()[at], t.group.to_numpy()[at]
+        rows += [dict(fold=fold, question=question, score=s, given=name, **auc(SCORES[s](q[at]), positive, group))
+                 for s in scores for name,q in told.items()]
+    return rows
+
+def operating(root, work, sensitivity=.85):
+    "Specificity on hospitals left out, at the threshold that gives this sensitivity on Hannover, left out as well"
+    t, told = told_by('A', root, work)
+    rows = []
+    for score in ('covid-19', 'not normal'):
+        for name, q in told.items():
+            s = SCORES[score](q)
+            limit = np.quantile(s[(t.source=='hannover').to_numpy()], 1-sensitivity, method='lower')
+            for source in ('shenzhen', 'montgomery', 'jsrt', 'openist'):
+                at = ((t.source==source) & (t.label=='normal')).to_numpy()
+                rows.append(dict(score=score, given=name, source=source, n=int(at.sum()), specificity=round(float((s[at]<limit).mean()), 4)))
     return rows
 
 def balanced(t):
@@ -218,6 +240,7 @@ def main_measure(work, out, beside):
     root = data_dir(); t, _ = study(root, work, 'A'); e = ensemble_of('A', work); result = dict(answers=[], calibration=[])
     result['answers'] = [r for fold in trained(work) for r in answers(fold, root, work)]
     result['calibration'] = calibrated_outside(root, work)
+    result['operating'] = operating(root, work)
     for name, which in dict({'lungs alone, sources left out':e}, **({'the default of version 0.1 before': load_ensemble(beside)} if beside else {})).items():
         table, common = exchanged(which, t, root), exchanged(which, t, root, few=8)
         result[name] = dict(exchange=exchange_scores(table), common_bodies=exchange_scores(common), evidence=evidence(which, t, root)); print(name, result[name], flush=True)

@@ -21,7 +21,7 @@ from deepcovidexplainer.lungs import find_lungs
 from deepcovidexplainer.core import write_json
 from deepcovidexplainer.radiograph import load_radiograph
 
-HOLD_OUT = ('hannover', 'shenzhen', 'montgomery') # As in train_default.py: never trained on
+HOLD_OUT = () # As in `outside.py ship`: every adult source is trained on
 TERMS = { # source → what has to be said where its films are shown
     'nih': dict(licence='NIH Clinical Center: free use with citation', attribution='NIH Clinical Center, ChestX-ray8: X. Wang, Y. Peng, L. Lu, Z. Lu, M. Bagheri, R. M. Summers, CVPR 2017, doi:10.1109/CVPR.2017.369'),
     'covid-cxnet': dict(licence='CC BY 4.0', attribution='A. Haghanifar, M. Molahasani Majdabadi, S. Ko, COVID-CXNet dataset, doi:10.6084/m9.figshare.12580328; scaled down')}
