@@ -18,7 +18,8 @@ from deepcovidexplainer.explanation import inside_lungs, concentrated, spot
 from deepcovidexplainer.words import rows_of
 from deepcovidexplainer.core import write_json
 from deepcovidexplainer.preprocess import text_mask
-from train_default import study
+from deepcovidexplainer.splits import assign_roles
+from generalise import index_of
 
 LEVELS = (.05, .1, .2, .5, .8, .9, .95)
 
@@ -33,7 +34,8 @@ def measured(e):
 
 def main(work, per_class):
     torch.set_num_threads(1); root, ensemble = data_dir(), load_ensemble()
-    t, _, _ = study(root, work); t = t[t.role=='valid']
+    t = assign_roles(index_of(root, work), ()) # as in `outside.py ship`
+    t = t[t.role=='valid']
     t = t[t.label.isin(CLASSES)].drop_duplicates('group').sample(frac=1, random_state=0).groupby('label').head(per_class)
     rows, chest = [], []
     for f in t.film:
