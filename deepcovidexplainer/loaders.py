@@ -230,11 +230,14 @@ class _Films:
 
 class _Draws:
     "One epoch of (film, draw) pairs, drawn by weight"
-    def __init__(self, weights, seed): self.weights,self.seed,self.epoch = weights,seed,0
-    def __len__(self): return len(self.weights)
+    def __init__(self, weights, seed, n=None):
+        self.weights,self.seed,self.epoch = weights,seed,0
+        self.n = n or len(weights)
+
+    def __len__(self): return self.n
     def __iter__(self):
         rng = np.random.default_rng([self.seed, self.epoch])
-        yield from zip(rng.choice(len(self.weights), len(self.weights), p=self.weights).tolist(), range(len(self)))
+        yield from zip(rng.choice(len(self.weights), self.n, p=self.weights).tolist(), range(self.n))
 
 def radiograph_dls(
     t:pd.DataFrame,           # An index; `label` in `CLASSES`, or, in training, `'other disease'`
@@ -248,6 +251,7 @@ def radiograph_dls(
     seed:int=0,               # Draws and augmentation
     strength:float=1.,        # Share of the training films that are disturbed, as for `augment`
     num_workers:int=0,        # Processes that augment; 0 does it in this one
+    draws:int|None=None,      # Films an epoch; None: as many as there are to train on
 ):                            # fastai `DataLoaders` with `set_epoch(i, size=None)`
     "Balanced, augmented training films and plain validation films; `RadiographError` for unknown labels or a patient on both sides"
     from fastai.data.core import DataLoaders
@@ -257,9 +261,12 @@ def radiograph_dls(
     if y.isna().any(): raise RadiographError(f'{t.film[y.isna()].iloc[0]} has the class {t.label[y.isna()].iloc[0]!r}', f"one of {', '.join(CLASSES)}", 'leave such films out')
     y,train = y.to_numpy(int),~valid
     class_weights(t.label[train & (t.label!=OTHER)])
-    ds = _Films(films[train], y[train], size, mean, std, seed, strength); draws = _Draws(sample_weights(t[train], balance), seed)
-    dls = DataLoaders(DataLoader(ds, bs, sampler=draws, drop_last=True, num_workers=num_workers),
+    ds = _Films(films[train], y[train], size, mean, std, seed, strength)
+    drawn = _Draws(sample_weights(t[train], balance), seed, draws)
+    dls = DataLoaders(DataLoader(ds, bs, sampler=drawn, drop_last=True, num_workers=num_workers),
                       DataLoader(_Films(films[valid], y[valid], size, mean, std), bs, num_workers=num_workers))
-    def set_epoch(i, size=None): ds.epoch = draws.epoch = i; ds.size = dls.valid_ds.size = size or ds.size
+    def set_epoch(i, size=None):
+        ds.epoch = drawn.epoch = i
+        ds.size = dls.valid_ds.size = size or ds.size
     dls.set_epoch = set_epoch
     return dls
