@@ -58,7 +58,7 @@ _NAMES = {
     'similar': 'SimilarFilm load_similar similar_films',
     'explanation': 'Explanation speaker inside_lungs focus spot concentrated',
     'words': 'CONFIDENCE WORDS speaking percent rows_of method_title describe explain',
-    'report': ('REPORT_WORDS SAVERS salted_hash film_identity ensemble_card result_identity unseen_hospitals '
+    'report': ('REPORT_WORDS SAVERS salted_hash film_name film_identity ensemble_card result_identity unseen_hospitals '
                'report_content report_html report_pdf save_report output_paths index_row index_rows folder_index'),
     'pipeline': 'METHODS ensemble_attributions predict_and_explain',
     'dicom_out': ('MAKER IMPLEMENTATION_UID DICOM_KINDS zones_on_source is_answer answer_picture to_dicom save_dicom '

@@ -6,7 +6,7 @@
 __all__ = ['dce_explain', 'dce_evaluate', 'dce_train']
 
 # %% ../nbs/39_cli.ipynb #c003
-import sys
+import os,sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,22 +16,43 @@ from fastcore.script import call_parse
 from .core import DISCLAIMER,RadiographError
 
 # %% ../nbs/39_cli.ipynb #c006
-_ENDINGS = ('html', 'png', 'json')
+_ENDINGS = ('html', 'pdf', 'png', 'json')
 
-def _targets(paths, out, kind):
+def _root(films):
+    "The folder that answers mirror; None where films were named one by one"
+    folders = [f for f in map(Path, films) if f.is_dir()]
+    if not folders: return None
+    return Path(os.path.commonpath([os.path.abspath(f if f.is_dir() else f.parent) for f in map(Path, films)]))
+
+def _targets(paths, out, kind, root=None):
     "Film → file to write"
+    from deepcovidexplainer.report import output_paths
     out = Path(out)
-    if len(paths)==1 and out.suffix.lower().strip('.') in _ENDINGS: return {paths[0]:out}
-    names,taken = {},set()
-    for p in paths:
-        name = next(n for n in (p.stem, *(f'{p.stem}-{i}' for i in range(2, len(paths)+2))) if n not in taken)
-        taken.add(name); names[p] = out/f'{name}.{kind}'
-    return names
+    if len(paths)!=1 or out.suffix.lower().strip('.') not in _ENDINGS: return output_paths(paths, root, out, kind)
+    if not (out.exists() and out.samefile(paths[0])): return {paths[0]:out}
+    raise RadiographError(f'{out}, which is the film itself', 'a file that is no film', 'another name after --out')
 
-def _files(films):
-    "Films and the films of folders, in order, each once"
+def _files(films, out):
+    "Films and the films of folders, in order, each once; what lies in the folder of answers is no film"
     from deepcovidexplainer.radiograph import get_radiograph_files
-    return list(dict.fromkeys(q for f in map(Path, films) for q in (get_radiograph_files(f) if f.is_dir() else [f])))
+    found = [q for f in map(Path, films) for q in (get_radiograph_files(f) if f.is_dir() else [f])]
+    made = Path(os.path.abspath(out))
+    ours = (made/'index.json').is_file()
+    return list(dict.fromkeys(q for q in found if not (ours and made in Path(os.path.abspath(q)).parents)))
+
+# %% ../nbs/39_cli.ipynb #c008a
+def _plain(text):
+    "Without letters that command a terminal"
+    return ''.join(c if c.isprintable() or c=='\n' else '\N{REPLACEMENT CHARACTER}' for c in str(text))
+
+def _say(*lines, to='stdout'):
+    "Print lines, on a terminal of any kind"
+    stream = getattr(sys, to)
+    if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
+    try: print(*map(_plain, lines), sep='\n', file=stream, flush=True)
+    except BrokenPipeError: setattr(sys, to, open(os.devnull, 'w'))
+
+def _complain(*lines): _say(*lines, to='stderr')
 
 # %% ../nbs/39_cli.ipynb #c010
 def _argument(
@@ -42,32 +63,94 @@ def _argument(
     "What docments cannot say, in the words of fastcore 1 (`Param`) or 2 (`Annotated`)"
     return script.Param(help, kind, **kw) if hasattr(script, 'Param') else Annotated[kind, help, kw]
 
-def _explain_one(film, path, ensemble, methods, target):
-    "Explain and save one film; True when it worked"
+def _asked(ensemble, methods, target, identifiers):
+    "What an answer depends on besides the film; another answer is due when it changes"
+    from deepcovidexplainer import __version__
+    from deepcovidexplainer.core import fingerprint,sha256_of
+    from deepcovidexplainer.zoo import ensemble_folder
+    card = sha256_of(ensemble_folder(ensemble)/'ensemble.json')
+    return fingerprint([__version__, card, list(methods), target, identifiers])
+
+def _explain_one(film, path, root, ensemble, methods, target, identifiers):
+    "Explain and save one film: (row of the index, whether it worked)"
     from deepcovidexplainer.pipeline import predict_and_explain
-    try: e = predict_and_explain(film, ensemble, methods, target); e.save(path)
-    except RadiographError as error: print(f'{film}: {error}', file=sys.stderr); return False
-    print(f'{film}: {e.sentences[0]} → {path}', *(f'  ! {w}' for w in e.warnings), sep='\n')
-    return True
+    from deepcovidexplainer.report import film_name,index_row,result_identity
+    try:
+        e = predict_and_explain(film, ensemble, methods, target)
+        identity = result_identity(e, root, identifiers, path=film)
+        e.save(path, root=root, identifiers=identifiers, film=film, time=identity['time'])
+    except (RadiographError, OSError) as error:
+        why = f'{error.filename or path}: {error.strerror}' if isinstance(error, OSError) and error.strerror else error
+        _complain(f'{film}: {why}')
+        return index_row(RadiographError(str(why)), dict(film=film_name(film, root))),False
+    _say(f'{film}: {e.sentences[0]} → {path}', *(f'  ! {w}' for w in e.warnings))
+    return index_row(e, identity, path.name),True
+
+def _is_done(row, film, path, asked):
+    "Whether the index tells of this very film and question, and the answer is there"
+    from deepcovidexplainer.core import sha256_of
+    return bool(row) and row.get('asked')==asked and path.is_file() and row.get('sha256')==sha256_of(film)
+
+class _Index:
+    "The index of a folder of answers, written while it grows"
+    def __init__(self, out, asked, every=20):
+        from deepcovidexplainer.report import index_rows
+        self.out,self.asked,self.every,self.new = Path(out),asked,every,[]
+        self.rows = {r['film']:r for r in index_rows(out)}
+
+    def add(self, row, path, worked):
+        report = path.relative_to(os.path.abspath(self.out)).as_posix() if worked else None
+        self.new.append(dict(row, report=report, asked=self.asked))
+        if len(self.new)>=self.every: self.write()
+
+    def write(self):
+        from deepcovidexplainer.report import folder_index
+        folder_index(self.new, self.out)
+        self.new = []
+
+def _explain_all(targets, root, out, ensemble, methods, target, identifiers):
+    "A folder of answers; whether every film got one"
+    from deepcovidexplainer.report import film_name
+    index,worked,kept = _Index(out, _asked(ensemble, methods, target, identifiers)),True,0
+    try:
+        for film,path in targets.items():
+            if _is_done(index.rows.get(film_name(film, root)), film, path, index.asked): kept += 1
+            else:
+                row,ok = _explain_one(film, path, root, ensemble, methods, target, identifiers)
+                index.add(row, path, ok)
+                worked &= ok
+    finally: index.write()
+    if kept: _say(f'{kept} of {len(targets)} films had their answer already')
+    return worked
+
+def _explain(films, out, kind, ensemble, methods, target, identifiers):
+    "What `dce_explain` does; its exit status"
+    paths,root = _files(films, out),_root(films)
+    if not paths: raise RadiographError('no film in '+', '.join(map(str, films)), 'a film, or a folder of films', 'check the path')
+    targets = _targets(paths, out, kind, root)
+    single = list(targets.values())==[Path(out)]
+    if single: return _explain_one(*next(iter(targets.items())), None, ensemble, methods, target, identifiers)[1]
+    return _explain_all(targets, root, out, ensemble, methods, target, identifiers)
 
 @call_parse
 def dce_explain(
     films:_argument(str, 'Films (PNG, JPEG, WebP, TIFF, DICOM), or folders of films', nargs='+'),
-    out:str='explanations',  # A file that ends in .html, .png or .json for one film, else a folder
+    out:str='explanations',  # A file that ends in .html, .pdf, .png or .json for one film, else a folder
     kind:_argument(str, 'What is written into a folder', choices=_ENDINGS)='html',
     ensemble:str='default',  # Name of an ensemble that ships with the package, or a folder with one
     methods:str='grad-cam,grad-cam++,lrp', # Heatmaps, separated by commas; an empty text for none
     target:str=None,         # Class to explain: normal, pneumonia or covid-19; default: the most probable
+    identifiers:bool=False,  # Write UID, study date and view of a DICOM film into its answer
 ):
     "Explain chest radiographs: a class, probabilities, heatmaps and sentences for each film. Research use only, not a medical device."
     films = [films] if isinstance(films, (str, Path)) else films
-    try: paths = _files(films)
-    except RadiographError as error: print(error, file=sys.stderr); return 1
-    if not paths: print('no film in '+', '.join(map(str, films)), file=sys.stderr); return 1
     methods = tuple(m.strip() for m in methods.split(',') if m.strip())
-    worked = [_explain_one(film, path, ensemble, methods, target) for film,path in _targets(paths, out, kind).items()]
-    print(DISCLAIMER)
-    return 0 if all(worked) else 1
+    try: worked = _explain(films, out, kind, ensemble, methods, target, identifiers)
+    except (RadiographError, OSError) as error:
+        _complain(error)
+        return 1
+    _say(DISCLAIMER)
+    return 0 if worked else 1
 
 # %% ../nbs/39_cli.ipynb #e001
 def _shares(text):
@@ -107,8 +190,10 @@ def dce_evaluate(
 ):
     "Measure an ensemble on films whose truth is known, with intervals. Research use only, not a medical device."
     try: trial,page = _evaluate(weights, data, out, n_boot, prevalence)
-    except RadiographError as error: print(error, file=sys.stderr); return 1
-    print(f'{trial!r} → {page}', *(_against_card(trial) if trial.of_card else ()), DISCLAIMER, sep='\n')
+    except (RadiographError, OSError) as error:
+        _complain(error)
+        return 1
+    _say(f'{trial!r} → {page}', *(_against_card(trial) if trial.of_card else ()), DISCLAIMER)
     return 0
 
 # %% ../nbs/39_cli.ipynb #t001
@@ -226,7 +311,7 @@ def _train(out, a):
     learn = radiograph_learner(dls, a['arch'], a['init'], half=a['half'], seed=a['seed'])
     learn.dls._device = torch.device(device) # fastai trains where its loaders live
     card = Card(a['arch'], recipe.to_dict(), crop=crop, data=_about(t, valid), recipe=dict(a, device=device))
-    print(f"{len(t)} films of {t.group.nunique()} patients, {valid.sum()} of them validate; {a['arch']} on {device}")
+    _say(f"{len(t)} films of {t.group.nunique()} patients, {valid.sum()} of them validate; {a['arch']} on {device}")
     with _bars(learn): paths = fit_snapshots(learn, work, card, a['cycles'], a['epochs'], a['lr'], a['arch'], a['seed'], sides)
     e = _finish(paths, t, films, valid, out, card.data)
     pd.DataFrame(e.members[-1].card.recipe['log']).to_csv(out/'log.csv', index=False)
@@ -258,7 +343,9 @@ def dce_train(
     "Train a snapshot ensemble on public or own films, split by patient; the same command again resumes. Research use only, not a medical device."
     settings = {k:v for k,v in locals().items() if k!='out'}
     try: e = _train(Path(out), settings)
-    except RadiographError as error: print(error, file=sys.stderr); return 1
+    except (RadiographError, OSError) as error:
+        _complain(error)
+        return 1
     f1 = e.about['scores']['valid']['scores']['macro_f1']
-    print(f"macro-F1 on the validation films {f1['value']:.3f} [{f1['low']:.3f}, {f1['high']:.3f}] → {out}", DISCLAIMER, sep='\n')
+    _say(f"macro-F1 on the validation films {f1['value']:.3f} [{f1['low']:.3f}, {f1['high']:.3f}] → {out}", DISCLAIMER)
     return 0
