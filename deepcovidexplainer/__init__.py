@@ -16,8 +16,8 @@ __all__ = [*_DOOR, '__version__']
 # Module -> its public names, all to be had from the package for one more version;
 # `python .ci/public_names.py` writes this table from the modules' `__all__`
 _NAMES = {
-    'core': ('CLASSES DISCLAIMER PALETTE class_numbers RadiographError package_file data_dir fingerprint sha256_of '
-             'html_table write_whole write_json'),
+    'core': ('CLASSES DISCLAIMER PALETTE class_numbers class_of RadiographError package_file data_dir fingerprint '
+             'sha256_of html_table write_whole write_json file_stamp kept_array'),
     'radiograph': 'Radiograph load_radiograph get_radiograph_files list_samples sample_radiograph',
     'synth': 'synth_radiograph synth_dataset',
     'preprocess': 'equalize perona_malik unsharp text_mask remove_text Preprocess widened equalize_field',
@@ -29,8 +29,8 @@ _NAMES = {
     'sources': ('COLUMNS OTHER SOURCES READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover '
                 'read_figure1 read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_rsna '
                 'read_kermany read_siim read_actualmed read_index read_table check_index'),
-    'splits': ('difference_hash film_hashes near_duplicates assign_groups patient_split check_split doubtful '
-               'assign_roles'),
+    'splits': ('difference_hash film_hashes kept_hashes near_duplicates assign_groups patient_split check_split '
+               'doubtful assign_roles'),
     'loaders': 'film_cache augment vary_field augment_field plain_field class_weights sample_weights radiograph_dls',
     'models': 'list_archs create_model cam_layer imagenet_weights load_pretrained Card save_weights load_weights',
     'scores': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
@@ -60,11 +60,11 @@ _NAMES = {
     'words': 'CONFIDENCE WORDS speaking percent rows_of method_title describe explain',
     'report': ('REPORT_WORDS SAVERS salted_hash film_name film_identity ensemble_card result_identity unseen_hospitals '
                'report_content report_html report_pdf save_report output_paths index_row index_rows folder_index'),
-    'pipeline': 'METHODS ensemble_attributions predict_and_explain',
+    'pipeline': 'METHODS Method ensemble_attributions predict_and_explain',
     'dicom_out': ('MAKER IMPLEMENTATION_UID DICOM_KINDS zones_on_source is_answer answer_picture to_dicom save_dicom '
                   'write_dicom'),
-    'evaluation': ('labelled_folder labelled_table card_films trial_films say card_scores Trial try_ensemble '
-                   'score_table save_trial differences'),
+    'evaluation': ('labelled_films card_films trial_films say card_scores Trial try_ensemble score_table save_trial '
+                   'differences'),
     'app': 'DOWNLOADS Line downloads picture similar_html Film App build_app dce_app',
     'node': 'log Inbox Peer Node serve_dicom run_node dce_node',
     'exchange': 'lay_lungs exchange_test exchange_scores outside_share',

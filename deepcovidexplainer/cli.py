@@ -221,18 +221,18 @@ def _own_or_public(table, sources, data):
     "The index and the folder that its paths start from"
     from deepcovidexplainer.core import data_dir
     from deepcovidexplainer.sources import read_index,read_table
-    if table: return read_table(table),Path(table).parent
+    if table:
+        t = read_table(table)
+        lone = t.attrs['without patient']
+        if lone: _say(f'{lone} of {len(t)} films name no patient: each counts as a patient of its own')
+        return t,Path(table) if Path(table).is_dir() else Path(table).parent
     if not sources: raise RadiographError('neither a table nor sources were named', 'films to train on', '--table films.csv, or --sources darkcovidnet,hannover')
     return read_index(data, [s.strip() for s in sources.split(',')]),Path(data or data_dir())
 
 def _grouped(t, root, work):
     "Groups from patients and near-duplicates; the films are compared once"
-    import numpy as np
-    from deepcovidexplainer.core import fingerprint
-    from deepcovidexplainer.splits import assign_groups,film_hashes
-    path = work/f'hashes-{fingerprint(list(t.film))}.npy'
-    if not path.exists(): work.mkdir(parents=True, exist_ok=True); np.save(path, film_hashes(t, root))
-    return assign_groups(t, np.load(path))
+    from deepcovidexplainer.splits import assign_groups,kept_hashes
+    return assign_groups(t, kept_hashes(t, root, work))
 
 def _trainable(t, own):
     "Films of the three classes, one of each copy; of public collections no reserved, children's or contradicted ones"
@@ -320,7 +320,7 @@ def _train(out, a):
 @call_parse
 def dce_train(
     out:str='ensemble',      # Folder for the ensemble, its card and its log; the same command goes on there
-    table:str=None,          # Your own films: a CSV with the columns film, label and patient
+    table:str=None,          # Your own films: a CSV with the columns film, label and patient, or a folder with one subfolder a class
     sources:str=None,        # Or public collections, by the names of their readers, separated by commas
     data:str=None,           # Folder of the public collections; default: the environment variable DCE_DATA
     arch:str='resnet18',     # Network: vgg16, vgg19, resnet18, resnet34, densenet161, densenet201 or efficientnet_lite0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np,pandas as pd
 
-from .core import CLASSES,RadiographError,fingerprint,write_whole
+from .core import CLASSES,RadiographError,file_stamp,fingerprint,kept_array
 from .sources import OTHER
 from .splits import check_split
 
@@ -42,22 +42,17 @@ def film_cache(
     crop:str|None=None,       # `'lungs'`: cut each film to its lungs; `None`: the whole film
 )->np.ndarray:             # N×S×S uint8 films, in the order of `t`; N×S×S×2 raw films and lung fields for a recipe that sees the field alone
     "Clean every film once and keep it; `RadiographError` naming a film that cannot be read"
-    key = fingerprint(dict(films=list(t.film), preprocess=preprocess.to_dict(), crop=crop))
-    path = Path(folder)/f'films-{key}.npy'
-    if not path.exists(): _write_cache(t, Path(root), preprocess, path, crop)
-    return np.load(path, mmap_mode='r')
+    films = [[f, *file_stamp(Path(root)/f)] for f in t.film]
+    key = fingerprint(dict(films=films, preprocess=preprocess.to_dict(), crop=crop))
+    return kept_array(Path(folder)/f'films-{key}.npy', lambda: _clean_films(t, Path(root), preprocess, crop))
 
-def _write_cache(t, root, preprocess, path, crop):
+def _clean_films(t, root, preprocess, crop):
     from fastprogress import progress_bar
-    path.parent.mkdir(parents=True, exist_ok=True)
     done = []
     for f in progress_bar(list(t.film), leave=False) if len(t)>100 else t.film: # a bar where there is something to wait for
         try: done.append(_clean_film(root/f, preprocess, crop))
         except RadiographError as e: raise RadiographError(f'{f} cannot be used: {e.came}', e.wanted, 'mend or remove this film') from e
-    films = np.stack(done)
-    def write(p):
-        with open(p, 'wb') as f: np.save(f, films)
-    write_whole(path, write)
+    return np.stack(done)
 
 # %% ../nbs/12_loaders.ipynb #c034
 def _warp(x, size, rng, flip):

@@ -8,12 +8,12 @@ __all__ = ['COLUMNS', 'OTHER', 'SOURCES', 'READERS', 'read_darkcovidnet', 'read_
            'read_rsna', 'read_kermany', 'read_siim', 'read_actualmed', 'read_index', 'read_table', 'check_index']
 
 # %% ../nbs/10_sources.ipynb #t003
-import json
+import json,re
 from pathlib import Path
 
 import numpy as np,pandas as pd
 
-from .core import CLASSES,RadiographError,data_dir,package_file
+from .core import CLASSES,RadiographError,class_of,data_dir,package_file
 
 # %% ../nbs/10_sources.ipynb #c005
 _IMAGES = {'.png', '.jpg', '.jpeg', '.jfif', '.webp', '.tif', '.tiff', '.dcm'}
@@ -240,26 +240,83 @@ def read_index(
     t = pd.concat([SOURCES[s](root) for s in sources], ignore_index=True)
     return _mark_reserved(t, root)[COLUMNS]
 
+_KNOWN = (*CLASSES, 'other disease', 'unlabelled')
+
+def _csv(path, columns):
+    "A table whose cells are text: no number loses its zeros, no patient called NA is missing"
+    try: t = pd.read_csv(path, dtype=str, keep_default_na=False, encoding='utf-8-sig')
+    except UnicodeDecodeError:
+        raise RadiographError(f'{path.name}, which is not UTF-8', 'a CSV file in UTF-8', 'save the table anew as “CSV UTF-8”') from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as e:
+        raise RadiographError(f'{path.name}, which is no table ({e})', 'a CSV file with a heading', 'check the file') from None
+    except OSError as e:
+        raise RadiographError(f'{path.name}, which cannot be opened ({e.strerror})', 'a CSV file', 'check the path') from None
+    missing = [c for c in columns if c not in t]
+    if missing:
+        came = f'{path.name} without the column {missing[0]!r}; it has {", ".join(map(repr, t.columns))}'
+        raise RadiographError(came, f"the columns {', '.join(columns)}", 'rename or add the column')
+    if not len(t): raise RadiographError(f'{path.name} has no rows', 'one row a film', 'check the table')
+    return t.dropna(subset=['film']) if t.film.isna().any() else t
+
+def _years(text):
+    "Age in years from 45, 045Y, 18M or 3W; NaN for what is none"
+    found = re.fullmatch(r'\s*0*(\d+(?:\.\d+)?)\s*([YMWD]?)\s*', str(text), re.I)
+    return float(found[1])/dict(Y=1, M=12, W=52.18, D=365.25)[found[2].upper() or 'Y'] if found else np.nan
+
+def _flag(text): return str(text).strip().lower() in ('1', 'true', 'yes')
+
+def _own(t):
+    "All columns of an index; a film without a patient is a patient of its own"
+    blank = dict(source='own', collection='own', view='', age='', sex='', child=False, quality='', licence='', reserved=False)
+    t = pd.DataFrame({**blank, 'patient':''}, index=t.index).assign(**{c:t[c] for c in t if c in COLUMNS})
+    nobody = t.patient.astype(str).str.strip()==''
+    flags = {c:[_flag(v) for v in t[c]] for c in ('child', 'reserved')}
+    t = t.assign(patient=t.patient.where(~nobody, t.film), age=[_years(v) for v in t.age], **flags)[COLUMNS]
+    t.attrs['without patient'] = int(nobody.sum())
+    return t
+
+def _class_folder(folder):
+    "Films whose folder is their label"
+    from deepcovidexplainer.radiograph import get_radiograph_files
+    inside = [p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(('.', '__'))]
+    if not inside:
+        todo = 'sort the films into folders, or give a CSV index'
+        raise RadiographError(f'{folder.name} holds no subfolder', f"one subfolder a class: {', '.join(CLASSES)}", todo)
+    rows = [(f.relative_to(folder).as_posix(), class_of(p.name, f'the folder {p.name}')) for p in inside for f in get_radiograph_files(p)]
+    if not rows: raise RadiographError(f'no film in {folder.name}', 'films in its subfolders', 'check the folder')
+    return pd.DataFrame(rows, columns=['film', 'label'])
+
+def _label(text, film):
+    text = text.strip()
+    return text if text in _KNOWN else class_of(text, f'the film {film}')
+
+def _class_table(path):
+    "Films of a CSV index"
+    t = _csv(path, ('film', 'label'))
+    unnamed = t.index[t.film.str.strip()=='']
+    if len(unnamed): raise RadiographError(f'row {unnamed[0]+2} of {path.name}, which names no film', 'one film a row', 'add the path, or delete the row')
+    return t.assign(label=[_label(l, f) for l,f in zip(t.label, t.film)])
+
 def read_table(
-    path:str|Path, # CSV with at least the columns `film` (path beside the table), `label` and `patient`
-)->pd.DataFrame:   # One row a film, columns `COLUMNS`
-    "Your own films; `RadiographError` naming the row that cannot be used"
-    t = pd.read_csv(path)
-    missing = [c for c in ('film', 'label', 'patient') if c not in t]
-    if missing: raise RadiographError(f'{Path(path).name} without the column {missing[0]!r}', 'columns film, label and patient', 'add the column')
-    t = pd.DataFrame(dict(source='own', collection='own', view='', age=np.nan, sex='', child=False, quality='', licence='', reserved=False), index=t.index)\
-        .assign(**{c:t[c] for c in t if c in COLUMNS})
-    return check_index(t, Path(path).parent)[COLUMNS]
+    path:str|Path,          # CSV with the columns `film` (path beside the table) and `label`, if known `patient`; or a folder with one subfolder a class
+    every_class:bool=True,  # Whether all of `CLASSES` must occur
+)->pd.DataFrame:            # One row a film, columns `COLUMNS`; `attrs['without patient']` counts films that became their own
+    "Your own films; `RadiographError` naming what cannot be used"
+    path = Path(path)
+    t = _own(_class_folder(path) if path.is_dir() else _class_table(path))
+    t = check_index(t, path if path.is_dir() else path.parent, every_class)
+    return t
 
 def check_index(
     t:pd.DataFrame, # An index
     root:str|Path,  # The folder that its `film` paths start from
+    every_class:bool=True, # Whether all of `CLASSES` must occur
 )->pd.DataFrame:    # The same index
     "Every label known, every class present, every film there; `RadiographError` naming the first row that is not so"
     bad = t[~t.label.isin([*CLASSES, OTHER, 'unlabelled'])]
     if len(bad): raise RadiographError(f'row {bad.index[0]} ({bad.film.iloc[0]}) has the class {bad.label.iloc[0]!r}', f"one of {', '.join(CLASSES)}", 'correct the label')
-    empty = [c for c in CLASSES if not (t.label==c).any()]
+    empty = [c for c in CLASSES if every_class and not (t.label==c).any()]
     if empty: raise RadiographError(f'no film of the class {empty[0]!r}', 'at least one film of each class', 'add films, or check the labels')
-    gone = next((f for f in t.film if not (Path(root)/f).exists()), None)
+    gone = next((f for f in t.film if not (Path(root)/f).is_file()), None)
     if gone: raise RadiographError(f'the film {gone} is not there', f'a file below {Path(root).name}', 'check the paths in the table')
     return t
