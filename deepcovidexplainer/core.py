@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_numbers', 'RadiographError', 'class_of', 'package_file', 'data_dir',
-           'fingerprint', 'sha256_of', 'html_table', 'write_whole', 'write_json', 'file_stamp', 'kept_array']
+           'fingerprint', 'sha256_of', 'html_table', 'write_whole', 'write_json', 'file_stamp', 'kept_array',
+           'own_settings']
 
 # %% ../nbs/00_core.ipynb #c002
 import hashlib,html,json,os,re,secrets
+from contextlib import contextmanager
 from pathlib import Path
 
 # %% ../nbs/00_core.ipynb #c005
@@ -161,3 +163,15 @@ def kept_array(
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, write)
     return np.load(path, mmap_mode='r')
+
+# %% ../nbs/00_core.ipynb #w008
+@contextmanager
+def own_settings():
+    "Single precision, NumPy's quiet arithmetic and a generator of one's own, whatever the caller has set; then the caller's again"
+    import numpy as np,torch
+    caller = torch.get_default_dtype()
+    if caller!=torch.float32: torch.set_default_dtype(torch.float32)
+    try:
+        with np.errstate(all='ignore'),torch.random.fork_rng(devices=[]),torch.autocast('cpu', enabled=False): yield
+    finally:
+        if caller!=torch.float32: torch.set_default_dtype(caller)

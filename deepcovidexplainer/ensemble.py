@@ -346,13 +346,36 @@ def _load_typicality(folder, d):
     if not path.exists() or sha256_of(path)!=d['sha256']: raise RadiographError('typicality.safetensors is missing or not the file that ensemble.json describes', 'the whole folder', 'copy the ensemble again')
     a = load_file(path); return Typicality(a['mean'], a['axes'], d['residual'], d['threshold'], a.get('weights'), d.get('bias', 0.))
 
+def _number(x, low=-np.inf, high=np.inf): return isinstance(x, (int, float)) and not isinstance(x, bool) and low<x<high
+
+_PARTS = dict( # Key of ensemble.json → whether a value can be one
+    name=lambda v: isinstance(v, str),
+    members=lambda v: isinstance(v, list) and bool(v) and all(isinstance(m, str) for m in v),
+    temperature=lambda v: _number(v, 0),
+    threshold=lambda v: _number(v),
+    coverage=lambda v: _number(v, 0, 1),
+    about=lambda v: isinstance(v, dict),
+    bias=lambda v: isinstance(v, list) and len(v)==len(CLASSES) and all(map(_number, v)),
+    typicality=lambda v: isinstance(v, dict) and all(_number(v.get(k)) for k in ('residual', 'threshold')) and isinstance(v.get('sha256'), str))
+
+def _card_of(path):
+    "What an ensemble.json holds; `RadiographError` for what is none"
+    def wrong(why): return RadiographError(f'{path.name}, which is not the card of an ensemble: {why}', 'the JSON that `save_ensemble` wrote', 'copy the ensemble again')
+    try: d = json.loads(path.read_text(encoding='utf-8'))
+    except (ValueError, OSError, RecursionError) as e: raise wrong(f'it cannot be read ({type(e).__name__})') from None
+    if not isinstance(d, dict): raise wrong(f'it holds a {type(d).__name__}')
+    d = dict(bias=[0.]*len(CLASSES), **d) if 'bias' not in d else d
+    bad = [k for k,fits in _PARTS.items() if (k in d or k!='typicality') and not fits(d.get(k))]
+    if bad: raise wrong(f'{bad[0]} is {d.get(bad[0])!r:.60}')
+    return d
+
 def load_folder(
     folder:str|Path, # Written by `save_ensemble`
 )->Ensemble:         # Ready to predict
     "An ensemble from its folder; `RadiographError` for anything missing or changed. A member may lie in a folder beside it: `../vgg19/vgg19-3`"
     folder = Path(folder); path = folder/'ensemble.json'
     if not path.exists(): raise RadiographError(f'{folder.name} holds no ensemble.json', 'a folder that `save_ensemble` wrote', 'check the path')
-    d = json.loads(path.read_text(encoding='utf-8'))
+    d = _card_of(path)
     members = [Member(Path(n).name, *load_weights(folder/f'{n}.safetensors')) for n in d['members']]
     t = _load_typicality(folder, d['typicality']) if 'typicality' in d else None
-    return Ensemble(members, d['temperature'], d['threshold'], d['coverage'], t, d['name'], d['about'], d.get('bias', (0., 0., 0.)))
+    return Ensemble(members, d['temperature'], d['threshold'], d['coverage'], t, d['name'], d['about'], d['bias'])

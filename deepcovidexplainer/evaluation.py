@@ -7,7 +7,7 @@ __all__ = ['labelled_films', 'card_films', 'trial_films', 'say', 'card_scores', 
            'save_trial', 'differences']
 
 # %% ../nbs/33_evaluation.ipynb #c003
-import json
+import html,json
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ from .scores import (age_group,apply_temperature,calibration,calibration_table,c
 from .guard import guard
 from .lungs import find_lungs
 from .core import write_whole,write_json
-from .radiograph import get_radiograph_files,load_radiograph
+from .radiograph import load_radiograph
 
 # %% ../nbs/33_evaluation.ipynb #c006
 def labelled_films(
@@ -254,7 +254,7 @@ def page(self:Trial, tables=None)->str:
     pictures = ''.join(f'<img src="{f}" alt="{f[:-4].replace("_", " ")}">' for f in _figures(self))
     shown = ''.join(f'<div class="wide">{html_table(_spans(v), _CAPTIONS[f])}</div>' for f,v in tables.items())
     links = ', '.join(f'<a href="{f}">{f}</a>' for f in tables)
-    return _PAGE.format(title=f'Evaluation of the ensemble “{self.ensemble.name}”', notice=DISCLAIMER, lead=_lead(self), pictures=pictures, tables=shown, links=links)
+    return _PAGE.format(title=html.escape(f'Evaluation of the ensemble “{self.ensemble.name}”'), notice=DISCLAIMER, lead=html.escape(_lead(self)), pictures=pictures, tables=shown, links=links)
 
 def save_trial(
     trial:Trial,     # From `try_ensemble`

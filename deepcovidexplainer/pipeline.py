@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .attribution import Attribution,mean_attribution
-from .core import CLASSES,RadiographError,class_of
+from .core import CLASSES,RadiographError,class_of,own_settings
 from .similar import similar_films
 from .words import explain,method_title
 from .cam import CAM_METHODS,CAPTUM_METHODS,cam_evidence
@@ -65,11 +65,17 @@ def _known(methods):
     return methods
 
 # %% ../nbs/31_pipeline.ipynb #c009
-_CANONICAL = WeakKeyDictionary() # Network → its canonical form
+_CANONICAL = WeakKeyDictionary() # Network → (the state of its weights, its canonical form)
+
+def _weights(model):
+    "What changes when a weight does"
+    return tuple((p.data_ptr(), p._version) for part in (model.parameters(), model.buffers()) for p in part)
 
 def _canonical(model):
-    if model not in _CANONICAL: _CANONICAL[model] = canonical(model)
-    return _CANONICAL[model]
+    "The canonical form, made again when the weights were changed since"
+    state = _weights(model)
+    if _CANONICAL.get(model, (None,))[0]!=state: _CANONICAL[model] = state,canonical(model)
+    return _CANONICAL[model][1]
 
 def _member_maps(model, x, target, methods):
     "(method → `Attribution` on the grid of `x`, in the order asked for; class → its signed map, where a class activation map was asked for)"
@@ -103,7 +109,6 @@ def ensemble_attributions(
     "What the members see, averaged"
     return _ask(ensemble, x, target, _known(methods), film, box, seen)[0]
 
-
 # %% ../nbs/31_pipeline.ipynb #c011
 def _class(target):
     if target is None or target in CLASSES: return target
@@ -111,17 +116,8 @@ def _class(target):
     if isinstance(target, int) and not isinstance(target, bool) and 0<=target<len(CLASSES): return CLASSES[target]
     raise RadiographError(f'the target {target!r}', f"one of {', '.join(CLASSES)}, a class number, or None for the most probable", 'correct the target')
 
-def predict_and_explain(
-    film,                    # Path, bytes, open file, NumPy array, PIL image, pydicom `Dataset` or `Radiograph`; or a list of such
-    ensemble='default',      # Name in `list_ensembles()`, a folder, or an `Ensemble`
-    methods=('grad-cam','grad-cam++','lrp'), # Names in `METHODS`; `()` predicts without explaining
-    target=None,             # Class to explain, name or number; None: the most probable
-    max_side:int=1024,       # Larger films are shrunk to this many pixels along their longer side before anything else
-):                           # An `Explanation`; a list gives a list
-    "Classify chest radiographs and explain the answer; `RadiographError` for what is no film"
-    methods,target = _known(methods),_class(target)
-    if not hasattr(ensemble, 'predict'): ensemble = load_ensemble(ensemble)
-    if isinstance(film, (list, tuple)): return [predict_and_explain(f, ensemble, methods, target, max_side) for f in film]
+def _explain_film(film, ensemble, methods, target, max_side):
+    "One film"
     film = load_radiograph(film).resized(max_side)
     lungs = find_lungs(film)
     x,box = ensemble.inputs(film, lungs)
@@ -130,3 +126,29 @@ def predict_and_explain(
     if guard(film, lungs, prediction) or not methods: return explain(film, prediction, None, lungs, target)
     maps,evidence = _ask(ensemble, x, target, methods, film, box, ensemble.seen(lungs))
     return explain(film, prediction, maps, lungs, target, evidence, similar_films(ensemble, x))
+
+def _explain_list(films, *how, errors):
+    "Every film of a list; an error carries what was explained before it"
+    done = []
+    for film in films:
+        try: done.append(predict_and_explain(film, *how))
+        except RadiographError as e:
+            e.explanations = list(done)
+            if errors=='raise': raise
+            done.append(e)
+    return done
+
+def predict_and_explain(
+    film,                    # Path, bytes, open file, NumPy array, PIL image, pydicom `Dataset` or `Radiograph`; or a list of such
+    ensemble='default',      # Name in `list_ensembles()`, a folder, or an `Ensemble`
+    methods=('grad-cam','grad-cam++','lrp'), # Names in `METHODS`; `()` predicts without explaining
+    target=None,             # Class to explain, name or number; None: the most probable
+    max_side:int=1024,       # Larger films are shrunk to this many pixels along their longer side before anything else
+    errors:str='raise',      # What a list does with a film that cannot be used: `'raise'`, or `'report'` the error at its place
+):                           # An `Explanation`; a list gives a list
+    "Classify chest radiographs and explain the answer; `RadiographError` for what is no film"
+    methods,target = _known(methods),_class(target)
+    if not hasattr(ensemble, 'predict'): ensemble = load_ensemble(ensemble)
+    if errors not in ('raise', 'report'): raise RadiographError(f'errors={errors!r}', "'raise' or 'report'", 'correct it')
+    if isinstance(film, (list, tuple)): return _explain_list(film, ensemble, methods, target, max_side, errors=errors)
+    with own_settings(): return _explain_film(film, ensemble, methods, target, max_side)

@@ -6,11 +6,11 @@
 __all__ = ['RELEASED', 'list_ensembles', 'ensemble_folder', 'load_ensemble', 'fetch_ensemble']
 
 # %% ../nbs/19_zoo.ipynb #c002
-import os,re,tempfile
+import os,re,tempfile,threading
 from functools import lru_cache
 from pathlib import Path
 
-from .core import RadiographError,package_file,sha256_of
+from .core import RadiographError,file_stamp,package_file,sha256_of
 from .download import cache_dir,fetch,unpack
 from .ensemble import Ensemble,load_folder
 
@@ -47,6 +47,8 @@ def _cached(url):
     folder = cache_dir()/'ensembles'/sha256.lower()[:32]
     return folder if folder.exists() else fetch_ensemble(address, sha256, folder)
 
+_ONE = threading.Lock()
+
 @lru_cache(maxsize=4)
 def _load(folder, stamp): return load_folder(folder)
 
@@ -55,7 +57,7 @@ def load_ensemble(
 )->Ensemble:                 # Ready to predict; the same object for the same name
     "A trained ensemble; `RadiographError` lists the known names"
     folder = ensemble_folder(name)
-    return _load(folder, (folder/'ensemble.json').stat().st_mtime_ns if (folder/'ensemble.json').exists() else 0)
+    with _ONE: return _load(folder, tuple(file_stamp(folder/'ensemble.json'))) # threads that call first load it once
 
 # %% ../nbs/19_zoo.ipynb #c010
 _MOST = 4<<30 # Bytes that an ensemble may unpack to
