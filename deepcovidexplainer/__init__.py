@@ -42,6 +42,7 @@ _NAMES = {
     'ensemble': ('average_posteriors max_prediction majority_vote select_members power_law layer_spectra '
                  'spectral_quality Prediction Typicality Member features_and_logits Ensemble calibrate save_ensemble '
                  'load_folder'),
+    'training': 'Recipe Study study_of pick_device fit_networks train',
     'zoo': 'RELEASED list_ensembles ensemble_folder load_ensemble fetch_ensemble',
     'attribution': 'Attribution strongest_half eye_scale overlay mean_attribution',
     'forward': ('Caught find_layer probe evaluating class_number class_index Look widen check_input run_network '

@@ -197,24 +197,9 @@ def dce_evaluate(
     return 0
 
 # %% ../nbs/39_cli.ipynb #t001
-def _device(name):
-    "A device that this computer has; `auto` takes the fastest"
-    import torch
-    have = [d for d,there in dict(cuda=torch.cuda.is_available(), mps=torch.backends.mps.is_available(), cpu=True).items() if there]
-    if name=='auto': return have[0]
-    if name in have: return name
-    raise RadiographError(f'this computer has no device {name!r}', f"one of auto, {', '.join(have)}", 'choose one of these')
-
-def _numbers(text, kind=int):
-    try: return tuple(kind(s) for s in text.split(','))
+def _numbers(text):
+    try: return tuple(int(s) for s in str(text).split(','))
     except ValueError: raise RadiographError(f'{text!r} where numbers belong', 'numbers separated by commas', 'for example --sizes 128,160,224') from None
-
-def _sides(text, cycles):
-    "One side a cycle; the last is the one that the ensemble works at"
-    sides = _numbers(text)
-    if len(sides)==1: return sides*cycles
-    if len(sides)!=cycles or max(sides)!=sides[-1]: raise RadiographError(f'the sizes {text} for {cycles} cycles', 'one size, or one a cycle and the largest last', 'correct --sizes')
-    return sides
 
 # %% ../nbs/39_cli.ipynb #t002
 def _own_or_public(table, sources, data):
@@ -229,93 +214,22 @@ def _own_or_public(table, sources, data):
     if not sources: raise RadiographError('neither a table nor sources were named', 'films to train on', '--table films.csv, or --sources darkcovidnet,hannover')
     return read_index(data, [s.strip() for s in sources.split(',')]),Path(data or data_dir())
 
-def _grouped(t, root, work):
-    "Groups from patients and near-duplicates; the films are compared once"
-    from deepcovidexplainer.splits import assign_groups,kept_hashes
-    return assign_groups(t, kept_hashes(t, root, work))
-
-def _trainable(t, own):
-    "Films of the three classes, one of each copy; of public collections no reserved, children's or contradicted ones"
-    from deepcovidexplainer.core import CLASSES
-    from deepcovidexplainer.splits import doubtful
-    use = t.label.isin(CLASSES) & ~t.reserved & (own | ~(t.child | doubtful(t)))
-    return t[use & ~t[use].duplicated('duplicate').reindex(t.index, fill_value=False)].reset_index(drop=True)
-
-def _held_out(t, fold, folds):
-    "N bool: the films of the fold that validates"
-    from deepcovidexplainer.loaders import class_weights
-    from deepcovidexplainer.splits import patient_split
-    if not 0<=fold<folds: raise RadiographError(f'fold {fold} of {folds}', f'0 to {folds-1}', 'correct --fold')
-    valid = patient_split(t, folds)==fold # the same folds for every seed
-    for side in (valid, ~valid): class_weights(t.label[side]) # every class on both sides
-    return valid
-
-# %% ../nbs/39_cli.ipynb #t003
-def _bars(learn):
-    "Progress bars where somebody looks"
-    from contextlib import nullcontext
-    return nullcontext() if sys.stdout.isatty() else learn.no_bar()
-
-def _same_command(path, settings):
-    "`RadiographError` when something else was trained here"
-    import json
-    before = json.loads(path.read_text(encoding='utf-8')) if path.exists() else settings
-    differs = next((k for k in settings if before.get(k)!=settings[k]), None)
-    if differs: raise RadiographError(f'{path.parent.parent.name} holds a run with another {differs}' if differs=='index' else f'{path.parent.parent.name} holds a run with {differs}={before.get(differs)!r}',
-                                      'the same command, which goes on', 'name another folder with --out')
-
-def _about(t, valid):
-    "Which films of which sources played which role"
-    from deepcovidexplainer.core import fingerprint
-    counts = lambda part: {s:g.label.value_counts().to_dict() for s,g in part.groupby('source')}
-    return dict(index=fingerprint(sorted(t.film)), split='by patient; near-duplicates (16×16 difference hash, 12 of 256 bits) count as one patient',
-                films=dict(train=counts(t[~valid]), valid=counts(t[valid])), groups=dict(train=int(t[~valid].group.nunique()), valid=int(t[valid].group.nunique())))
-
-def _finish(paths, t, films, valid, out, about):
-    "Calibrate, score and save; gives the ensemble"
-    import numpy as np
-    from deepcovidexplainer.core import CLASSES,class_numbers
-    from deepcovidexplainer.ensemble import Member,average_posteriors,calibrate,save_ensemble
-    from deepcovidexplainer.scores import score
-    from deepcovidexplainer.models import load_weights
-    y = class_numbers(t.label[valid])
-    few = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(~valid))[:800]) # what is typical
-    e = calibrate([Member(p.stem, *load_weights(p)) for p in paths], films[valid], y, films[few], name=out.name)
-    scores = score(average_posteriors(e.posteriors(films[valid])[0]), y, t.group[valid].to_numpy()).to_dict()
-    e.about = dict(data=about, scores=dict(valid=scores, note='the films that calibrated it: a little kind; measure on films of your own'))
-    save_ensemble(e, out)
-    return e
-
 # %% ../nbs/39_cli.ipynb #t004
-def _train(out, a):
-    "Index → groups → split → films → snapshots → ensemble"
-    import pandas as pd,torch
-    from deepcovidexplainer.core import fingerprint
-    from deepcovidexplainer.loaders import film_cache,radiograph_dls
-    from deepcovidexplainer.learner import radiograph_learner
-    from deepcovidexplainer.core import write_json
-    from deepcovidexplainer.models import Card
-    from deepcovidexplainer.preprocess import Preprocess
-    from deepcovidexplainer.snapshots import fit_snapshots
-    work,device,sides = out/'training',_device(a['device']),_sides(a['sizes'], a['cycles'])
+def _recipe(a):
+    "The command's options as a recipe"
+    from deepcovidexplainer.training import Recipe
     crop,balance = (None if a[k]=='none' else a[k] for k in ('crop', 'balance'))
+    keys = ('arch', 'init', 'cycles', 'epochs', 'lr', 'bs', 'strength', 'half', 'seed')
+    return Recipe(sizes=_numbers(a['sizes']), crop=crop, balance=balance, **{k:a[k] for k in keys})
+
+def _train(out, a):
+    "Films and a recipe become an ensemble"
+    from deepcovidexplainer.training import pick_device,study_of,train
+    recipe,device = _recipe(a),pick_device(a['device'])
     t,root = _own_or_public(a['table'], a['sources'], a['data'])
-    command = {k:v for k,v in a.items() if k not in ('device', 'workers', 'data', 'table')} | dict(index=fingerprint(t[['film', 'label', 'patient']].astype(str).values.tolist()))
-    _same_command(work/'command.json', command)
-    t = _trainable(_grouped(t, root, work), own=bool(a['table']))
-    valid = _held_out(t, a['fold'], a['folds'])
-    recipe = Preprocess(size=sides[-1], equalize='hist+clahe', diffuse=False, unsharp=False, remove_text=True)
-    films = film_cache(t, root, recipe, work, crop)
-    write_json(work/'command.json', command)
-    dls = radiograph_dls(t, films, valid, sides[0], recipe.mean, recipe.std, a['bs'], balance, a['seed'], a['strength'], a['workers'])
-    learn = radiograph_learner(dls, a['arch'], a['init'], half=a['half'], seed=a['seed'])
-    learn.dls._device = torch.device(device) # fastai trains where its loaders live
-    card = Card(a['arch'], recipe.to_dict(), crop=crop, data=_about(t, valid), recipe=dict(a, device=device))
-    _say(f"{len(t)} films of {t.group.nunique()} patients, {valid.sum()} of them validate; {a['arch']} on {device}")
-    with _bars(learn): paths = fit_snapshots(learn, work, card, a['cycles'], a['epochs'], a['lr'], a['arch'], a['seed'], sides)
-    e = _finish(paths, t, films, valid, out, card.data)
-    pd.DataFrame(e.members[-1].card.recipe['log']).to_csv(out/'log.csv', index=False)
-    return e
+    study = study_of(t, root, out/'training', a['fold'], a['folds'], own=bool(a['table']))
+    _say(f"{study!r}; {recipe.arch} on {device}")
+    return train(study, recipe, out, device, a['workers'], sys.stdout.isatty())
 
 @call_parse
 def dce_train(
