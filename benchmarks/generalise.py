@@ -14,7 +14,7 @@ import numpy as np, pandas as pd, torch
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, package_file
 from deepcovidexplainer.loaders import film_cache, radiograph_dls
 from deepcovidexplainer.sources import OTHER, read_index
-from deepcovidexplainer.splits import assign_groups, assign_roles, check_split, film_hashes
+from deepcovidexplainer.splits import assign_groups, assign_roles, check_split, kept_hashes
 from deepcovidexplainer.ensemble import Ensemble, Member
 from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.models import Card, load_weights
@@ -42,9 +42,7 @@ def ladder():
 def index_of(root, work, children=False):
     "Every film but children's collections, or these alone, with groups; near-duplicates are searched once"
     t = read_index(root)
-    hashes = work/'films'/f'hashes-{fingerprint(list(t.film))}.npy'; hashes.parent.mkdir(parents=True, exist_ok=True)
-    if not hashes.exists(): np.save(hashes, film_hashes(t, root))
-    t = assign_groups(t, np.load(hashes))
+    t = assign_groups(t, kept_hashes(t, root, work/'films'))
     return t[(t.source=='kermany')==children].reset_index(drop=True)
 
 def recipe_of(equalize, size=224): return Preprocess(size=size, equalize=equalize, diffuse=False, unsharp=False, remove_text=True)

@@ -9,7 +9,7 @@ One stage, 300 steps of 32 films drawn evenly from the sources, the weights of t
 (half as long again without a memory allocator that keeps its pages, such as jemalloc). Resumable; what is finished is not done again.
 """
 import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import cv2, numpy as np, pandas as pd, torch
@@ -18,20 +18,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from deepcovidexplainer.core import CLASSES, class_numbers, data_dir, fingerprint, package_file, write_json
+from deepcovidexplainer.core import CLASSES, class_numbers, data_dir, fingerprint, kept_array, package_file, write_json
 from deepcovidexplainer.ensemble import Ensemble, Member, calibrate, save_ensemble
 from deepcovidexplainer.evaluation import card_scores
 from deepcovidexplainer.exchange import exchange_scores, exchange_test, outside_share
-from deepcovidexplainer.learner import radiograph_learner
-from deepcovidexplainer.loaders import film_cache, radiograph_dls, sample_weights
-from deepcovidexplainer.models import Card, load_weights
+from deepcovidexplainer.loaders import film_cache, sample_weights
+from deepcovidexplainer.models import load_weights
 from deepcovidexplainer.pipeline import predict_and_explain
-from deepcovidexplainer.preprocess import Preprocess
 from deepcovidexplainer.radiograph import load_radiograph
 from deepcovidexplainer.scores import apply_temperature, calibration, conformal_threshold, fit_bcts, prediction_sets
-from deepcovidexplainer.snapshots import average_snapshots, fit_snapshots
 from deepcovidexplainer.sources import OTHER
 from deepcovidexplainer.splits import assign_roles, check_split
+from deepcovidexplainer.training import Recipe, Study, fit_networks
 from deepcovidexplainer.zoo import load_ensemble
 from generalise import FROZEN, index_of
 from train_default import about_data
@@ -42,56 +40,35 @@ def _auc(score, positive):
     n, rank = int(positive.sum()), rankdata(score)
     return float((rank[positive].sum()-n*(n+1)/2)/(n*(len(score)-n)))
 
-@dataclass(frozen=True)
-class Recipe:
-    "How one network is trained"
-    arch:str = 'efficientnet_lite0'
-    init:str = 'imagenet'
-    size:int = 160
-    cycles:int = 3          # Snapshots, whose weights are averaged
-    draws:int = 3200        # Films a cycle
-    lr:float = 1e-3
-    rim:float = .0125       # Around the lung field while training is watched, as a share of the side
-    balance:str = 'source'
-    collections:tuple = ()  # Leave these out of training
+RECIPE = Recipe('efficientnet_lite0', 'imagenet', (160,), cycles=3, epochs=1, draws=3200, balance='source', crop='lungs', field=.0125,
+                frozen=FROZEN, average=True)
+VARIANTS = {'':RECIPE, '192':replace(RECIPE, sizes=(192,)), 'without-rsna':RECIPE}
+LEFT_OUT = {'without-rsna':('rsna',)} # Collections that a variant does without
 
-def preprocess_of(recipe):
-    "The lung field alone, equalised by its own pixels; what lies around it is 0"
-    return Preprocess(size=recipe.size, equalize='hist+clahe', diffuse=False, unsharp=False, remove_text=False, field=recipe.rim, mean=128/255)
-
-def study(root, work, fold, recipe=Recipe()):
+def study(root, work, fold, variant=''):
     "Films with roles, and their lungs; films of other diseases in the sources left out are measured, too"
     t = index_of(root, work)
-    films = film_cache(t, root, preprocess_of(recipe), work/'films', crop='lungs')
+    films = film_cache(t, root, VARIANTS[variant].preprocess(), work/'films', crop='lungs')
     t = assign_roles(t, FOLDS[fold])
     t.loc[t.source.isin(FOLDS[fold]) & (t.label==OTHER), 'role'] = 'external'
-    t.loc[t.collection.isin(recipe.collections) & t.role.isin(['train', 'valid']), 'role'] = 'left out'
+    t.loc[t.collection.isin(LEFT_OUT.get(variant, ())) & t.role.isin(['train', 'valid']), 'role'] = 'left out'
     return t, films
 
-def member(fold, seed, root, work, recipe=Recipe(), name=''):
+def member(fold, seed, root, work, variant=''):
     "The averaged weights of one run, trained if they are not there"
-    stem = f'{name or "lungs"}-{fold}-{seed}'; folder = work/'outside'/stem; out = folder.parent/f'{stem}.safetensors'
-    if out.exists(): return out
-    t, films = study(root, work, fold, recipe); p = preprocess_of(recipe)
-    part = t.role.isin(['train', 'valid']).to_numpy(); about = about_data(t)
+    stem = f'{variant or "lungs"}-{fold}-{seed}'
+    t, films = study(root, work, fold, variant)
+    part = t.role.isin(['train', 'valid']).to_numpy()
     t, films = t[part].reset_index(drop=True), films[part]
-    valid = (t.role=='valid').to_numpy(); check_split(t, valid)
-    dls = radiograph_dls(t, films, valid, recipe.size, p.mean, p.std, balance=recipe.balance, seed=seed, draws=recipe.draws)
-    torch.set_num_threads(1)
-    learn = radiograph_learner(dls, recipe.arch, recipe.init, frozen=FROZEN, seed=seed)
-    for m in learn.model.modules():
-        if hasattr(m, 'inplace'): m.inplace = True # less memory to move; the network that is saved has no such layers
-    how = dict(asdict(recipe), fold=fold, seed=seed, frozen=FROZEN, augmentation='see augment_field', optimiser='AdamW, wd 0.05, label smoothing 0.05', bs=32)
-    card = Card(recipe.arch, p.to_dict(), crop='lungs', data=about, recipe=how)
-    with learn.no_bar(): paths = fit_snapshots(learn, folder, card, recipe.cycles, 1, recipe.lr, name=stem, seed=seed)
-    return average_snapshots(paths, out)
+    valid = (t.role=='valid').to_numpy()
+    check_split(t, valid)
+    return fit_networks(Study(t, Path(root), valid), replace(VARIANTS[variant], seed=seed), work/'outside'/stem, films, stem)[0]
 
 def main_train(jobs, work):
+    torch.set_num_threads(1)
     for job in jobs:
-        name, fold, seed = ('', *job.split('/')) if job.count('/')==1 else job.split('/')
-        print(member(fold, int(seed), data_dir(), work, VARIANTS[name], name), flush=True)
-
-VARIANTS = {'':Recipe(), '192':Recipe(size=192), 'without-rsna':Recipe(collections=('rsna',))}
+        variant, fold, seed = ('', *job.split('/')) if job.count('/')==1 else job.split('/')
+        print(member(fold, int(seed), data_dir(), work, variant), flush=True)
 
 # ---------------------------------------------------------------- what is said of hospitals never seen
 RIM = .00625 # Around the lung field when an ensemble is asked: one pixel; training has seen fields from seven pixels narrower to ten wider
@@ -126,11 +103,9 @@ def auc(score, positive, group, n_boot=2000):
 
 def thumbnails(t, root, work):
     "N×256: every film at 16 pixels a side"
+    def small(f): return cv2.resize(load_radiograph(root/f).data, (16, 16), interpolation=cv2.INTER_AREA).ravel()
     path = work/'films'/f'thumbnails-{fingerprint(list(t.film))}.npy'
-    if not path.exists():
-        small = lambda f: cv2.resize(load_radiograph(root/f).data, (16, 16), interpolation=cv2.INTER_AREA).ravel()
-        np.save(path, np.stack([small(f) for f in t.film]).astype(np.float32))
-    return np.load(path)
+    return kept_array(path, lambda: np.stack([small(f) for f in t.film]).astype(np.float32))
 
 def shapes(films):
     "N×145: the lung field at 12 pixels a side and its share of the box, nothing else"

@@ -13,9 +13,9 @@ from pathlib import Path
 import cv2, numpy as np, torch
 from safetensors.numpy import save_file
 
-from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, sha256_of
+from deepcovidexplainer.core import CLASSES, data_dir, sha256_of
 from deepcovidexplainer.sources import read_index
-from deepcovidexplainer.splits import assign_groups, assign_roles, film_hashes
+from deepcovidexplainer.splits import assign_groups, assign_roles, kept_hashes
 from deepcovidexplainer.ensemble import load_folder
 from deepcovidexplainer.lungs import find_lungs
 from deepcovidexplainer.core import write_json
@@ -30,9 +30,7 @@ SIDE, LIMIT = 64, 1_000_000 # Pixels of a thumbnail's side, bytes of the file
 def training_films(root, work):
     "Index of the films that the default ensemble was trained on and that may be shown"
     t = read_index(root)
-    hashes = work/f'hashes-{fingerprint(list(t.film))}.npy'
-    if not hashes.exists(): work.mkdir(parents=True, exist_ok=True); np.save(hashes, film_hashes(t, root))
-    t = assign_roles(assign_groups(t, np.load(hashes)), HOLD_OUT)
+    t = assign_roles(assign_groups(t, kept_hashes(t, root, work)), HOLD_OUT)
     return t[(t.role=='train') & t.source.isin(TERMS) & ~t.child]
 
 def drawn(t, n, seed=0):
