@@ -179,7 +179,7 @@ def left_out(root, work):
     "(fold, table, M×N×3) of the films of sources left out, of the three classes; of B also validation films of pneumonia"
     for fold in trained(work):
         t, p, _ = said(fold, root, work); at = ((t.role=='external') & t.label.isin(CLASSES)).to_numpy()
-        at |= ((t.role=='valid') & (t.label=='pneumonia') & (t.source=='nih')).to_numpy() # no source left out holds pneumonia alone
+        at = at | ((t.role=='valid') & (t.label=='pneumonia') & (t.source=='nih')).to_numpy() # no source left out holds pneumonia alone
         yield fold, t[at].reset_index(drop=True), p[:,at]
 
 def calibrated_outside(root, work):
