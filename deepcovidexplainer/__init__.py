@@ -5,7 +5,7 @@ imported when one of its names is first used: `import deepcovidexplainer` alone 
 """
 import sys
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # The names at the door -> their module
 _DOOR = {'predict_and_explain': 'pipeline', 'METHODS': 'pipeline', 'load_ensemble': 'zoo', 'list_ensembles': 'zoo',
