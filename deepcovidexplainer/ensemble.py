@@ -110,6 +110,7 @@ class Prediction:
     typicality:dict|None=None        # `distance` from the training films and the `threshold` above which a film counts as unlike them; `strangeness`, above 0 for another kind of picture
     temperature:float=1.             # That calibrated the posteriors
     ensemble:str='default'           # Name of the ensemble
+    card:dict|None=None              # What the ensemble's `ensemble.json` holds; None for one that was not loaded
     judged:bool=True                 # False when the guard doubts the picture: then there is no `label`
 
     @property
@@ -233,6 +234,7 @@ class Ensemble:
         self.members,self.temperature,self.threshold,self.coverage,self.typicality = members,temperature,threshold,coverage,typicality
         self.name,self.about,self.crop = name,about or {},first.crop
         self.bias = np.asarray(bias, float)
+        self.card = None # What its `ensemble.json` holds, when it was loaded from one
         self.preprocess = Preprocess.from_dict(first.preprocess)
 
     def inputs(self,
@@ -296,7 +298,7 @@ class Ensemble:
         inside = prediction_sets(p[None], self.threshold)[0]
         far = self.typicality and self.typicality.judge(features)
         return Prediction(p, {m.name:q[0] for m,q in zip(self.members, members)}, tuple(c for c,i in zip(CLASSES, inside) if i),
-                          self.coverage, far, self.temperature, self.name)
+                          self.coverage, far, self.temperature, self.name, self.card)
 
     def __repr__(self): return f"Ensemble({self.name}: {', '.join(m.name for m in self.members)})"
 
@@ -378,4 +380,6 @@ def load_folder(
     d = _card_of(path)
     members = [Member(Path(n).name, *load_weights(folder/f'{n}.safetensors')) for n in d['members']]
     t = _load_typicality(folder, d['typicality']) if 'typicality' in d else None
-    return Ensemble(members, d['temperature'], d['threshold'], d['coverage'], t, d['name'], d['about'], d['bias'])
+    e = Ensemble(members, d['temperature'], d['threshold'], d['coverage'], t, d['name'], d['about'], d['bias'])
+    e.card = d
+    return e

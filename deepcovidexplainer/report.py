@@ -50,6 +50,9 @@ REPORT_WORDS = dict(
     join_and=' and ', warnings='Read this first',
     # Hospitals never seen
     unseen='In collections that the networks never saw: {shares}.',
+    pairs='In hospitals never seen, networks of this kind put so many of 100 pairs of films in the right order '
+          '(50 is a guess; in brackets, a picture of 16 × 16 pixels, on which no finding can be seen): {shares}.',
+    pair='{question} {value:.0f} ({simple:.0f})',
     called='{value:.0%} of {n} {name} films were called {called} ({source})',
     one_class='Each of them holds films of one class alone, so they do not show how well the classes are told '
               'apart in one hospital.',
@@ -184,12 +187,22 @@ def _called(source, row, W):
         name = WORDS['name'].get(part[2], part[2]).removeprefix('a ').removesuffix(' film')
         yield W['called'].format(value=share['value'], n=share['n'], name=name, called=name, source=source.capitalize())
 
+def _pairs(rows, W):
+    "Questions asked in hospitals left out of training, each once, with what a thumbnail reaches"
+    simple = {(r['question'], r['score']):r['value'] for r in rows if r['given']=='16-pixel thumbnail'}
+    asked = {}
+    for r in rows:
+        if r['given']=='ensemble': asked.setdefault(r['question'], r)
+    for question,r in asked.items():
+        yield W['pair'].format(question=question, value=100*r['value'], simple=100*simple[question, r['score']])
+
 def unseen_hospitals(
     card:dict|None,     # What `ensemble.json` holds
     words:dict|None=None, # Instead of some of `REPORT_WORDS`
 )->str|None:            # None where the card does not say
     "What such an answer has been worth in hospitals never seen, in a sentence or two"
     about,W = (card or {}).get('about') or {},_said(words)
+    if about.get('outside'): return W['pairs'].format(shares='; '.join(_pairs(about['outside'], W)))
     outside = (about.get('scores') or {}).get('external') or {}
     shares = [text for source,row in outside.items() for text in _called(source, row, W)]
     if not shares: return None
