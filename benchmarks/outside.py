@@ -186,7 +186,9 @@ def calibrated_outside(root, work):
     "Calibration error, coverage, sensitivity and specificity on the sources of one fold, fitted on those of the other"
     parts = {f:(t, p) for f,t,p in left_out(root, work)}; rows = []
     for fold, (t, p) in parts.items():
-        temperature, bias, threshold = outside_fit([v for f,v in parts.items() if f!=fold])
+        others = [v for f,v in parts.items() if f!=fold]
+        if not others: continue # nothing to fit on
+        temperature, bias, threshold = outside_fit(others)
         for name, q in (('as the networks gave it', p.mean(0)), ('fitted on the other fold', apply_temperature(p, temperature, bias).mean(0))):
             for source, g in t[t.role=='external'].groupby('source'):
                 i, y = g.index.to_numpy(), class_numbers(g.label); sets = prediction_sets(q[i], threshold)
