@@ -20,7 +20,7 @@ def _clean_film(path, preprocess, crop):
     from deepcovidexplainer.radiograph import load_radiograph
     from deepcovidexplainer.lungs import find_lungs,lung_box
     film = load_radiograph(path).resized(512)
-    lungs = find_lungs(film) if crop=='lungs' else None
+    lungs = find_lungs(film) if crop=='lungs' or preprocess.field is not None else None
     if preprocess.field is None: return np.round(preprocess.clean(film, lungs and lungs.box)*255).astype(np.uint8)
     box = lung_box(lungs.field, _MARGIN)
     return np.stack([_square(x, box, round(preprocess.size*_ROOM)) for x in (film.data, lungs.field.astype(np.float32))], -1)
@@ -40,7 +40,7 @@ def film_cache(
     preprocess,               # `Preprocess`; its `size` is the side of the kept films
     folder:str|Path,          # Where caches are kept
     crop:str|None=None,       # `'lungs'`: cut each film to its lungs; `None`: the whole film
-)->np.ndarray:             # N×S×S uint8 films, in the order of `t`; N×S×S×2 raw films and lung fields for a recipe that sees the field alone
+)->np.ndarray:             # N×S×S uint8 films, in the order of `t`; N×S×S×2, raw films and lung fields, if the field alone is seen
     "Clean every film once and keep it; `RadiographError` naming a film that cannot be read"
     films = [[f, *file_stamp(Path(root)/f)] for f in t.film]
     key = fingerprint(dict(films=films, preprocess=preprocess.to_dict(), crop=crop))
@@ -49,7 +49,7 @@ def film_cache(
 def _clean_films(t, root, preprocess, crop):
     from fastprogress import progress_bar
     done = []
-    for f in progress_bar(list(t.film), leave=False) if len(t)>100 else t.film: # a bar where there is something to wait for
+    for f in progress_bar(list(t.film), leave=False) if len(t)>100 else t.film: # a bar where one has to wait
         try: done.append(_clean_film(root/f, preprocess, crop))
         except RadiographError as e: raise RadiographError(f'{f} cannot be used: {e.came}', e.wanted, 'mend or remove this film') from e
     return np.stack(done)
@@ -248,12 +248,15 @@ def radiograph_dls(
     num_workers:int=0,        # Processes that augment; 0 does it in this one
     draws:int|None=None,      # Films an epoch; None: as many as there are to train on
 ):                            # fastai `DataLoaders` with `set_epoch(i, size=None)`
-    "Balanced, augmented training films and plain validation films; `RadiographError` for unknown labels or a patient on both sides"
+    "Balanced, augmented training films and plain validation films; `RadiographError` if labels or split are wrong"
     from fastai.data.core import DataLoaders
     from torch.utils.data import DataLoader
     check_split(t, valid)
-    y = t.label.map({c:i for i,c in enumerate(CLASSES)}).mask((t.label==OTHER) & ~valid, len(CLASSES)) # one number more, which `PartialLabelLoss` knows
-    if y.isna().any(): raise RadiographError(f'{t.film[y.isna()].iloc[0]} has the class {t.label[y.isna()].iloc[0]!r}', f"one of {', '.join(CLASSES)}", 'leave such films out')
+    y = t.label.map({c:i for i,c in enumerate(CLASSES)})
+    y = y.mask((t.label==OTHER) & ~valid, len(CLASSES)) # one number more, which `PartialLabelLoss` knows
+    if y.isna().any():
+        bad = t[y.isna()].iloc[0]
+        raise RadiographError(f'{bad.film} has the class {bad.label!r}', f"one of {', '.join(CLASSES)}", 'leave such films out')
     y,train = y.to_numpy(int),~valid
     class_weights(t.label[train & (t.label!=OTHER)])
     ds = _Films(films[train], y[train], size, mean, std, seed, strength)

@@ -70,8 +70,10 @@ def load_lungs(
     "A trained lung network; `RadiographError` if weights and card do not belong together"
     from safetensors.torch import load_file
     path = Path(path)
-    if sha256_of(path)!=json.loads(path.with_suffix('.json').read_text())['sha256']:
-        raise RadiographError(f'{path.name} is not the file that its card describes', 'weights and card of one run', 'copy both again, or pip install --force-reinstall deepcovidexplainer')
+    card = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
+    if sha256_of(path)!=card['sha256']:
+        raise RadiographError(f'{path.name} is not the file that its card describes', 'weights and card of one run',
+                              'copy both again, or pip install --force-reinstall deepcovidexplainer')
     net = lung_net(); net.load_state_dict({k:v.float() for k,v in load_file(path).items()}, strict=False)
     return net.eval()
 
@@ -82,8 +84,9 @@ def _net():
 
 def _film_array(film):
     x = film if isinstance(film, np.ndarray) else getattr(film, 'data', film) # an array's own `.data` is its buffer
-    if not isinstance(x, np.ndarray) or x.ndim!=2 or x.dtype.kind!='f': raise RadiographError(f'{type(film).__name__} of shape {getattr(x, "shape", "unknown")}',
-                                                                                              'a Radiograph or an H×W float array in 0…1', 'load_radiograph')
+    if not isinstance(x, np.ndarray) or x.ndim!=2 or x.dtype.kind!='f':
+        came = f'{type(film).__name__} of shape {getattr(x, "shape", "unknown")}'
+        raise RadiographError(came, 'a Radiograph or an H×W float array in 0…1', 'load_radiograph')
     return x
 
 def _grey(film): return np.round(np.clip(_film_array(film), 0, 1)*255).astype(np.uint8)
@@ -190,13 +193,21 @@ class Lungs:
     turn:int=0                       # 0, 90, 180 or 270: degrees against the clock after which it would
 
     @property
-    def found(self)->bool: "Whether there are any"; return bool(self.mask.any())
+    def found(self)->bool:
+        "Whether there are any"
+        return bool(self.mask.any())
     @cached_property
-    def field(self)->np.ndarray: "H×W bool: the hull of each lung, with what the outline leaves out of dense lung"; return _hulls(self.mask)
+    def field(self)->np.ndarray:
+        "H×W bool: the hull of each lung, with what the outline leaves out of dense lung"
+        return _hulls(self.mask)
     @cached_property
-    def zones(self)->tuple: "Six `Zone`s of the field, or none"; return lung_zones(self.field)
+    def zones(self)->tuple:
+        "Six `Zone`s of the field, or none"
+        return lung_zones(self.field)
     @property
-    def box(self)->tuple|None: "(top, left, bottom, right) around the field"; return lung_box(self.field)
+    def box(self)->tuple|None:
+        "(top, left, bottom, right) around the field"
+        return lung_box(self.field)
     @property
     def doubt(self)->float:
         "Pixels where the network is unsure as a share of the lungs: about 0.15 for a clear film, 0.4 where a lung is white"
@@ -204,12 +215,13 @@ class Lungs:
         return float(((p>.1) & (p<.9)).sum()/max((p>.5).sum(), 1)) if p is not None else 0.
     @property
     def gap(self)->float:
-        "0…1, how plainly two lungs stand side by side: the valley between them in the column sums of `probability`, as a share of the higher side"
+        """0…1, how plainly two lungs stand side by side: the valley between them in the column sums of `probability`,
+        as a share of the higher side"""
         if self.probability is None: return 1.
         n = len(self.probability); width = 2*(n//20)+1
         q = np.convolve(np.pad(self.probability.sum(0), n//20, 'edge'), np.ones(width)/width, 'valid')
         valleys = [min(q[:c].max(), q[c:].max())-q[c] for c in range(n//4, 3*n//4)]
-        return float(max(0, max(valleys))/max(q.max(), n/100)) # an empty film has no sides
+        return float(max(0, max(valleys))/max(q.max(), n/20)) # what is lower than a twentieth of the film is no side
 
     def __repr__(self):
         if not self.found: return f'Lungs(none found; chest {self.chest:.2f}, turn {self.turn}°)'
@@ -248,18 +260,21 @@ def lung_mask(
 # %% ../nbs/04_lungs.ipynb #c022c
 def show_lungs(
     film,             # `Radiograph` or H×W float in 0…1
-    mask=None,        # H×W bool; found if not given
+    lungs=None,       # `Lungs` of it, or an H×W bool mask, such as a field; found if not given
     ax=None,          # matplotlib axis
     title=None,       # Above the film
     zones:bool=True,  # Draw the six zones
 ):                    # The axis
-    "The film with the outline of its lungs and zones"
+    "The film with the outlines of its zones: those of the lungs' field, or of the mask given"
     if ax is None: import matplotlib.pyplot as plt; ax = plt.subplots(figsize=(3.2, 3.2))[1]
-    mask = as_lungs(film, mask).mask
+    if lungs is None: lungs = find_lungs(film)
+    parts = lungs.zones if isinstance(lungs, Lungs) else lung_zones(np.asarray(lungs, bool))
     ax.imshow(_film_array(film), cmap='gray', vmin=0, vmax=1)
-    for z in lung_zones(mask) if zones else ():
+    name = dict(color='white', fontsize=6, ha='center', va='center')
+    for z in parts if zones else ():
         ax.contour(z.mask, [.5], colors=[PALETTE[z.side]], linewidths=.9)
-        r,c = np.argwhere(z.mask).mean(0); ax.text(c, r, f"{z.side[0].upper()} {z.level}", color='white', fontsize=6, ha='center', va='center')
-    if not mask.any(): ax.text(.5, .5, 'no lungs found', color='white', ha='center', transform=ax.transAxes, bbox=dict(fc='black', alpha=.6))
+        r,c = np.argwhere(z.mask).mean(0); ax.text(c, r, f"{z.side[0].upper()} {z.level}", **name)
+    middle = dict(color='white', ha='center', transform=ax.transAxes, bbox=dict(fc='black', alpha=.6))
+    if not parts: ax.text(.5, .5, 'no lungs found', **middle)
     ax.set_title(title or ''); ax.axis('off')
     return ax
