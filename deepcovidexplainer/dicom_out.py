@@ -69,7 +69,7 @@ def zones_on_source(
     ds,          # Header of the film: Rows, Columns, PatientOrientation
 )->np.ndarray:   # Rows×Columns uint8: 0 outside the lungs, else the number of the zone, from 1
     "The zones on the pixels of the film as it is stored"
-    size = (int(ds.Columns), int(ds.Rows))
+    size = oriented(np.empty((int(ds.Rows), int(ds.Columns)), bool), ds)[0].shape[::-1] # as the film stands upright
     grown = lambda m: cv2.resize(np.asarray(m, np.float32), size, interpolation=cv2.INTER_LINEAR)
     label,most = np.zeros(size[::-1], np.uint8),np.full(size[::-1], .5, np.float32)
     if zones: most = 1-grown(np.any([z.mask for z in zones], 0))
@@ -77,7 +77,7 @@ def zones_on_source(
         share = grown(z.mask)
         label[share>most] = i
         most = np.maximum(most, share)
-    return np.ascontiguousarray(oriented(label, ds)[0]) # mirroring twice gives back the film as it was
+    return np.ascontiguousarray(oriented(label, ds, back=True)[0])
 
 # %% ../nbs/32_dicom_out.ipynb #d013
 MAKER = 'deepcovidexplainer' # Manufacturer of everything written here
