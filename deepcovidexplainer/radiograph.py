@@ -94,11 +94,13 @@ def _thumbnail(film, max_side=256):
     Image.fromarray(np.round(film.resized(max_side).data*255).astype(np.uint8)).save(out, 'JPEG', quality=85)
     return 'data:image/jpeg;base64,' + base64.b64encode(out.getvalue()).decode()
 
+_NOT_SHOWN = ('identifiers', 'sample', 'sha256') # Of no use to a reader's eye
+
 def _facts(film):
     "What a reader wants to know first, as rows"
     sample = film.meta.get('sample')
     facts = {'film': f'{film.shape[0]}×{film.shape[1]}', 'source': film.source, 'history': ', '.join(film.history) or 'as it came',
-             **{k: v for k,v in film.meta.items() if k not in ('identifiers', 'sample') and v not in (None, '')}}
+             **{k: v for k,v in film.meta.items() if k not in _NOT_SHOWN and v not in (None, '')}}
     if sample: facts['sample'] = f"{sample['class']}; {sample['licence']}; {sample['attribution']}"
     return [dict(fact=k, value=v) for k,v in facts.items()]
 
@@ -282,9 +284,17 @@ def _upright(a, orientation):
     return a
 
 # %% ../nbs/01_radiograph.ipynb #c032
+def _tiff_number(im, tag, default):
+    "The first number of a tag of a TIFF that Pillow opened"
+    v = im.tag_v2.get(tag, default)
+    return v[0] if isinstance(v, tuple) else v
+
 def _pil_pixels(im):
     "A loaded PIL image as an array: H×W, H×W×3 or H×W×4"
-    if im.mode.startswith('I') or im.mode in 'F1': return np.asarray(im)
+    if im.mode.startswith('I') or im.mode in 'F1':
+        a = np.asarray(im)
+        unsigned = isinstance(im, TiffImageFile) and a.dtype==np.int32 and _tiff_number(im, 258, 1)==32 and _tiff_number(im, 339, 1)==1
+        return a.view(np.uint32) if unsigned else a # Pillow knows 32 bits with a sign alone
     if im.has_transparency_data: im = im.convert('RGBA')
     elif im.mode!='L': im = im.convert('RGB')
     return np.asarray(im)
@@ -302,6 +312,59 @@ def _deepened(a, b, orientation):
     agrees = lambda d: d.shape==a.shape and abs((d>>8).astype(int)-a).max()<=1
     return next((d for d in (deep, _upright(deep, orientation)) if agrees(d)), a)
 
+def _resolution_aspect(im):
+    "Height over width of a pixel, by the resolution that a picture states for its width and its height"
+    try:
+        if isinstance(im, TiffImageFile): x,y = (im.tag_v2[k] for k in (282, 283))
+        else: x,y = next(im.info[k] for k in ('jfif_density', 'dpi', 'aspect') if k in im.info)
+        aspect = float(x)/float(y)
+    except Exception: return 1.
+    return aspect if np.isfinite(aspect) and aspect>0 else 1.
+
+# %% ../nbs/01_radiograph.ipynb #n032
+def _without_text(b):
+    "A PNG without its text chunks, except a small one that may hold how the film lay"
+    kept,i = [b[:8]],8
+    while i+12<=len(b):
+        n = int.from_bytes(b[i:i+4], 'big')+12
+        small = n<65536 and b[i+8:i+25]==b'Raw profile type '
+        if b[i+4:i+8] not in (b'tEXt', b'zTXt', b'iTXt') or small: kept.append(b[i:i+n])
+        i += n
+    return b''.join([*kept, b[i:]])
+
+_NOISE = bytes(np.random.default_rng(0).integers(0, 255, 4000, dtype=np.uint8)) # No byte of 255: no marker in it
+
+def _is_short(b, a):
+    "Do the data of a JPEG, read as the array `a`, end before its last rows do?"
+    corner = a[(a.shape[0]-1)//8*8:,(a.shape[1]-1)//8*8:]
+    if (corner!=corner[:1,:1]).any(): return False # what libjpeg fills is flat
+    try: *_,(_,end) = _segments(b)
+    except _Damaged: return False
+    with JpegImageFile(io.BytesIO(b[:end.start]+_NOISE+b[end.start:])) as im: return not np.array_equal(np.asarray(im), a)
+
+def _tiff_tags(b):
+    "The first directory of a TIFF: each tag's first whole number"
+    order = '<' if b[:1]==b'I' else '>'
+    big,read = 43 in b[2:4],lambda kind,i: struct.unpack_from(order+kind, b, i)[0]
+    start,step,inside = (read('Q', 8), 20, 12) if big else (read('I', 4), 12, 8)
+    head,tags = 8 if big else 2,{}
+    for at in range(start+head, start+head+step*min(read('Q' if big else 'H', start), 999), step):
+        kind,n = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}.get(read('H', at+2)),read('Q' if big else 'I', at+4)
+        if kind is None: continue
+        there = at+inside if n*struct.calcsize(kind)<=step-inside else read('Q' if big else 'I', at+inside)
+        tags[read('H', at)] = read(kind, there)
+    return tags
+
+def _unknown_tiff(b, name):
+    "What to say of a TIFF that Pillow does not know: its kind, or that it was cut short"
+    try: tags = _tiff_tags(b)
+    except struct.error: return None
+    if tags.get(273, tags.get(324, 0))+tags.get(279, tags.get(325, 0))>len(b): return None
+    bits,what = tags.get(258, 1),{1: 'unsigned integers', 2: 'signed integers', 3: 'floats'}.get(tags.get(339, 1), 'complex or other numbers')
+    order = 'high byte first, ' if b[:1]==b'M' else ''
+    return RadiographError(f'{name} is a kind of TIFF that cannot be read ({bits}-bit {what}, {order}compression {tags.get(259, 1)})', 'a TIFF of 8 or 16 bits a pixel',
+                           'saving it as a 16-bit PNG; or load_radiograph(array), if another library reads it')
+
 # %% ../nbs/01_radiograph.ipynb #c033
 def _check_whole(im, b, name):
     "Raise where the end is missing, also for users who set Pillow's LOAD_TRUNCATED_IMAGES"
@@ -313,25 +376,45 @@ def _check_whole(im, b, name):
         whole = all(i+n<=len(b) for i,n in zip(starts, counts))
     if not whole: raise RadiographError(f'{name} ends before the picture does: it was cut short', 'a complete file', 'copying it again from its source')
 
+def _check_jpeg_end(b, a, name):
+    "Raise where a JPEG has an end marker, but lost the data before it"
+    if _is_short(b, a): raise RadiographError(f'{name}: the data of this JPEG end before its last rows; it lost its end', 'a complete file', 'copying it again from its source')
+
 def _from_image(im, name, max_pixels, b=b'', history=()):
     "A PIL image, loaded or not, as `Radiograph`"
     _check_size(name, im.height, im.width, max_pixels)
-    before = im.getexif().get(0x112, 1)
+    before,aspect = im.getexif().get(0x112, 1),_resolution_aspect(im) if b else 1. # an image in memory may have been made square
     im.load()
+    if b and isinstance(im, JpegImageFile): _check_jpeg_end(b, np.asarray(im), name)
     a,left = _pil_pixels(im),im.getexif().get(0x112, 1) # Pillow turns TIFF upright itself, and then drops the tag
     if left in range(2, 9): a = _upright(a, left)
     if before in range(2, 9): history = [*history, f'turned upright (EXIF {before})']
+    if before in range(5, 9): aspect = 1/aspect
     if b and _is_deep(im, b): a = _deepened(a, b, before)
     white0 = isinstance(im, TiffImageFile) and a.dtype.kind in 'uif' and a.dtype!=np.uint8 and im.tag_v2.get(262)==0
     if white0: history = [*history, 'WhiteIsZero inverted'] # Pillow does so for 1 and 8 bits alone
-    return _film(a, name, max_pixels, history, {'photometric': im.mode}, invert=white0)
+    return _film(a, name, max_pixels, history, {'photometric': im.mode}, invert=white0, aspect=aspect)
+
+def _pages(im):
+    "More than one, where a TIFF of ImageJ says that planes follow the only one that it lists"
+    said = isinstance(im, TiffImageFile) and re.search(r'^images=(\d+)', str(im.tag_v2.get(270, '')), re.M)
+    return int(said[1]) if said and str(im.tag_v2[270]).startswith('ImageJ=') else 1
+
+def _opened(b, kind, name):
+    "A PNG, JPEG, WebP or TIFF file, opened"
+    try: return _PICTURES[kind](io.BytesIO(b))
+    except SyntaxError:
+        unknown = _unknown_tiff(b, name) if kind=='TIFF' else None
+        if unknown: raise unknown from None
+        raise
 
 def _read_picture(b, kind, name, max_pixels):
     "The bytes of a PNG, JPEG, WebP or TIFF file as `Radiograph`"
     if kind=='WebP': _check_size(name, *_webp_size(b), max_pixels)
-    with quiet(), _PICTURES[kind](io.BytesIO(b)) as im:
+    if kind=='PNG': b = _without_text(b)
+    with quiet(), _opened(b, kind, name) as im:
         _check_size(name, im.height, im.width, max_pixels)
-        if _is_stack(im):
+        if _is_stack(im) or _pages(im)>1:
             raise RadiographError(f'{name} is a {kind} with several pictures (animated, or several pages)', 'one film',
                                   'saving the picture that you mean as a PNG')
         _check_whole(im, b, name)
@@ -1041,23 +1124,23 @@ def _read_dicom(b, name, keep_identifiers, max_pixels):
 # %% ../nbs/01_radiograph.ipynb #c052
 def _check_file(path, limit):
     "Raise unless the path names a regular file of a size that can be read"
-    info,name = path.stat(),path.name or str(path)
+    info,name = path.stat(),_plain_name(path.name or str(path))
     if stat.S_ISDIR(info.st_mode): raise RadiographError(f'{name} is a folder', 'one film', 'get_radiograph_files, which lists the films in it')
     if not stat.S_ISREG(info.st_mode): raise RadiographError(f'{name} is no regular file', _WANTED, 'copying it into a file')
     if info.st_size>limit: raise RadiographError(f'{name} has {info.st_size/1e6:,.0f} MB', f'at most {limit/1e6:,.0f} MB', 'a smaller copy')
 
-def _file_bytes(path, limit):
-    "A file's content, or a `RadiographError` that says why there is none"
-    text = os.fspath(path)
+def _file_bytes(text, limit):
+    "The content of the file of that name, or a `RadiographError` that says why there is none"
     if not text: raise RadiographError('an empty path', _WANTED, 'load_radiograph("film.png")')
     if '://' in text: raise RadiographError('a web address', 'a file on this computer', 'downloading it first')
+    name = _plain_name(text[:200])
     try:
         _check_file(Path(text), limit)
         return Path(text).read_bytes()
     except RadiographError: raise
-    except FileNotFoundError: raise RadiographError(f'there is no file {text[:200]}', _WANTED, 'checking the spelling and the folder') from None
+    except FileNotFoundError: raise RadiographError(f'there is no file {name}', _WANTED, 'checking the spelling and the folder') from None
     except (OSError, ValueError) as e:
-        raise RadiographError(f'{text[:200]} cannot be opened ({getattr(e, "strerror", None) or e})', _WANTED,
+        raise RadiographError(f'{name} cannot be opened ({getattr(e, "strerror", None) or e})', _WANTED,
                               'checking the name and your permissions') from None
 
 def _stream_bytes(f, limit):
@@ -1076,18 +1159,19 @@ def _stream_bytes(f, limit):
     return b
 
 # %% ../nbs/01_radiograph.ipynb #c053
-def _read(b, name, keep_identifiers, max_pixels):
+def _read(b, name, keep_identifiers, max_pixels, path=None):
     "A file's bytes as `Radiograph`"
+    name = _plain_name(name)
     if not b: raise RadiographError(f'{name} is empty (0 bytes)', _WANTED, 'copying it again from its source')
     kind = _kind(b)
     if kind not in ('DICOM', *_PICTURES): raise RadiographError(f'{name} is {kind}', _WANTED, 'saving the film in one of these formats')
     try:
-        if kind=='DICOM': return _read_dicom(b, name, keep_identifiers, max_pixels)
-        return _read_picture(b, kind, name, max_pixels)
+        film = _read_dicom(b, name, keep_identifiers, max_pixels) if kind=='DICOM' else _read_picture(b, kind, name, max_pixels)
     except RadiographError: raise
     except Exception as e:
         raise RadiographError(f'{name} begins as {kind} but cannot be read to its end: it was cut short or damaged ({type(e).__name__})',
                               'a complete file', 'copying it again from its source') from e
+    return replace(film, path=path, meta=film.meta|dict(sha256=hashlib.sha256(b).hexdigest()))
 
 def _name(x, kind):
     "The base name of the file that an object came from, or its kind"
@@ -1105,27 +1189,46 @@ def load_radiograph(
     "Whatever holds one chest radiograph, as an array you can trust; `RadiographError` where there is none"
     kw,limit = dict(keep_identifiers=keep_identifiers, max_pixels=max_pixels),8*int(max_pixels)
     if isinstance(film, Radiograph): return film
-    if isinstance(film, (str, os.PathLike)): return _read(_file_bytes(film, limit), Path(film).name, **kw)
+    if isinstance(film, (str, os.PathLike)):
+        text = os.fsdecode(film) # some paths are bytes
+        return _read(_file_bytes(text, limit), Path(text).name, **kw, path=Path(os.path.abspath(text)))
     if isinstance(film, (bytes, bytearray, memoryview)): return _read(bytes(film), 'byte string', **kw)
     if hasattr(film, 'read') and not isinstance(film, Image.Image): return _read(_stream_bytes(film, limit), _name(film, 'open file'), **kw)
     with quiet(): return _load_object(film, **kw)
 
+def _unmasked(a, max_pixels):
+    "A masked array as `Radiograph`: what is masked is black, and counts for nothing"
+    if a.mask.all(): raise RadiographError('a masked array without a pixel that counts', 'one film', 'array.data, if the mask is the wrong way round')
+    if not a.mask.any(): return _film(a.data, 'array', max_pixels)
+    _check_numbers(a.compressed(), 'array')
+    film = _film(a.filled(a.min()), 'array', max_pixels) # scaled by the values that count
+    data = film.data if film.data.shape!=a.shape else np.where(a.mask, np.float32(0), film.data)
+    return replace(film, data=data, history=(*film.history, 'masked pixels to black'))
+
+def _tensor(x):
+    "A tensor as an array, also one that needs a gradient, lies on another device or has bfloat16 values"
+    x = x.detach().cpu()
+    return np.asarray(x.float() if 'bfloat16' in str(x.dtype) else x)
+
 def _load_object(film, keep_identifiers, max_pixels):
     "An array, a PIL image or a data set"
     try:
+        if isinstance(film, np.ma.MaskedArray): return _unmasked(film, max_pixels)
         if isinstance(film, np.ndarray): return _film(np.asarray(film), 'array', max_pixels)
         if isinstance(film, Image.Image):
             if getattr(film, 'n_frames', 1)>1 and film.format!='MPO':
                 raise RadiographError(f'a PIL image with {film.n_frames} frames', 'one film', 'image.copy() for the current frame')
-            return _from_image(film, _name(film, 'PIL image'), max_pixels)
-        if is_dataset(film): return _from_dataset(film, _name(film, 'DICOM data set'), keep_identifiers, max_pixels)
+            return _from_image(film, _plain_name(_name(film, 'PIL image')), max_pixels)
+        if is_dataset(film): return _from_dataset(film, _plain_name(_name(film, 'DICOM data set')), keep_identifiers, max_pixels)
+        if hasattr(film, 'detach'): return _film(_tensor(film), type(film).__name__, max_pixels)
         if hasattr(film, '__array__'): return _film(np.asarray(film), type(film).__name__, max_pixels)
     except RadiographError: raise
     except Exception as e:
         raise RadiographError(f'an object of type {type(film).__name__} that cannot be read ({type(e).__name__})', _WANTED, 'the path of its file') from e
     came = 'None' if film is None else f'an object of type {type(film).__name__}'
+    several = isinstance(film, (list, tuple)) or hasattr(film, '__next__')
     raise RadiographError(came, 'a path, bytes, an open file, a NumPy array, a PIL image, a pydicom Dataset or a Radiograph',
-                          '[load_radiograph(f) for f in films]' if isinstance(film, (list, tuple)) else 'load_radiograph("film.png")')
+                          '[load_radiograph(f) for f in films]' if several else 'load_radiograph("film.png")')
 
 # %% ../nbs/01_radiograph.ipynb #c055
 _SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.dcm', '.dicom')
@@ -1141,7 +1244,7 @@ def get_radiograph_files(
     recurse:bool=True,  # Also the folders in it
 )->list:                # Sorted paths; hidden files and folders are left out
     "The files of a folder that may be films, by suffix or DICOM mark"
-    path = Path(path)
+    path = Path(os.fsdecode(path))
     if path.is_file(): return [path]
     if not path.is_dir(): raise RadiographError(f'there is no folder {path}', 'a folder with films', 'checking the spelling')
     hidden = lambda p: any(part.startswith(('.', '__')) for part in p.relative_to(path).parts)
