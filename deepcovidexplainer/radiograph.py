@@ -34,17 +34,19 @@ def _plain_name(
 @dataclass(eq=False, repr=False)
 class Radiograph:
     "One frontal chest radiograph: the pixels, where they came from, what was done to them"
-    data:np.ndarray                            # H×W, float32 in 0…1, white = dense; the image's left is the patient's right
+    data:np.ndarray                            # H×W, float32 in 0…1, white = dense; image left = patient's right
     source:str='array'                         # File name without its folder, or the kind of object that came
     history:tuple=()                           # What was done, in order
     meta:dict=field(default_factory=dict)      # Technical facts, JSON-safe, without patient identifiers
-    path:Path|None=None                        # The file it came from, absolute; stays in this process: no result shows it
+    path:Path|None=None                        # The file it came from, absolute; no result shows it
 
     def __post_init__(self):
         x = self.data = np.ascontiguousarray(self.data, dtype=np.float32)
         if x.ndim!=2 or not x.size: raise RadiographError(f'an array of shape {x.shape}', 'one H×W film')
         lo,hi = float(x.min()),float(x.max())
-        if not (lo>=0 and hi<=1): raise RadiographError(f'values from {lo:.4g} to {hi:.4g}', 'values in 0…1', 'load_radiograph, which scales them')
+        if not (lo>=0 and hi<=1):
+            raise RadiographError(f'values from {lo:.4g} to {hi:.4g}', 'values in 0…1',
+                                  'load_radiograph, which scales them')
         self.history,self.source = tuple(self.history),_plain_name(self.source)
 
     @property
@@ -135,9 +137,11 @@ def _constant(name, value):
 def _check_numbers(a, name):
     "Raise unless the array holds finite numbers"
     if a.dtype.kind not in 'buif':
-        raise RadiographError(f'{name} holds {a.dtype.name} values', 'numbers: integers or floats', "array.astype('float32')")
+        raise RadiographError(f'{name} holds {a.dtype.name} values', 'numbers: integers or floats',
+                              "array.astype('float32')")
     if a.dtype.kind=='f' and not np.isfinite(a).all():
-        raise RadiographError(f'{name} holds {np.size(a)-np.isfinite(a).sum()} NaN or infinite values', 'finite numbers',
+        raise RadiographError(f'{name} holds {np.size(a)-np.isfinite(a).sum()} NaN or infinite values',
+                              'finite numbers',
                               'np.nan_to_num, if you know why they are there')
 
 def _scaled(a, name='array'):
@@ -164,9 +168,12 @@ _MIN_SIDE = 64 # A chest on fewer pixels shows nothing
 
 def _check_size(name, h, w, max_pixels):
     "Raise unless h×w is a sensible size; asked before anything is decoded"
-    if min(h, w)<_MIN_SIDE: raise RadiographError(f'{name} is {h}×{w} pixels', f'at least {_MIN_SIDE}×{_MIN_SIDE}', 'the original file instead of a thumbnail')
+    if min(h, w)<_MIN_SIDE:
+        raise RadiographError(f'{name} is {h}×{w} pixels', f'at least {_MIN_SIDE}×{_MIN_SIDE}',
+                              'the original file instead of a thumbnail')
     if h*w>max_pixels:
-        raise RadiographError(f'{name} declares {h}×{w} pixels, {h*w/1e6:,.0f} million', f'at most {max_pixels/1e6:,.0f} million (max_pixels)',
+        raise RadiographError(f'{name} declares {h}×{w} pixels, {h*w/1e6:,.0f} million',
+                              f'at most {max_pixels/1e6:,.0f} million (max_pixels)',
                               'a smaller copy, or load_radiograph(…, max_pixels=…) if you trust the file')
 
 def _one_plane(a, name):
@@ -174,9 +181,11 @@ def _one_plane(a, name):
     if a.ndim==3 and a.shape[-1]==1: a = a[...,0]
     if a.ndim==3 and a.shape[0]==1 and a.shape[-1] not in (3, 4): a = a[0]
     if a.ndim==2 or (a.ndim==3 and a.shape[-1] in (3, 4)): return a
-    what = 'two channels (grey and alpha?)' if a.ndim==3 and a.shape[-1]==2 else 'a volume or a stack of films' if a.ndim==3 else f'{a.ndim}-dimensional'
+    what = f'{a.ndim}-dimensional'
+    if a.ndim==3: what = 'two channels (grey and alpha?)' if a.shape[-1]==2 else 'a volume or a stack of films'
     came = f"{name} has shape {'×'.join(map(str, a.shape))}: {what}" if a.ndim else f'{name} is a single number'
-    raise RadiographError(came, 'one film: H×W grey, or H×W×3 or H×W×4 colour', 'one slice, a[i] or a[..., 0], or channels last, a.transpose(1, 2, 0)')
+    raise RadiographError(came, 'one film: H×W grey, or H×W×3 or H×W×4 colour',
+                          'one slice, a[i] or a[..., 0], or channels last, a.transpose(1, 2, 0)')
 
 def _made_square(
     x,          # H×W, float32 in 0…1
@@ -211,7 +220,8 @@ def _film(a, name, max_pixels, history=(), meta=None, invert=False, aspect=1.):
     if invert: x = 1-x
     if np.ptp(x)<1/256: raise _constant(name, float(x.min()))
     bits = int(note.split()[0]) if note and note.endswith(' bit') else None
-    meta = {**dict.fromkeys(('modality', 'view', 'photometric', 'spacing_mm')), 'bits': bits, **(meta or {}), 'colourfulness': round(chroma, 6)}
+    none = dict.fromkeys(('modality', 'view', 'photometric', 'spacing_mm'))
+    meta = {**none, 'bits': bits, **(meta or {}), 'colourfulness': round(chroma, 6)}
     stored,(x,steps) = x.shape,_made_square(x, aspect, max_pixels)
     meta['spacing_mm'] = _square_spacing(meta['spacing_mm'], stored, x.shape)
     return Radiograph(x, name, [*history, *steps], meta)
@@ -293,7 +303,8 @@ def _pil_pixels(im):
     "A loaded PIL image as an array: H×W, H×W×3 or H×W×4"
     if im.mode.startswith('I') or im.mode in 'F1':
         a = np.asarray(im)
-        unsigned = isinstance(im, TiffImageFile) and a.dtype==np.int32 and _tiff_number(im, 258, 1)==32 and _tiff_number(im, 339, 1)==1
+        if not isinstance(im, TiffImageFile) or a.dtype!=np.int32: return a
+        unsigned = _tiff_number(im, 258, 1)==32 and _tiff_number(im, 339, 1)==1
         return a.view(np.uint32) if unsigned else a # Pillow knows 32 bits with a sign alone
     if im.has_transparency_data: im = im.convert('RGBA')
     elif im.mode!='L': im = im.convert('RGB')
@@ -340,7 +351,12 @@ def _is_short(b, a):
     if (corner!=corner[:1,:1]).any(): return False # what libjpeg fills is flat
     try: *_,(_,end) = _segments(b)
     except _Damaged: return False
-    with JpegImageFile(io.BytesIO(b[:end.start]+_NOISE+b[end.start:])) as im: return not np.array_equal(np.asarray(im), a)
+    longer = b[:end.start]+_NOISE+b[end.start:]
+    with JpegImageFile(io.BytesIO(longer)) as im: return not np.array_equal(np.asarray(im), a)
+
+def _ends_early(b):
+    "Does a JPEG of 8 bits lack the data of its last rows?"
+    with JpegImageFile(io.BytesIO(b)) as im: return _is_short(b, np.asarray(im))
 
 def _tiff_tags(b):
     "The first directory of a TIFF: each tag's first whole number"
@@ -360,9 +376,10 @@ def _unknown_tiff(b, name):
     try: tags = _tiff_tags(b)
     except struct.error: return None
     if tags.get(273, tags.get(324, 0))+tags.get(279, tags.get(325, 0))>len(b): return None
-    bits,what = tags.get(258, 1),{1: 'unsigned integers', 2: 'signed integers', 3: 'floats'}.get(tags.get(339, 1), 'complex or other numbers')
+    numbers = {1: 'unsigned integers', 2: 'signed integers', 3: 'floats'}.get(tags.get(339, 1), 'complex or other numbers')
     order = 'high byte first, ' if b[:1]==b'M' else ''
-    return RadiographError(f'{name} is a kind of TIFF that cannot be read ({bits}-bit {what}, {order}compression {tags.get(259, 1)})', 'a TIFF of 8 or 16 bits a pixel',
+    kind = f'{tags.get(258, 1)}-bit {numbers}, {order}compression {tags.get(259, 1)}'
+    return RadiographError(f'{name} is a kind of TIFF that cannot be read ({kind})', 'a TIFF of 8 or 16 bits a pixel',
                            'saving it as a 16-bit PNG; or load_radiograph(array), if another library reads it')
 
 # %% ../nbs/01_radiograph.ipynb #c033
@@ -374,16 +391,21 @@ def _check_whole(im, b, name):
     if isinstance(im, TiffImageFile):
         starts,counts = (im.tag_v2.get(strip) or im.tag_v2.get(tile) or () for strip,tile in ((273, 324), (279, 325)))
         whole = all(i+n<=len(b) for i,n in zip(starts, counts))
-    if not whole: raise RadiographError(f'{name} ends before the picture does: it was cut short', 'a complete file', 'copying it again from its source')
+    if not whole:
+        raise RadiographError(f'{name} ends before the picture does: it was cut short', 'a complete file',
+                              'copying it again from its source')
 
 def _check_jpeg_end(b, a, name):
     "Raise where a JPEG has an end marker, but lost the data before it"
-    if _is_short(b, a): raise RadiographError(f'{name}: the data of this JPEG end before its last rows; it lost its end', 'a complete file', 'copying it again from its source')
+    if _is_short(b, a):
+        raise RadiographError(f'{name}: the data of this JPEG end before its last rows; it lost its end',
+                              'a complete file', 'copying it again from its source')
 
 def _from_image(im, name, max_pixels, b=b'', history=()):
     "A PIL image, loaded or not, as `Radiograph`"
     _check_size(name, im.height, im.width, max_pixels)
-    before,aspect = im.getexif().get(0x112, 1),_resolution_aspect(im) if b else 1. # an image in memory may have been made square
+    before = im.getexif().get(0x112, 1)
+    aspect = _resolution_aspect(im) if b else 1. # an image in memory may have been made square
     im.load()
     if b and isinstance(im, JpegImageFile): _check_jpeg_end(b, np.asarray(im), name)
     a,left = _pil_pixels(im),im.getexif().get(0x112, 1) # Pillow turns TIFF upright itself, and then drops the tag
@@ -466,7 +488,7 @@ _YEAR = dict(D=365.25, W=365.25/7, M=12) # How many make a year
 
 def age_years(
     text,          # `'062Y'`, `'07M'`, `'62'`, `62`: as DICOM writes ages, and as tables do
-)->float|None:     # Years; None for what is no age, such as `'unknown'`, `'<30'`, `'000Y'` (what removing an age leaves) or 130
+)->float|None:     # Years; None for what is no age: `'unknown'`, `'<30'`, 130, `'000Y'` (an age taken away)
     "An age in years"
     found = _AGE.fullmatch(str(text).strip().upper())
     if not found: return None
@@ -481,7 +503,7 @@ def _date(ds, name):
     except ValueError: return None
 
 def _age(ds):
-    "Years by PatientAge or, where it is missing, by the dates of birth and study; from 90 years on 90, for few people are older"
+    "Years by PatientAge or else by the dates of birth and study; 90 from 90 on, for few people are older"
     years,born = age_years(_value(ds, 'PatientAge', default='')),_date(ds, 'PatientBirthDate')
     taken = next((d for k in ('StudyDate', 'AcquisitionDate', 'SeriesDate', 'ContentDate') if (d:=_date(ds, k))), None)
     if years is None and born and taken and 0<=(days:=(taken-born).days)<=120*366: years = days/365.25
@@ -497,17 +519,24 @@ def _processing(ds):
 def _dicom_meta(ds, keep_identifiers):
     "Technical facts of the header; who the patient is only when asked for"
     age = _age(ds)
-    meta = dict(modality=_value(ds, 'Modality'), view=_view(ds), photometric=_value(ds, 'PhotometricInterpretation'), spacing_mm=_spacing(ds),
-                bits=_value(ds, 'BitsStored', int), body_part=_value(ds, 'BodyPartExamined'), age=age, child=None if age is None else age<18,
-                processing=_processing(ds))
+    names = dict(modality='Modality', view='ViewPosition', photometric='PhotometricInterpretation', body_part='BodyPartExamined')
+    meta = {k: _value(ds, name) for k,name in names.items()}
+    meta |= dict(view=_view(ds), spacing_mm=_spacing(ds), bits=_value(ds, 'BitsStored', int), processing=_processing(ds))
+    meta |= dict(age=age, child=None if age is None else age<18)
     if keep_identifiers: meta['identifiers'] = {n: v for n in _IDENTIFIERS if (v:=_value(ds, n))}
     return meta
 
 # %% ../nbs/01_radiograph.ipynb #v036
-_VIEWS = {'decubitus': r'[LR]LD|.*DECUB.*', 'oblique': r'[LR][APL]?O|.*OBLIQ.*|.*SCHR(AE|Ä)G.*', 'lateral': r'LL|RL|.*\bX?LAT\b.*|[LR]LAT.*|.*\bLATERAL.*|.*SEITLICH.*|.*\bPROFIL.*|.*\bPERFIL.*',
-          'PA': r'(.* )?P\.?A\.?( .*)?|.*POSTERO.?ANTERIOR.*', 'AP': r'(.* )?A\.?P\.?( .*)?|.*ANTERO.?POSTERIOR.*'} # In this order
-_VIEW_CODES = {'399198007': 'lateral', '399173006': 'lateral', '399067008': 'lateral', '30730003': 'lateral', '399352003': 'lateral', '399260004': 'lateral',
-               '272479007': 'PA', '399348003': 'AP', 'R-10232': 'lateral', 'R-10236': 'lateral', 'R-102CD': 'lateral', 'R-10214': 'PA', 'R-10206': 'AP'} # CID 4010
+_VIEWS = { # What a view is called, in the order of asking
+    'decubitus': r'[LR]LD|.*DECUB.*',
+    'oblique': r'[LR][APL]?O|.*OBLIQ.*|.*SCHR(AE|Ä)G.*',
+    'lateral': r'LL|RL|.*\bX?LAT\b.*|[LR]LAT.*|.*\b(LATERAL|PROFIL|PERFIL).*|.*SEITLICH.*',
+    'PA': r'(.* )?P\.?A\.?( .*)?|.*POSTERO.?ANTERIOR.*',
+    'AP': r'(.* )?A\.?P\.?( .*)?|.*ANTERO.?POSTERIOR.*'}
+_CODED = dict(lateral='399198007 399173006 399067008 30730003 399352003 399260004 R-10232 R-10236 R-102CD',
+              PA='272479007 R-10214', AP='399348003 R-10206') # SNOMED CT and its older scheme (PS3.16, CID 4010)
+_VIEW_CODES = {code: view for view,codes in _CODED.items() for code in codes.split()}
+_DESCRIPTIONS = ('SeriesDescription', 'ProtocolName', 'AcquisitionDeviceProcessingDescription')
 
 def _view_of(text):
     "A key of `_VIEWS`, or None"
@@ -527,7 +556,7 @@ def _axes(ds):
 
 def _described_view(ds):
     "What the descriptions say, unless they name a frontal and a lateral view at once"
-    text = ' '.join(_value(ds, k, default='') for k in ('SeriesDescription', 'ProtocolName', 'AcquisitionDeviceProcessingDescription'))
+    text = ' '.join(_value(ds, k, default='') for k in _DESCRIPTIONS)
     view,frontal = _view_of(text),re.search(r'\b(PA|AP|P\.A|A\.P)\b', text.upper())
     return None if view=='lateral' and frontal else view
 
@@ -545,8 +574,8 @@ def _syntax(ds):
     big = getattr(ds, 'original_encoding', (None, None))[1] is False
     return getattr(meta, 'TransferSyntaxUID', None) or (ExplicitVRBigEndian if big else ExplicitVRLittleEndian)
 
-_OTHER_KINDS = {'2': 'CT', '2.1': 'CT', '2.2': 'CT', '4': 'MR', '4.1': 'MR', '1.2': 'MG', '1.2.1': 'MG', '1.3': 'IO', '1.3.1': 'IO',
-                '6.1': 'US', '12.1': 'XA', '12.2': 'RF', '20': 'NM', '128': 'PT', '481.1': 'RTIMAGE'} # Storage classes, behind their root
+_CLASSES = dict(CT='2 2.1 2.2', MR='4 4.1', MG='1.2 1.2.1', IO='1.3 1.3.1', US='6.1', XA='12.1', RF='12.2', NM='20', PT='128')
+_OTHER_KINDS = {end: kind for kind,ends in _CLASSES.items() for end in ends.split()} # Storage classes, behind their root
 
 def _modality(ds):
     "The modality that the header states, or that its storage class stands for where that is of another kind"
@@ -560,7 +589,8 @@ def _check_required(ds, name):
     from pydicom.datadict import tag_for_keyword
     missing = [f'{k} ({(t:=tag_for_keyword(k))>>16:04X},{t & 0xffff:04X})' for k in _REQUIRED if _value(ds, k) is None]
     if not missing: return
-    raise RadiographError(f'{name}: DICOM whose header lacks {" and ".join(missing)}', 'a header that says how its pixels are stored',
+    raise RadiographError(f'{name}: DICOM whose header lacks {" and ".join(missing)}',
+                          'a header that says how its pixels are stored',
                           'exporting it again from where it came; copying will not help')
 
 def _check_pixels(ds, name):
@@ -568,22 +598,28 @@ def _check_pixels(ds, name):
     if 'PixelData' in ds: return
     h,w = (_value(ds, k, int, 0) for k in ('Rows', 'Columns'))
     if 'FloatPixelData' in ds or 'DoubleFloatPixelData' in ds:
-        raise RadiographError(f'{name}: DICOM whose pixels are floating-point numbers (a computed map)', 'a radiograph: whole numbers',
+        raise RadiographError(f'{name}: DICOM whose pixels are floating-point numbers (a computed map)',
+                              'a radiograph: whole numbers',
                               'the film that the map was computed from')
     if h and w:
-        raise RadiographError(f'{name}: a DICOM header for {h}×{w} pixels without the pixels; it was cut short, or only the header was sent',
+        came = f'{name}: a DICOM header for {h}×{w} pixels without the pixels; it was cut short, or only the header was sent'
+        raise RadiographError(came,
                               'a complete DICOM file', 'copying or exporting it again')
-    raise RadiographError(f'{name}: DICOM without pixels (a report, a presentation state, or not DICOM at all)', 'a DICOM image',
+    raise RadiographError(f'{name}: DICOM without pixels (a report, a presentation state, or not DICOM at all)',
+                          'a DICOM image',
                           'the image of the same study')
 
 def _check_header(ds, name, max_pixels):
     "Raise unless the header promises one film of a modality and a size that we can read"
     modality,frames = _modality(ds),_value(ds, 'NumberOfFrames', int, 1)
     if modality not in _MODALITIES:
-        raise RadiographError(f'{name}: DICOM of modality {modality}', 'a radiograph: modality CR, DX or RG, or a secondary capture of one (OT)',
+        raise RadiographError(f'{name}: DICOM of modality {modality}',
+                              'a radiograph: modality CR, DX or RG, or a secondary capture of one (OT)',
                               'the chest radiograph of the study')
     _check_pixels(ds, name)
-    if frames>1: raise RadiographError(f'{name}: DICOM with {frames} frames', 'a single film', 'exporting the frame that you mean')
+    if frames>1:
+        raise RadiographError(f'{name}: DICOM with {frames} frames', 'a single film',
+                              'exporting the frame that you mean')
     _check_required(ds, name)
     _check_size(name, *(_value(ds, k, int, 0) for k in ('Rows', 'Columns')), max_pixels)
 
@@ -650,7 +686,7 @@ def _check_segment(marker, s):
     "Raise unless the content of a segment has the length and the ranges of its kind"
     if marker in _CHECKS: _CHECKS[marker](s)
     if marker==0xdd: _must(len(s)==2, 'the restart interval is damaged')
-    if marker==0xf8: _must(s[:1] in (b'\1', b'\2', b'\3') and (s[0]!=1 or len(s)==11), 'the JPEG-LS parameters are damaged')
+    if marker==0xf8: _must(s and 1<=s[0]<=3 and (s[0]!=1 or len(s)==11), 'the JPEG-LS parameters are damaged')
     if marker==0xda: _must(s and 1<=s[0]<=4 and len(s)==4+2*s[0], 'the header of a scan is damaged')
 
 def _is_sof(marker): return marker==0xf7 or 0xc0<=marker<=0xcf and marker not in (0xc4, 0xc8, 0xcc)
@@ -735,20 +771,24 @@ def _frame(b):
     return _frame_2000(b)
 
 # %% ../nbs/01_radiograph.ipynb #c040
-_FAMILIES = {'JPEG': ('50', '51'), 'lossless JPEG': ('57', '70'), 'JPEG-LS': ('80', '81'), 'JPEG 2000': ('90', '91', '201', '202', '203')} # Ends of UIDs
 _ROOT = '1.2.840.10008.1.2.4.'
+_FAMILIES = {'JPEG': ('50', '51'), 'lossless JPEG': ('57', '70'), 'JPEG-LS': ('80', '81'),
+             'JPEG 2000': ('90', '91', '201', '202', '203')} # Transfer syntaxes, behind the root
 
 def _decoding_syntax(frame, stated):
     "The transfer syntax that a frame is decoded by: the stated one where it fits what the stream is"
-    family = _FAMILIES['lossless JPEG' if frame.coding=='JPEG' and frame.bits>8 else frame.coding] # GDCM looks at the stream, but pydicom gives it 12 bits only so
+    deep = frame.coding=='JPEG' and frame.bits>8 # GDCM looks at the stream, but pydicom gives it 12 bits only so
+    family = _FAMILIES['lossless JPEG' if deep else frame.coding]
     return stated if stated.removeprefix(_ROOT) in family else _ROOT + family[0]
 
-_PIXEL_HEADER = dict(Rows=None, Columns=None, SamplesPerPixel=1, PlanarConfiguration=0, BitsAllocated=None, BitsStored=None, PixelRepresentation=0)
+_PIXEL_HEADER = dict(Rows=None, Columns=None, SamplesPerPixel=1, PlanarConfiguration=0, # and what is assumed where it is missing
+                     BitsAllocated=None, BitsStored=None, PixelRepresentation=0)
 
 def _pixel_header(ds):
     "The part of a header that says how pixels are stored, as plain numbers and text"
     head = {k: _value(ds, k, int, v) for k,v in _PIXEL_HEADER.items()}
-    return head | dict(PhotometricInterpretation=_value(ds, 'PhotometricInterpretation').upper(), syntax=str(_syntax(ds)))
+    photometric = _value(ds, 'PhotometricInterpretation').upper()
+    return head | dict(PhotometricInterpretation=photometric, syntax=str(_syntax(ds)))
 
 def _pixel_dataset(head, pixels, vr='OB'):
     "A data set of nothing but pixels"
@@ -807,15 +847,20 @@ def _within(seconds):
         raise
     finally: timer.cancel()
 
-_START = 'import json,sys; sys.path[:] = json.loads(sys.argv[1]); from deepcovidexplainer.radiograph import _decode_for_ever; _decode_for_ever()'
+_START = '''
+import json,sys
+sys.path[:] = json.loads(sys.argv[1])
+from deepcovidexplainer.radiograph import _decode_for_ever
+_decode_for_ever()'''
 
 def _start_child():
     "See that a child is there and ready"
     global _child
     if _child is not None and _child.poll() is None: return
     _stop_child()
-    command,hidden = [sys.executable, '-c', _START, json.dumps([str(p) for p in sys.path])],getattr(subprocess, 'CREATE_NO_WINDOW', 0)
-    _child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, creationflags=hidden)
+    command = [sys.executable, '-c', _START, json.dumps([str(p) for p in sys.path])]
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    _child = subprocess.Popen(command, **pipes, creationflags=getattr(subprocess, 'CREATE_NO_WINDOW', 0))
     with _within(60): _must(_child.stdout.readline()==b'ready\n', 'the process that decodes it does not start')
 
 def _by_gdcm(
@@ -846,11 +891,13 @@ def _plugins(syntax, name):
     from pydicom.uid import UID
     try: decoder = get_decoder(UID(syntax))
     except NotImplementedError:
-        raise RadiographError(f'{name}: DICOM compressed as {UID(syntax).name}', 'no compression, or JPEG, JPEG-LS, JPEG 2000 or RLE',
+        raise RadiographError(f'{name}: DICOM compressed as {UID(syntax).name}',
+                              'no compression, or JPEG, JPEG-LS, JPEG 2000 or RLE',
                               'exporting it uncompressed') from None
     found = sorted(decoder.available_plugins, key=lambda p: _PLUGINS.index(p) if p in _PLUGINS else 99)
     if found or decoder.is_available: return [p for p in found if p!='gdcm'] or found or ['']
-    raise RadiographError(f'{name}: DICOM compressed as {UID(syntax).name}, and no decoder for it is installed', 'a decoder', _DECODERS)
+    raise RadiographError(f'{name}: DICOM compressed as {UID(syntax).name}, and no decoder for it is installed',
+                          'a decoder', _DECODERS)
 
 def _check_agreement(frame, head, name):
     "A compressed frame must be what the header states: decoders allocate what the frame says"
@@ -859,11 +906,13 @@ def _check_agreement(frame, head, name):
     fine = said==stated and 2<=frame.bits<=head['BitsAllocated']
     if fine: return
     words = lambda h,w,n,bits: f'{h}×{w}, {n} channel{"s"*(n!=1)}, {bits} bits'
-    came = f'{name}: a compressed frame of {words(*said, frame.bits)} where the DICOM header states {words(*stated, head["BitsAllocated"])}'
+    promised = words(*stated, head['BitsAllocated'])
+    came = f'{name}: a compressed frame of {words(*said, frame.bits)} where the DICOM header states {promised}'
     raise RadiographError(came, 'a consistent DICOM file', 'exporting it again')
 
 def _unreadable(name, why):
-    return RadiographError(f'{name}: DICOM whose pixels cannot be decoded; they were cut short or damaged: {why}', 'a complete DICOM file',
+    return RadiographError(f'{name}: DICOM whose pixels cannot be decoded; they were cut short or damaged: {why}',
+                           'a complete DICOM file',
                            'exporting it again, uncompressed')
 
 def _decompressed(ds, head, name):
@@ -872,8 +921,10 @@ def _decompressed(ds, head, name):
     b = _codestream(next(generate_frames(ds.PixelData, number_of_frames=1)))
     frame = _frame(b)
     _check_agreement(frame, head, name)
-    _must(b[frame.end+2:].strip(b'\0')[:2] not in (b'\xff\xd8', b'\xff\x4f'), 'more than one frame follows, where the header states one')
+    another = b[frame.end+2:].strip(b'\0')[:2] in (b'\xff\xd8', b'\xff\x4f')
+    _must(not another, 'another frame follows, where the header states one')
     head = head | dict(syntax=_decoding_syntax(frame, head['syntax']))
+    if frame.coding=='JPEG' and frame.bits==8: _must(not _ends_early(b), 'its data end before its last rows')
     for plugin in _plugins(head['syntax'], name):
         if plugin=='gdcm': return _by_gdcm(head, b)
         try: return _as_array(_pixel_dataset(head, encapsulate([b])), plugin)
@@ -884,8 +935,10 @@ def _plain_values(ds, head, plugin):
     "The stored values of a frame that is not compressed, or by runs; they may lie higher than at the lowest bits"
     high,stored = _value(ds, 'HighBit', int, 0),head['BitsStored']
     read = lambda bits: _as_array(_pixel_dataset(head|dict(BitsStored=bits), ds.PixelData, ds['PixelData'].VR), plugin)
-    if stored<=high<head['BitsAllocated'] and abs((a:=read(high+1)).astype(np.int64)).max()>>stored: return a>>(high+1-stored)
-    return read(stored) # also where HighBit is wrong: nothing lies up there
+    if not stored<=high<head['BitsAllocated']: return read(stored)
+    a = read(high+1)
+    wrong = not abs(a.astype(np.int64)).max()>>stored # nothing lies up there
+    return read(stored) if wrong else a>>(high+1-stored)
 
 def _stored(ds, name):
     "The stored values of the only frame, colour as RGB"
@@ -1052,12 +1105,13 @@ def oriented(
 _ASSUMED = dict(SamplesPerPixel=1, PixelRepresentation=0)
 
 def _contradiction(ds, photometric):
-    "PresentationLUTShape against PhotometricInterpretation: films with a wrong one exist, so it is told and not followed"
+    "PresentationLUTShape against PhotometricInterpretation: told, not followed, for films with a wrong one exist"
     shape,fits = _value(ds, 'PresentationLUTShape', default='').upper(),dict(MONOCHROME1='INVERSE', MONOCHROME2='IDENTITY')
-    if shape in fits.values() and photometric in fits and fits[photometric]!=shape:
-        yield f'the header contradicts itself: {photometric} and PresentationLUTShape {shape}; if the film looks inverted, it is'
+    if shape not in fits.values() or fits.get(photometric, shape)==shape: return
+    yield f'the header contradicts itself: {photometric}, but PresentationLUTShape {shape}; if the film looks inverted, it is'
 
-_VIEW_WORDS = dict(lateral='the header says a lateral view', oblique='the header says an oblique view', decubitus='the header says decubitus: the patient lies on the side')
+_VIEW_WORDS = dict(lateral='the header says a lateral view', oblique='the header says an oblique view',
+                   decubitus='the header says decubitus: the patient lies on the side')
 
 def _remarks(ds, meta):
     "What the header says that a reader should know"
@@ -1110,7 +1164,8 @@ def _check_deflated(b, name, limit):
         size += len(inflate.decompress(packed, 1<<20))
         packed = inflate.unconsumed_tail
     if size<=limit: return
-    raise RadiographError(f'{name}: deflated DICOM that would fill more than {limit/1e6:,.1f} MB', _WANTED, 'exporting it uncompressed')
+    raise RadiographError(f'{name}: deflated DICOM that would fill more than {limit/1e6:,.1f} MB', _WANTED,
+                          'exporting it uncompressed')
 
 def _read_dicom(b, name, keep_identifiers, max_pixels):
     "The bytes of a DICOM file as `Radiograph`"
@@ -1125,9 +1180,13 @@ def _read_dicom(b, name, keep_identifiers, max_pixels):
 def _check_file(path, limit):
     "Raise unless the path names a regular file of a size that can be read"
     info,name = path.stat(),_plain_name(path.name or str(path))
-    if stat.S_ISDIR(info.st_mode): raise RadiographError(f'{name} is a folder', 'one film', 'get_radiograph_files, which lists the films in it')
-    if not stat.S_ISREG(info.st_mode): raise RadiographError(f'{name} is no regular file', _WANTED, 'copying it into a file')
-    if info.st_size>limit: raise RadiographError(f'{name} has {info.st_size/1e6:,.0f} MB', f'at most {limit/1e6:,.0f} MB', 'a smaller copy')
+    if stat.S_ISDIR(info.st_mode):
+        raise RadiographError(f'{name} is a folder', 'one film', 'get_radiograph_files, which lists the films in it')
+    if not stat.S_ISREG(info.st_mode):
+        raise RadiographError(f'{name} is no regular file', _WANTED, 'copying it into a file')
+    if info.st_size>limit:
+        raise RadiographError(f'{name} has {info.st_size/1e6:,.0f} MB', f'at most {limit/1e6:,.0f} MB',
+                              'a smaller copy')
 
 def _file_bytes(text, limit):
     "The content of the file of that name, or a `RadiographError` that says why there is none"
@@ -1138,7 +1197,8 @@ def _file_bytes(text, limit):
         _check_file(Path(text), limit)
         return Path(text).read_bytes()
     except RadiographError: raise
-    except FileNotFoundError: raise RadiographError(f'there is no file {name}', _WANTED, 'checking the spelling and the folder') from None
+    except FileNotFoundError:
+        raise RadiographError(f'there is no file {name}', _WANTED, 'checking the spelling and the folder') from None
     except (OSError, ValueError) as e:
         raise RadiographError(f'{name} cannot be opened ({getattr(e, "strerror", None) or e})', _WANTED,
                               'checking the name and your permissions') from None
@@ -1153,7 +1213,8 @@ def _stream_bytes(f, limit):
         if at is not None: f.seek(at)
         b = b''.join(parts)
     except Exception as e:
-        raise RadiographError(f'an open file that cannot be read as bytes ({type(e).__name__})', 'a file opened with mode "rb"',
+        raise RadiographError(f'an open file that cannot be read as bytes ({type(e).__name__})',
+                              'a file opened with mode "rb"',
                               'open(path, "rb"), or the path itself') from e
     if n>limit: raise RadiographError(f'a stream of more than {limit/1e6:,.0f} MB', _WANTED, 'a smaller copy')
     return b
@@ -1164,9 +1225,11 @@ def _read(b, name, keep_identifiers, max_pixels, path=None):
     name = _plain_name(name)
     if not b: raise RadiographError(f'{name} is empty (0 bytes)', _WANTED, 'copying it again from its source')
     kind = _kind(b)
-    if kind not in ('DICOM', *_PICTURES): raise RadiographError(f'{name} is {kind}', _WANTED, 'saving the film in one of these formats')
+    if kind not in ('DICOM', *_PICTURES):
+        raise RadiographError(f'{name} is {kind}', _WANTED, 'saving the film in one of these formats')
     try:
-        film = _read_dicom(b, name, keep_identifiers, max_pixels) if kind=='DICOM' else _read_picture(b, kind, name, max_pixels)
+        if kind=='DICOM': film = _read_dicom(b, name, keep_identifiers, max_pixels)
+        else: film = _read_picture(b, kind, name, max_pixels)
     except RadiographError: raise
     except Exception as e:
         raise RadiographError(f'{name} begins as {kind} but cannot be read to its end: it was cut short or damaged ({type(e).__name__})',
@@ -1193,12 +1256,15 @@ def load_radiograph(
         text = os.fsdecode(film) # some paths are bytes
         return _read(_file_bytes(text, limit), Path(text).name, **kw, path=Path(os.path.abspath(text)))
     if isinstance(film, (bytes, bytearray, memoryview)): return _read(bytes(film), 'byte string', **kw)
-    if hasattr(film, 'read') and not isinstance(film, Image.Image): return _read(_stream_bytes(film, limit), _name(film, 'open file'), **kw)
+    if hasattr(film, 'read') and not isinstance(film, Image.Image):
+        return _read(_stream_bytes(film, limit), _name(film, 'open file'), **kw)
     with quiet(): return _load_object(film, **kw)
 
 def _unmasked(a, max_pixels):
     "A masked array as `Radiograph`: what is masked is black, and counts for nothing"
-    if a.mask.all(): raise RadiographError('a masked array without a pixel that counts', 'one film', 'array.data, if the mask is the wrong way round')
+    if a.mask.all():
+        raise RadiographError('a masked array without a pixel that counts', 'one film',
+                              'array.data, if the mask is the wrong way round')
     if not a.mask.any(): return _film(a.data, 'array', max_pixels)
     _check_numbers(a.compressed(), 'array')
     film = _film(a.filled(a.min()), 'array', max_pixels) # scaled by the values that count
@@ -1217,17 +1283,21 @@ def _load_object(film, keep_identifiers, max_pixels):
         if isinstance(film, np.ndarray): return _film(np.asarray(film), 'array', max_pixels)
         if isinstance(film, Image.Image):
             if getattr(film, 'n_frames', 1)>1 and film.format!='MPO':
-                raise RadiographError(f'a PIL image with {film.n_frames} frames', 'one film', 'image.copy() for the current frame')
+                raise RadiographError(f'a PIL image with {film.n_frames} frames', 'one film',
+                                      'image.copy() for the current frame')
             return _from_image(film, _plain_name(_name(film, 'PIL image')), max_pixels)
-        if is_dataset(film): return _from_dataset(film, _plain_name(_name(film, 'DICOM data set')), keep_identifiers, max_pixels)
+        name = _plain_name(_name(film, 'DICOM data set'))
+        if is_dataset(film): return _from_dataset(film, name, keep_identifiers, max_pixels)
         if hasattr(film, 'detach'): return _film(_tensor(film), type(film).__name__, max_pixels)
         if hasattr(film, '__array__'): return _film(np.asarray(film), type(film).__name__, max_pixels)
     except RadiographError: raise
     except Exception as e:
-        raise RadiographError(f'an object of type {type(film).__name__} that cannot be read ({type(e).__name__})', _WANTED, 'the path of its file') from e
+        raise RadiographError(f'an object of type {type(film).__name__} that cannot be read ({type(e).__name__})',
+                              _WANTED, 'the path of its file') from e
     came = 'None' if film is None else f'an object of type {type(film).__name__}'
     several = isinstance(film, (list, tuple)) or hasattr(film, '__next__')
-    raise RadiographError(came, 'a path, bytes, an open file, a NumPy array, a PIL image, a pydicom Dataset or a Radiograph',
+    raise RadiographError(came,
+                          'a path, bytes, an open file, a NumPy array, a PIL image, a pydicom Dataset or a Radiograph',
                           '[load_radiograph(f) for f in films]' if several else 'load_radiograph("film.png")')
 
 # %% ../nbs/01_radiograph.ipynb #c055
@@ -1246,7 +1316,8 @@ def get_radiograph_files(
     "The files of a folder that may be films, by suffix or DICOM mark"
     path = Path(os.fsdecode(path))
     if path.is_file(): return [path]
-    if not path.is_dir(): raise RadiographError(f'there is no folder {path}', 'a folder with films', 'checking the spelling')
+    if not path.is_dir():
+        raise RadiographError(f'there is no folder {path}', 'a folder with films', 'checking the spelling')
     hidden = lambda p: any(part.startswith(('.', '__')) for part in p.relative_to(path).parts)
     found = (p for p in path.glob('**/*' if recurse else '*') if not hidden(p))
     return sorted(p for p in found if _may_be_film(p))
