@@ -21,7 +21,7 @@ from .explanation import Explanation,speaker
 from .words import method_title,percent
 from .lungs import lung_zones
 from .report import save_report
-from .radiograph import _is_dataset,_oriented,_quiet,load_radiograph
+from .radiograph import is_dataset,load_radiograph,oriented,quiet
 
 # %% ../nbs/32_dicom_out.ipynb #d006
 def _highdicom():
@@ -44,13 +44,13 @@ def _check_study(ds):
 def _header(source):
     "The film's header as a pydicom `Dataset`"
     from pydicom import dcmread
-    if _is_dataset(source): return source
+    if is_dataset(source): return source
     b = source if isinstance(source, (bytes, bytearray, memoryview)) else None
     if hasattr(source, 'seek'):
         source.seek(0)
         b = source.read()
     if b is None: b = Path(source).read_bytes() if isinstance(source, (str, os.PathLike)) else b''
-    with _quiet(): ds = dcmread(io.BytesIO(bytes(b)), force=True, stop_before_pixels=True)
+    with quiet(): ds = dcmread(io.BytesIO(bytes(b)), force=True, stop_before_pixels=True)
     if 'Rows' in ds and 'SOPClassUID' in ds: return ds
     came = f'{getattr(source, "name", None) or type(source).__name__} is no DICOM file'
     todo = 'explanation.save("film.html"), which needs no patient'
@@ -69,7 +69,7 @@ def zones_on_source(
     ds,          # Header of the film: Rows, Columns, PatientOrientation
 )->np.ndarray:   # Rows×Columns uint8: 0 outside the lungs, else the number of the zone, from 1
     "The zones on the pixels of the film as it is stored"
-    size = (int(ds.Columns), int(ds.Rows))
+    size = oriented(np.empty((int(ds.Rows), int(ds.Columns)), bool), ds)[0].shape[::-1] # as the film stands upright
     grown = lambda m: cv2.resize(np.asarray(m, np.float32), size, interpolation=cv2.INTER_LINEAR)
     label,most = np.zeros(size[::-1], np.uint8),np.full(size[::-1], .5, np.float32)
     if zones: most = 1-grown(np.any([z.mask for z in zones], 0))
@@ -77,7 +77,7 @@ def zones_on_source(
         share = grown(z.mask)
         label[share>most] = i
         most = np.maximum(most, share)
-    return np.ascontiguousarray(_oriented(label, ds)[0]) # mirroring twice gives back the film as it was
+    return np.ascontiguousarray(oriented(label, ds, back=True)[0])
 
 # %% ../nbs/32_dicom_out.ipynb #d013
 MAKER = 'deepcovidexplainer' # Manufacturer of everything written here
@@ -428,7 +428,7 @@ def to_dicom(self:Explanation,
     _check_study(ds)
     _check_same(self, film)
     algorithm = _algorithm(self.prediction)
-    with _quiet(): made = {kind:_made(kind, self, ds, algorithm) for kind in kinds}
+    with quiet(): made = {kind:_made(kind, self, ds, algorithm) for kind in kinds}
     return {kind:out for kind,out in made.items() if out is not None}
 
 def to_dicom(
@@ -462,7 +462,7 @@ def write_dicom(
     part = path.with_name(f'.{path.name}.part')
     try:
         with part.open('wb') as f:
-            with _quiet(): ds.save_as(f, enforce_file_format=True)
+            with quiet(): ds.save_as(f, enforce_file_format=True)
             f.flush()
             os.fsync(f.fileno())
         os.replace(part, path)
