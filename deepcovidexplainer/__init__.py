@@ -56,7 +56,7 @@ _NAMES = {
                  'insertion_curve curve_area impute road_curve random_map gaussian_map lung_map Case film_scores '
                  'summarise score_methods against_baseline show_scores agreement randomization_check fell '
                  'quantus_explainer'),
-    'guard': 'LIMITS doubted',
+    'guard': 'LIMITS told_by_header doubted',
     'similar': 'SimilarFilm load_similar similar_films',
     'explanation': 'Explanation speaker inside_lungs focus spot concentrated',
     'words': 'CONFIDENCE WORDS speaking percent rows_of method_title describe explain',

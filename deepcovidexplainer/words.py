@@ -15,7 +15,7 @@ from fastcore.basics import patch
 
 from .core import CLASSES,RadiographError
 from .explanation import Explanation,concentrated,focus,inside_lungs,speaker,spot
-from .guard import LIMITS,doubted,guard
+from .guard import LIMITS,doubted,guard,told_by_header
 from .lungs import as_lungs,lung_zones,zone_shares
 from .preprocess import text_mask
 
@@ -53,7 +53,10 @@ WORDS = dict(
     shrunk='The networks lean towards {name}, but they were never shown such pictures, so their probabilities are drawn back to near one third.',
     one_lung='Two lungs cannot be seen side by side here: the picture may be taken from the side, be half a film, or show a lung that is white. No class should be read from it.',
     rare='The networks lean towards {name}, but they were shown few such pictures, so their probabilities are drawn back to near one third.',
-    why=dict(colour='it is a colour picture', lungs='no pair of lungs was found', turned='it seems to lie on its side or upside down', view='two lungs cannot be seen side by side, as on a film from the side, on half a film, or where one lung is white', unlike='it is unlike the films that the networks were trained on'),
+    unfit='This film is not one that these networks can judge: {why}. No class should be read from it.',
+    why=dict(side='its header says that it was not taken from the front', child='it is the film of a child, and the networks learned from adults',
+             part='its header says that it shows another part of the body', raw='it holds raw detector values, which are not meant to be looked at',
+             colour='it is a colour picture', lungs='no pair of lungs was found', turned='it seems to lie on its side or upside down', view='two lungs cannot be seen side by side, as on a film from the side, on half a film, or where one lung is white', unlike='it is unlike the films that the networks were trained on'),
     # Warnings
     warn=dict(colour='The picture is coloured, as no radiograph is.', lungs='The lungs could not be outlined, so nothing can be said about zones.',
               turned='The film seems to be turned: its lungs are plainest after a turn of {degrees}° against the clock.',
@@ -63,7 +66,10 @@ WORDS = dict(
               apart='The networks look at different places: only {share:.0%} of their {method} maps overlap. Do not read the mean map without the members\'.',
               neighbours='None of the {n} most similar training films is labelled {name}: {labels}.',
               text='{share:.0%} of the evidence of {method} lies on letters burnt into the film.', child='This is a child\'s film. The networks were trained on adults.',
-              lateral='The header says a lateral view. The networks were trained on frontal films.', small='The film has few pixels ({h}×{w}): small findings are lost.',
+              lateral='The header says a lateral view. The networks were trained on frontal films.',
+              oblique='The header says an oblique view. The networks were trained on frontal films.',
+              decubitus='The header says that the patient lies on the side: fluid and air lie elsewhere than usual.',
+              part='The header says {part}, not chest.', raw='The header says raw detector values (FOR PROCESSING): the greys are not those of a film.', small='The film has few pixels ({h}×{w}): small findings are lost.',
               bias='The score rests on a constant of the last layer more than on the film: {method} says little here.',
               copy='The film is a secondary capture: markers, windowing or cropping of a screen may mislead.'),
 )
@@ -171,6 +177,15 @@ def _contrast_words(e):
     return [W['contrast' if down/(up+down)>=LIMITS['instead'] else 'one_sided'].format(**words)]
 
 # %% ../nbs/29_words.ipynb #c020
+_HEADER = ('side', 'child', 'part', 'raw') # Reasons of the guard that a header gives
+
+def _refusal(doubts):
+    "Why there is no class, and what the networks would have leaned to"
+    W = _words()
+    if tuple(doubts)==('view',): return W['one_lung'],W['rare']
+    said = 'unfit' if set(doubts)<=set(_HEADER) else 'doubt'
+    return W[said].format(why=_join([W['why'][d] for d in doubts])),W['shrunk']
+
 def describe(
     prediction,        # `Prediction`
     target:str,        # The class that the heatmaps speak of
@@ -183,17 +198,18 @@ def describe(
     "Say what was found, where, what speaks against it, and what this cannot tell"
     W = _words()
     if doubts:
-        first,then = (W['one_lung'], W['rare']) if tuple(doubts)==('view',) else (W['doubt'].format(why=_join([W['why'][d] for d in doubts])), W['shrunk'])
-        return [first, then.format(name=W['name'][prediction.leaning])]
+        return [s.format(name=W['name'][prediction.leaning]) for s in _refusal(doubts)]
     return [_found(prediction), *_where(target, attributions, zones, mask), *contrast, *_against(prediction), W['limit'][prediction.label]]
-
 
 # %% ../nbs/29_words.ipynb #c022
 def _about_film(film):
     "What the file says of itself that a reader should know"
-    meta = film.meta; remarks = ' '.join(film.history)
-    known = dict(child=bool(meta.get('child')), lateral='lateral view' in remarks, copy='secondary capture' in remarks, small=min(film.shape)<224)
-    return [_words()['warn'][k].format(h=film.shape[0], w=film.shape[1]) for k,v in known.items() if v]
+    meta,remarks = film.meta,' '.join(film.history)
+    part = str(meta.get('body_part') or '').lower()
+    known = {k:k in told_by_header(meta) for k in ('child', 'part', 'raw')}
+    known |= {view:meta.get('view')==view for view in ('lateral', 'oblique', 'decubitus')}
+    known |= dict(copy='secondary capture' in remarks, small=min(film.shape)<224)
+    return [_words()['warn'][k].format(h=film.shape[0], w=film.shape[1], part=part) for k,v in known.items() if v]
 
 def _about_maps(film, attributions, zones):
     "Relevance where no disease can be"
