@@ -49,6 +49,7 @@ class Attribution:
     signed:bool|None=None                          # Does it also speak against? None: read it off the data
     members:dict=field(default_factory=dict)       # Member → its own map as it went into the average, on the grid of the networks' input
     box:tuple|None=None                            # (top, left, bottom, right) of `film` that the networks saw; None: all of it
+    seen:np.ndarray|None=None                      # H×W bool of `film`: the pixels that the networks saw; None: all of the box
 
     def __post_init__(self):
         self.data = _table(self.data)
@@ -221,21 +222,31 @@ def _box(box, shape):
     return top,left,bottom,right
 
 # %% ../nbs/20_attribution.ipynb #c035
+def _paste_agreement(agreement, shape, box):
+    "A share stays a share, however large its pixels become"
+    if agreement is None: return None
+    grows = (box[2]-box[0])*(box[3]-box[1])/agreement.size
+    return np.clip(_paste(agreement, shape, box)*grows, 0, 1)
+
+def _where_seen(data, seen):
+    "`data` without what the networks did not see, and the share that lay there"
+    hidden = np.abs(data[~seen]).sum(dtype=float)/max(np.abs(data).sum(dtype=float), 1e-12)
+    return np.where(seen, data, np.float32(0)),round(float(hidden), 4)
+
 @patch
 def on(self:Attribution,
     film,           # The `Radiograph` that the map is to lie on
     box=None,       # (top, left, bottom, right) in pixels of `film` that the network saw; None: all of it
     seen=None,      # H×W bool of `film`: the pixels that the network saw; None: all of the box
 )->Attribution:     # H×W of `film`; the same sum, but for what `seen` hides
-    "The map pasted into the film's grid; zero where no pixel of the film could have a say. `checks['hidden']` is the share that lay there: on the blank around the lungs"
-    box = _box(box, film.data.shape)
-    agreement = self.agreement
-    if agreement is not None: agreement = np.clip(_paste(agreement, film.data.shape, box)*((box[2]-box[0])*(box[3]-box[1])/agreement.size), 0, 1)
-    data,checks = _paste(self.data, film.data.shape, box),self.checks
+    "The map pasted into the film's grid; zero where no pixel could have a say: `checks['hidden']` is the share that lay there"
+    box,checks = _box(box, film.data.shape),self.checks
+    data,agreement = _paste(self.data, film.data.shape, box),_paste_agreement(self.agreement, film.data.shape, box)
     if seen is not None:
-        hidden = float(np.abs(data[~seen]).sum(dtype=float)/max(np.abs(data).sum(dtype=float), 1e-12))
-        data,checks = np.where(seen, data, np.float32(0)),dict(checks, hidden=round(hidden, 4))
-    return replace(self, data=data, agreement=agreement, film=film, box=box, checks=checks)
+        _same_shape(seen, film.data.shape, 'the pixels seen')
+        data,hidden = _where_seen(data, seen)
+        checks,agreement = dict(checks, hidden=hidden),None if agreement is None else np.where(seen, agreement, 0)
+    return replace(self, data=data, agreement=agreement, film=film, box=box, seen=seen, checks=checks)
 
 # %% ../nbs/20_attribution.ipynb #c039
 def _amount(a):
@@ -279,7 +290,8 @@ def mean_attribution(
 @patch
 def by_member(self:Attribution)->dict: # Member → `Attribution` on the grid of this map; their mean is this map
     "What each member says"
-    return dict(self.members) if self.film is None else {k:m.on(self.film, self.box) for k,m in self.members.items()}
+    if self.film is None: return dict(self.members)
+    return {k:m.on(self.film, self.box, self.seen) for k,m in self.members.items()}
 
 # %% ../nbs/20_attribution.ipynb #n418349
 def _draw_agreement(ax, a):

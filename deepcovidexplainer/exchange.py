@@ -38,7 +38,8 @@ def lay_lungs(
     "The lungs of one film in the body of another; `RadiographError` where either has none"
     a,b = (getattr(x, 'data', x) if not isinstance(x, np.ndarray) else x for x in (film, body))
     la,lb = as_lungs(a, lungs),as_lungs(b, body_lungs)
-    if not (la.found and lb.found): raise RadiographError('a film without lungs', 'two films on which lungs were found', 'leave it out')
+    if not (la.found and lb.found):
+        raise RadiographError('a film without lungs', 'two films on which lungs were found', 'leave it out')
     side = max(b.shape)
     moved,field = (_onto(x, la.box, b.shape, lb.box) for x in (a, la.field))
     union = ((field>.5)|lb.field).astype(np.uint8)
@@ -69,7 +70,7 @@ def exchange_test(
     labels:list,  # Their classes
     bodies:list,  # As many films of other sources: the bodies
     tell=None,    # Called with the number of films done and the number of all
-)->pd.DataFrame:  # One row a film: label and, for `own` (its own body), `moved` (on the other body) and `body` (the other film as it is), posteriors and evidence
+)->pd.DataFrame:  # One row a film: label, and posteriors and evidence of `own`, `moved` (on the other body), `body` (as it is)
     "What an ensemble says of lungs on their own bodies and on others; pairs without two outlines are left out"
     if not len(films)==len(labels)==len(bodies):
         raise RadiographError(f'{len(films)} films, {len(labels)} labels, {len(bodies)} bodies', 'as many of each', 'check the lists')
@@ -79,7 +80,8 @@ def exchange_test(
         try: mixed = lay_lungs(a, b)
         except RadiographError: continue
         pictures = dict(own=a, moved=mixed, body=b)
-        rows.append(dict(film=str(film), label=label, **{k:v for name,x in pictures.items() for k,v in _asked(ensemble, x, name).items()}))
+        said = {k:v for name,x in pictures.items() for k,v in _asked(ensemble, x, name).items()}
+        rows.append(dict(film=str(film), label=label, **said))
         if tell: tell(i+1, len(films))
     return pd.DataFrame(rows)
 
@@ -105,7 +107,8 @@ def exchange_scores(
         a,b = _auc(own[i], positive[i]),_auc(moved[i], positive[i])
         return a,b,a-b,float(abs(moved-own)[i].mean()/max(abs(moved-body)[i].mean(), 1e-9))
     rng,every = np.random.default_rng(seed),np.arange(len(t))
-    draws = [scores(i) for i in (rng.choice(every, len(t)) for _ in range(n_boot)) if 0<positive[i].sum()<len(t)]
+    resamples = (rng.choice(every, len(t)) for _ in range(n_boot))
+    draws = [scores(i) for i in resamples if 0<positive[i].sum()<len(t)]
     low,high = np.quantile(draws, (.025, .975), axis=0)
     names = ('AUC, own bodies', 'AUC, other bodies', 'background gap', 'body ÷ lungs')
     return {k:(round(v, 4), round(float(a), 4), round(float(b), 4)) for k,v,a,b in zip(names, scores(every), low, high)}
