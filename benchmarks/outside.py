@@ -8,7 +8,7 @@ A run is FOLD/SEED: fold A leaves Hannover, Shenzhen, Montgomery, JSRT and OpenI
 One stage, 300 steps of 32 films drawn evenly from the sources, the weights of three snapshots averaged: about seven minutes of one core
 (half as long again without a memory allocator that keeps its pages, such as jemalloc). Resumable; what is finished is not done again.
 """
-import argparse
+import argparse, json
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,14 +213,27 @@ def evidence(e, t, root, n=20, seed=0):
         if x.usable: rows.append({**{m:outside_share(x, m) for m in x.attributions}, **{f'{m}, on the blank':a.checks.get('hidden', np.nan) for m,a in x.attributions.items()}, 'area':float(1-x.mask.mean())})
     return dict(pd.DataFrame(rows).median().round(4), n=len(rows))
 
+def looked_at(ensemble, t, root, folder):
+    "Exchange, common bodies and evidence of one ensemble on the sources left out; measured once for the same weights"
+    key = fingerprint([[m.card.sha256 for m in ensemble.members], ensemble.preprocess.to_dict(), list(t.film)])
+    path = folder/f'looked-{key}.json'
+    if not path.exists():
+        own, common = exchange_scores(exchanged(ensemble, t, root)), exchange_scores(exchanged(ensemble, t, root, few=8))
+        write_json(path, dict(exchange=own, common_bodies=common, evidence=evidence(ensemble, t, root)))
+    return json.loads(path.read_text(encoding='utf-8'))
+
+NAMES = ('lungs alone, sources left out', 'the default of version 0.1')
+
 def main_measure(work, out, beside):
-    root = data_dir(); t, _ = study(root, work, 'A'); e = ensemble_of('A', work); result = dict(answers=[], calibration=[])
+    root = data_dir()
+    t, _ = study(root, work, 'A')
+    result = {}
+    for name, which in zip(NAMES, (ensemble_of('A', work), beside and load_ensemble(beside))):
+        if which: result[name] = looked_at(which, t, root, work/'outside')
+        print(name, result.get(name), flush=True)
     result['answers'] = [r for fold in trained(work) for r in answers(fold, root, work)]
     result['calibration'] = calibrated_outside(root, work)
     result['operating'] = operating(root, work)
-    for name, which in dict({'lungs alone, sources left out':e}, **({'the default of version 0.1 before': load_ensemble(beside)} if beside else {})).items():
-        table, common = exchanged(which, t, root), exchanged(which, t, root, few=8)
-        result[name] = dict(exchange=exchange_scores(table), common_bodies=exchange_scores(common), evidence=evidence(which, t, root)); print(name, result[name], flush=True)
     write_json(out, result)
 
 def main_ship(work, out, pictures):
