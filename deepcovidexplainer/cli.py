@@ -63,22 +63,22 @@ def _argument(
     "What docments cannot say, in the words of fastcore 1 (`Param`) or 2 (`Annotated`)"
     return script.Param(help, kind, **kw) if hasattr(script, 'Param') else Annotated[kind, help, kw]
 
-def _asked(ensemble, methods, target, identifiers):
+def _asked(ensemble, methods, target, who):
     "What an answer depends on besides the film; another answer is due when it changes"
     from deepcovidexplainer import __version__
     from deepcovidexplainer.core import fingerprint,sha256_of
     from deepcovidexplainer.zoo import ensemble_folder
     card = sha256_of(ensemble_folder(ensemble)/'ensemble.json')
-    return fingerprint([__version__, card, list(methods), target, identifiers])
+    return fingerprint([__version__, card, list(methods), target, who])
 
-def _explain_one(film, path, root, ensemble, methods, target, identifiers):
+def _explain_one(film, path, root, ensemble, methods, target, who):
     "Explain and save one film: (row of the index, whether it worked)"
     from deepcovidexplainer.pipeline import predict_and_explain
     from deepcovidexplainer.report import film_name,index_row,result_identity
     try:
         e = predict_and_explain(film, ensemble, methods, target)
-        identity = result_identity(e, root, identifiers, path=film)
-        e.save(path, root=root, identifiers=identifiers, film=film, time=identity['time'])
+        identity = result_identity(e, root, path=film, **who)
+        e.save(path, root=root, film=film, **who, time=identity['time'])
     except (RadiographError, OSError) as error:
         why = f'{error.filename or path}: {error.strerror}' if isinstance(error, OSError) and error.strerror else error
         _complain(f'{film}: {why}')
@@ -108,29 +108,29 @@ class _Index:
         folder_index(self.new, self.out)
         self.new = []
 
-def _explain_all(targets, root, out, ensemble, methods, target, identifiers):
+def _explain_all(targets, root, out, ensemble, methods, target, who):
     "A folder of answers; whether every film got one"
     from deepcovidexplainer.report import film_name
-    index,worked,kept = _Index(out, _asked(ensemble, methods, target, identifiers)),True,0
+    index,worked,kept = _Index(out, _asked(ensemble, methods, target, who)),True,0
     try:
         for film,path in targets.items():
             if _is_done(index.rows.get(film_name(film, root)), film, path, index.asked): kept += 1
             else:
-                row,ok = _explain_one(film, path, root, ensemble, methods, target, identifiers)
+                row,ok = _explain_one(film, path, root, ensemble, methods, target, who)
                 index.add(row, path, ok)
                 worked &= ok
     finally: index.write()
     if kept: _say(f'{kept} of {len(targets)} films had their answer already')
     return worked
 
-def _explain(films, out, kind, ensemble, methods, target, identifiers):
+def _explain(films, out, kind, ensemble, methods, target, who):
     "What `dce_explain` does; its exit status"
     paths,root = _files(films, out),_root(films)
     if not paths: raise RadiographError('no film in '+', '.join(map(str, films)), 'a film, or a folder of films', 'check the path')
     targets = _targets(paths, out, kind, root)
     single = list(targets.values())==[Path(out)]
-    if single: return _explain_one(*next(iter(targets.items())), None, ensemble, methods, target, identifiers)[1]
-    return _explain_all(targets, root, out, ensemble, methods, target, identifiers)
+    if single: return _explain_one(*next(iter(targets.items())), None, ensemble, methods, target, who)[1]
+    return _explain_all(targets, root, out, ensemble, methods, target, who)
 
 @call_parse
 def dce_explain(
@@ -141,11 +141,12 @@ def dce_explain(
     methods:str='grad-cam,grad-cam++,lrp', # Heatmaps, separated by commas; an empty text for none
     target:str=None,         # Class to explain: normal, pneumonia or covid-19; default: the most probable
     identifiers:bool=False,  # Write UID, study date and view of a DICOM film into its answer
+    salt:str=None,           # For the hash that stands in place of a UID: who knows it can compute the hash again
 ):
     "Explain chest radiographs: a class, probabilities, heatmaps and sentences for each film. Research use only, not a medical device."
     films = [films] if isinstance(films, (str, Path)) else films
     methods = tuple(m.strip() for m in methods.split(',') if m.strip())
-    try: worked = _explain(films, out, kind, ensemble, methods, target, identifiers)
+    try: worked = _explain(films, out, kind, ensemble, methods, target, dict(identifiers=identifiers, salt=salt))
     except (RadiographError, OSError) as error:
         _complain(error)
         return 1
@@ -170,14 +171,14 @@ def _against_card(trial):
     if not trial.films.attrs['same']: yield 'The rules for who is tested, or the data folder, are not those that the card was made with.'
     yield f'{len(score_table(card))-len(apart)} of {len(score_table(card))} numbers of the card reproduced to the last digit'
 
-def _evaluate(weights, data, out, n_boot, prevalence):
+def _evaluate(weights, data, out, n_boot, prevalence, errors):
     from deepcovidexplainer.core import data_dir
     from deepcovidexplainer.evaluation import save_trial,try_ensemble
     from deepcovidexplainer.zoo import load_ensemble
     if n_boot<1: raise RadiographError(f'{n_boot} resamples', 'at least 1; 2000 for a publication', 'correct --n_boot')
     shares,data = _shares(prevalence),data or data_dir()
     if data is None: raise RadiographError('no data were given', 'a CSV index or a folder', '--data index.csv, or set the environment variable DCE_DATA')
-    trial = try_ensemble(load_ensemble(weights), data, Path(out)/'cache', n_boot, shares, _progress)
+    trial = try_ensemble(load_ensemble(weights), data, Path(out)/'cache', n_boot, shares, _progress, errors)
     return trial,save_trial(trial, out)
 
 @call_parse
@@ -187,9 +188,10 @@ def dce_evaluate(
     out:str='evaluation',    # Folder for tables, figures and index.html
     n_boot:int=2000,         # Resamples of patients behind the intervals
     prevalence:str=None,     # Also predictive values at shares such as normal=.9,pneumonia=.08,covid-19=.02
+    errors:_argument(str, 'A film that cannot be read stops the trial, or is reported and left out', choices=('raise', 'report'))='raise',
 ):
     "Measure an ensemble on films whose truth is known, with intervals. Research use only, not a medical device."
-    try: trial,page = _evaluate(weights, data, out, n_boot, prevalence)
+    try: trial,page = _evaluate(weights, data, out, n_boot, prevalence, errors)
     except (RadiographError, OSError) as error:
         _complain(error)
         return 1

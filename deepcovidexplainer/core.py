@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_numbers', 'RadiographError', 'class_of', 'package_file', 'data_dir',
-           'fingerprint', 'sha256_of', 'html_table', 'write_whole', 'write_json', 'file_stamp', 'kept_array',
-           'own_settings']
+           'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole', 'write_json', 'file_stamp',
+           'kept_array', 'own_settings']
 
 # %% ../nbs/00_core.ipynb #c002
 import hashlib,html,json,os,re,secrets
@@ -115,6 +115,15 @@ def html_table(
     head = ''.join(f'<th>{html.escape(str(k))}</th>' for k in rows[0])
     body = ''.join('<tr>' + ''.join(f'<td>{_cell(v)}</td>' for v in r.values()) + '</tr>' for r in rows)
     return f'<table>{cap}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+# %% ../nbs/00_core.ipynb #c022
+def safe_cell(
+    value, # Of a table
+)->str:    # Text that no spreadsheet runs; empty for None
+    "A cell for a CSV that people open in a spreadsheet"
+    if not isinstance(value, str): return '' if value is None else str(value)
+    formula = value.lstrip()[:1] in ('=', '+', '-', '@') or value[:1] in ('\t', '\r', '\n')
+    return "'"+value if value and formula else value
 
 # %% ../nbs/00_core.ipynb #w002
 def write_whole(

@@ -7,7 +7,7 @@ __all__ = ['labelled_films', 'card_films', 'trial_films', 'say', 'card_scores', 
            'save_trial', 'differences']
 
 # %% ../nbs/33_evaluation.ipynb #c003
-import html,json
+import html,re
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np,pandas as pd
 from fastcore.basics import patch
 
-from .core import CLASSES,DISCLAIMER,RadiographError,class_numbers,html_table
+from .core import CLASSES,DISCLAIMER,RadiographError,class_numbers,html_table,safe_cell
 from .sources import read_index,read_table
 from .splits import assign_groups,assign_roles,difference_hash,kept_hashes
 from .ensemble import average_posteriors,majority_vote,max_prediction
@@ -85,9 +85,17 @@ def _rows(ensemble, films):
     t = ensemble.typicality; distance,typical = (t.distance(features),t.typical(features)) if t else (np.full(len(p), np.nan),np.ones(len(p), bool))
     sets = prediction_sets(p, ensemble.threshold)
     for i,film in enumerate(films):
-        yield dict(zip(CLASSES, p[i]), said=CLASSES[p[i].argmax()], set=' '.join(c for c,there in zip(CLASSES, sets[i]) if there), outlined=lungs[i].found,
+        yield dict(zip(CLASSES, p[i]), sha256=film.meta.get('sha256'), said=CLASSES[p[i].argmax()], set=' '.join(c for c,there in zip(CLASSES, sets[i]) if there), outlined=lungs[i].found,
                    typical=bool(typical[i]), distance=distance[i], doubts=' '.join(guard(film, lungs[i], SimpleNamespace(typical=typical[i]))),
                    **{f'{m.name}: {c}':q for m,ps in zip(ensemble.members, members) for c,q in zip(CLASSES, ps[i])}, bits=difference_hash(film.data))
+
+def _read_all(root, names, errors, left):
+    "Films that can be read, with their names; the others into `left`"
+    for name in names:
+        try: yield name,_read(root/name, name)
+        except RadiographError as e:
+            if errors=='raise': raise
+            left[name] = e.came
 
 def say(
     ensemble,          # `Ensemble`
@@ -95,15 +103,23 @@ def say(
     root:str|Path,     # The folder that their paths start from
     bs:int=64,         # Films a batch
     tell=None,         # Called with the number of films done and the number of all
-)->pd.DataFrame:       # `t` with posteriors, `said`, `set`, guard, each member's posteriors, and `group`: patients joined by their copies
+    errors:str='raise', # What happens to a film that cannot be read: `'raise'` its error, or `'report'` it and go on
+)->pd.DataFrame:       # `t` with posteriors, `said`, `set`, guard, each member's posteriors, and `group`: patients joined by their copies; `attrs['left out']`: film → why
     "What an ensemble says of every film"
-    out = []
+    rows,read,left = [],[],{}
     for i in range(0, len(t), bs):
-        out += _rows(ensemble, [_read(Path(root)/f, f) for f in t.film[i:i+bs]])
-        if tell: tell(len(out), len(t))
-    said = pd.DataFrame(out, index=t.index); bits = np.stack(said.pop('bits'))
+        films = list(_read_all(Path(root), t.film[i:i+bs], errors, left))
+        if films: rows += _rows(ensemble, [film for _,film in films])
+        read += [name for name,_ in films]
+        if tell: tell(min(i+bs, len(t)), len(t))
+    if not rows: raise RadiographError(f'{len(t)} films, none of which can be read', 'films', next(iter(left.values()), 'check the table'))
+    t = t[t.film.isin(read)]
+    said = pd.DataFrame(rows, index=t.index)
+    bits = np.stack(said.pop('bits'))
     if 'group' not in t: t = assign_groups(t, bits)
-    return pd.concat([t, said], axis=1)
+    told = pd.concat([t, said], axis=1)
+    told.attrs |= {**t.attrs, 'left out':left}
+    return told
 
 # %% ../nbs/33_evaluation.ipynb #c018
 def card_scores(
@@ -158,11 +174,11 @@ def try_ensemble(
     n_boot:int=2000,       # Resamples of the intervals
     prevalence:dict|None=None, # Class → share where the ensemble is to be used
     tell=None,             # As for `say`
+    errors:str='raise',    # As for `say`
 )->Trial:
     "Let an ensemble classify films whose truth is known"
     t,root = trial_films(ensemble, data, cache)
-    films = say(ensemble, t, root, tell=tell); films.attrs = t.attrs
-    return Trial(films, ensemble, n_boot, prevalence)
+    return Trial(say(ensemble, t, root, tell=tell, errors=errors), ensemble, n_boot, prevalence)
 
 # %% ../nbs/33_evaluation.ipynb #c021
 @patch
@@ -245,7 +261,9 @@ def _lead(t):
     from deepcovidexplainer import __version__
     where = 'Test and external films of the ensemble’s card' if t.of_card else 'Your own films; whether the ensemble was trained on them cannot be told'
     same = '' if not t.of_card else '; there are as many films and patients as the card says.' if t.films.attrs.get('same') else '; the folder is not the one that the card was made from, so its numbers may differ.'
-    return f'{where}{same or "."} {t!r}. Intervals: 95 %, patient bootstrap with {t.n_boot} resamples, or Wilson’s. deepcovidexplainer {__version__}.'
+    left = t.films.attrs.get('left out')
+    less = f' {len(left)} films could not be read and are not scored: left_out.csv.' if left else ''
+    return f'{where}{same or "."}{less} {t!r}. Intervals: 95 %, patient bootstrap with {t.n_boot} resamples, or Wilson’s. deepcovidexplainer {__version__}.'
 
 @patch
 def page(self:Trial, tables=None)->str:
@@ -256,6 +274,11 @@ def page(self:Trial, tables=None)->str:
     links = ', '.join(f'<a href="{f}">{f}</a>' for f in tables)
     return _PAGE.format(title=html.escape(f'Evaluation of the ensemble “{self.ensemble.name}”'), notice=DISCLAIMER, lead=html.escape(_lead(self)), pictures=pictures, tables=shown, links=links)
 
+def _safe(t):
+    "A table whose text no spreadsheet runs"
+    text = [c for c in t if not pd.api.types.is_numeric_dtype(t[c]) and not pd.api.types.is_bool_dtype(t[c])]
+    return t.assign(**{c:[safe_cell(v) if isinstance(v, str) else v for v in t[c]] for c in text})
+
 def save_trial(
     trial:Trial,     # From `try_ensemble`
     out:str|Path,    # Folder
@@ -263,7 +286,10 @@ def save_trial(
     "Tables, figures and `index.html`, each written whole or not at all"
     out = Path(out); out.mkdir(parents=True, exist_ok=True)
     tables = _tables(trial)
-    for f,t in {**tables, 'predictions.csv':trial.films.drop(columns=['reserved', 'licence'], errors='ignore')}.items(): write_whole(out/f, lambda p, t=t: t.to_csv(p, index=False, float_format='%.6g'))
+    told = trial.films.drop(columns=['reserved', 'licence'], errors='ignore')
+    left = pd.DataFrame(list(trial.films.attrs.get('left out', {}).items()), columns=['film', 'why'])
+    more = {'predictions.csv':told, **({'left_out.csv':left} if len(left) else {})}
+    for f,t in {**tables, **more}.items(): write_whole(out/f, lambda p, t=t: _safe(t).to_csv(p, index=False, float_format='%.6g'))
     for f,draw in _figures(trial).items(): write_whole(out/f, _figure(draw))
     write_json(out/'scores.json', trial.scores())
     write_whole(out/'index.html', lambda p: p.write_text(trial.page(tables), encoding='utf-8'))

@@ -20,7 +20,8 @@ import cv2,numpy as np
 from fastcore.basics import patch
 
 from .attribution import eye_scale,overlay
-from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,fingerprint,package_file,sha256_of,write_json,write_whole,write_json,write_whole
+from deepcovidexplainer.core import (CLASSES,DISCLAIMER,PALETTE,RadiographError,fingerprint,package_file,safe_cell,sha256_of,
+    write_json,write_whole)
 from .explanation import Explanation,focus,speaker
 from .lungs import LEVELS,lung_zones,show_lungs
 from .words import WORDS,method_title,percent
@@ -858,18 +859,12 @@ def index_rows(
     path = Path(out)/'index.json'
     return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else []
 
-def _harmless(value):
-    "Text that no spreadsheet runs"
-    if not isinstance(value, str): return '' if value is None else str(value)
-    formula = value.lstrip()[:1] in ('=', '+', '-', '@') or value[:1] in ('\t', '\r', '\n')
-    return "'"+value if value and formula else value
-
 _COLUMNS = ('film', 'report', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
             'software', 'ensemble', 'ensemble_version')
 
 def _csv_row(row):
     cells = [*(row.get(k) for k in _COLUMNS), *(row['posteriors'].get(c) for c in CLASSES)]
-    return [_harmless(' | '.join(v) if isinstance(v, list) else v) for v in cells]
+    return [safe_cell(' | '.join(v) if isinstance(v, list) else v) for v in cells]
 
 def _write_csv(path, rows):
     with open(path, 'w', newline='', encoding='utf-8') as f:
