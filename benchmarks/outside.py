@@ -161,6 +161,22 @@ def operating(root, work, sensitivity=.85):
                 rows.append(dict(score=score, given=name, source=source, n=int(at.sum()), specificity=round(float((s[at]<limit).mean()), 4)))
     return rows
 
+def second_opinion(root, work, n=1500):
+    "AUC of a head of its own for “something else may be wrong here”: normal against any disease, on the features of the first network of fold A"
+    t, films = study(root, work, 'A')
+    e = Ensemble(members_of('A', work)[:1])
+    ill = t.label.isin(['pneumonia', 'covid-19']) & (t.role=='train') | (t.collection=='rsna') & (t.label==OTHER)
+    parts = [t[(t.role=='train') & (t.label=='normal')], t[ill]]
+    learned = np.concatenate([g.sample(min(n, len(g)), random_state=0).index for g in parts])
+    asked = np.flatnonzero((t.role=='external') & t.label.isin(['normal', OTHER]))
+    features = e.posteriors(films[np.concatenate([learned, asked])])[1]
+    head = make_pipeline(StandardScaler(), LogisticRegression(C=.01, max_iter=2000)).fit(features[:len(learned)], t.label[learned]!='normal')
+    score, away, rows = head.predict_proba(features[len(learned):])[:,1], t.loc[asked].reset_index(drop=True), []
+    for source, what in (('shenzhen', 'tuberculosis'), ('montgomery', 'tuberculosis'), ('jsrt', 'lung nodule')):
+        at = (away.source==source).to_numpy()
+        rows.append(dict(source=source, disease=what, **auc(score[at], (away.label[at]==OTHER).to_numpy(), away.group[at].to_numpy())))
+    return rows
+
 def balanced(t):
     "Weights under which every source of every class counts the same"
     w = 1/t.groupby(['label', 'source']).film.transform('size'); w = w/w.groupby(t.label).transform('sum')
@@ -234,6 +250,7 @@ def main_measure(work, out, beside):
     result['answers'] = [r for fold in trained(work) for r in answers(fold, root, work)]
     result['calibration'] = calibrated_outside(root, work)
     result['operating'] = operating(root, work)
+    result['second_opinion'] = second_opinion(root, work)
     write_json(out, result)
 
 def main_ship(work, out, pictures):
