@@ -7,7 +7,7 @@ __all__ = ['plain_name', 'Radiograph', 'quiet', 'age_years', 'is_dataset', 'orie
            'list_samples', 'sample_radiograph']
 
 # %% ../nbs/01_radiograph.ipynb #c002
-import atexit,base64,hashlib,io,json,os,re,stat,struct,subprocess,sys,threading,warnings,zlib
+import atexit,base64,hashlib,io,json,os,re,signal,stat,struct,subprocess,sys,threading,warnings,zlib
 from contextlib import contextmanager
 from dataclasses import dataclass,field,replace
 from datetime import date
@@ -376,7 +376,8 @@ def _unknown_tiff(b, name):
     try: tags = _tiff_tags(b)
     except struct.error: return None
     if tags.get(273, tags.get(324, 0))+tags.get(279, tags.get(325, 0))>len(b): return None
-    numbers = {1: 'unsigned integers', 2: 'signed integers', 3: 'floats'}.get(tags.get(339, 1), 'complex or other numbers')
+    known = {1: 'unsigned integers', 2: 'signed integers', 3: 'floats'}
+    numbers = known.get(tags.get(339, 1), 'complex or other numbers')
     order = 'high byte first, ' if b[:1]==b'M' else ''
     kind = f'{tags.get(258, 1)}-bit {numbers}, {order}compression {tags.get(259, 1)}'
     return RadiographError(f'{name} is a kind of TIFF that cannot be read ({kind})', 'a TIFF of 8 or 16 bits a pixel',
@@ -519,9 +520,9 @@ def _processing(ds):
 def _dicom_meta(ds, keep_identifiers):
     "Technical facts of the header; who the patient is only when asked for"
     age = _age(ds)
-    names = dict(modality='Modality', view='ViewPosition', photometric='PhotometricInterpretation', body_part='BodyPartExamined')
-    meta = {k: _value(ds, name) for k,name in names.items()}
-    meta |= dict(view=_view(ds), spacing_mm=_spacing(ds), bits=_value(ds, 'BitsStored', int), processing=_processing(ds))
+    meta = dict(modality=_value(ds, 'Modality'), view=_view(ds), photometric=_value(ds, 'PhotometricInterpretation'))
+    meta |= dict(spacing_mm=_spacing(ds), bits=_value(ds, 'BitsStored', int), body_part=_value(ds, 'BodyPartExamined'))
+    meta |= dict(processing=_processing(ds))
     meta |= dict(age=age, child=None if age is None else age<18)
     if keep_identifiers: meta['identifiers'] = {n: v for n in _IDENTIFIERS if (v:=_value(ds, n))}
     return meta
@@ -781,8 +782,8 @@ def _decoding_syntax(frame, stated):
     family = _FAMILIES['lossless JPEG' if deep else frame.coding]
     return stated if stated.removeprefix(_ROOT) in family else _ROOT + family[0]
 
-_PIXEL_HEADER = dict(Rows=None, Columns=None, SamplesPerPixel=1, PlanarConfiguration=0, # and what is assumed where it is missing
-                     BitsAllocated=None, BitsStored=None, PixelRepresentation=0)
+_PIXEL_HEADER = dict(Rows=None, Columns=None, SamplesPerPixel=1, PlanarConfiguration=0, BitsAllocated=None, BitsStored=None,
+                     PixelRepresentation=0) # Names, and what is assumed where they are missing
 
 def _pixel_header(ds):
     "The part of a header that says how pixels are stored, as plain numbers and text"
@@ -809,6 +810,12 @@ def _as_array(ds, plugin):
 # %% ../nbs/01_radiograph.ipynb #e040
 _child = None # The process that decodes with GDCM
 
+_COUNTS = hasattr(signal, 'setitimer') # Can a process limit its own processor time? Not on Windows
+
+def _seconds_left(seconds):
+    "The system ends this process, wherever it is, when it has used so much processor time; 0: no limit"
+    if _COUNTS: signal.setitimer(signal.ITIMER_PROF, seconds)
+
 def _decode_for_ever():
     "What the child does: a line of JSON and a frame come in, a line of JSON and the values go out"
     import gdcm
@@ -817,10 +824,12 @@ def _decode_for_ever():
     os.dup2(2, 1) # what GDCM prints shall not stand between the values
     out.write(b'ready\n'); out.flush()
     while line:=sys.stdin.buffer.readline():
-        head,size = json.loads(line)
+        head,size,seconds = json.loads(line)
         frame = sys.stdin.buffer.read(size)
+        _seconds_left(seconds)
         try: a,said = _as_array(_pixel_dataset(head, encapsulate([frame])), 'gdcm'),None
         except Exception as e: a,said = np.zeros(0, np.uint8),type(e).__name__
+        _seconds_left(0)
         a = np.ascontiguousarray(a)
         out.write(json.dumps([said, a.shape, a.dtype.str, a.nbytes]).encode()+b'\n')
         out.write(a.tobytes()); out.flush()
@@ -861,23 +870,31 @@ def _start_child():
     command = [sys.executable, '-c', _START, json.dumps([str(p) for p in sys.path])]
     pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     _child = subprocess.Popen(command, **pipes, creationflags=getattr(subprocess, 'CREATE_NO_WINDOW', 0))
-    with _within(60): _must(_child.stdout.readline()==b'ready\n', 'the process that decodes it does not start')
+    with _within(60): ready = b'ready\n' in iter(_child.stdout.readline, b'') # behind what the site's own start prints
+    if not ready: raise _no_child('that does not start')
+
+def _no_child(why):
+    return RadiographError(f'a compressed DICOM frame that is decoded in a process of its own, {why}',
+                           'no compression, or another',
+                           'exporting it uncompressed')
 
 def _by_gdcm(
     head:dict,        # `_pixel_header`
     frame:bytes,      # One compressed frame
-    seconds:float=2., # Time for a frame, or for four million pixels of a larger one
+    seconds:float=2., # Of the processor for a frame or, of a larger one, four million pixels; by the clock ten times as long
 )->np.ndarray:        # Stored values
     "A frame decoded by GDCM in a process of its own; `_Damaged` where that dies or takes too long"
-    _must(sys.executable and not getattr(sys, 'frozen', False), 'the decoder for it needs a Python of its own')
+    if not sys.executable or getattr(sys, 'frozen', False): raise _no_child('in a program without a Python to start')
+    seconds *= max(1, head['Rows']*head['Columns']/4e6)
     with _LOCK:
         _start_child()
         try:
-            with _within(seconds*max(1, head['Rows']*head['Columns']/4e6)):
-                _child.stdin.write(json.dumps([head, len(frame)]).encode()+b'\n'+frame); _child.stdin.flush()
+            with _within(seconds*(10 if _COUNTS else 1)):
+                _child.stdin.write(json.dumps([head, len(frame), seconds]).encode()+b'\n'+frame)
+                _child.stdin.flush()
                 said,shape,dtype,size = json.loads(_child.stdout.readline())
                 b = _child.stdout.read(size)
-                _must(len(b)==size, 'its decoder stopped')
+                _must(len(b)==size and (said or shape[:2]==[head['Rows'], head['Columns']]), 'its decoder stopped')
         except (OSError, ValueError): raise _Damaged('its decoder ended, or found no end') from None
     _must(said is None, f'its decoder refused it ({said})')
     return np.frombuffer(b, dtype).reshape(shape)
