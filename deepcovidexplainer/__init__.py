@@ -18,8 +18,8 @@ __all__ = [*_DOOR, '__version__']
 _NAMES = {
     'core': ('CLASSES DISCLAIMER PALETTE class_numbers RadiographError class_of package_file data_dir fingerprint '
              'sha256_of html_table safe_cell write_whole write_json file_stamp kept_array own_settings'),
-    'radiograph': ('Radiograph quiet age_years is_dataset oriented load_radiograph get_radiograph_files list_samples '
-                   'sample_radiograph'),
+    'radiograph': ('plain_name Radiograph quiet age_years is_dataset oriented load_radiograph get_radiograph_files '
+                   'list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',
     'preprocess': 'equalize perona_malik unsharp text_mask remove_text Preprocess widened equalize_field',
     'lungs': ('SIDE LEVELS lung_net lung_input lung_output load_lungs Zone lung_zones zone_shares lung_box Lungs '
