@@ -264,8 +264,8 @@ def _head(max_size):
     entry = (f'<label class="dce-drop" data-limit="{max_size}">{A["drop"]}<small>{A["kinds"].format(mb=mb)}</small>'
              f'<input class="dce-files" type="file" multiple></label>')
     told = '<div class="dce-sending dce-status"></div><div class="dce-kept-out dce-refused"></div>'
-    return (f'<style>{_shipped("app.css")}</style><h1>{A["title"]}</h1><p class="dce-small">{escape(DISCLAIMER)}</p>',
-            f'{entry}{told}<p class="dce-small">{A["kept"]}</p>')
+    limits = f'<p class="dce-small">{escape(DISCLAIMER)}</p><p class="dce-small">{A["kept"]}</p>'
+    return f'<style>{_shipped("app.css")}</style><h1>{A["title"]}</h1>{limits}',entry+told
 
 # %% ../nbs/35_app.ipynb #a023
 _KEPT = 8 # Films whose heatmaps stay in memory
@@ -344,7 +344,7 @@ def _build(self:App):
     self.method = W.Dropdown(options=maps, description=A['method'])
     self.beside = W.Dropdown(options=[(A['nothing'], ''), (A['alone'], 'film'), *maps], description=A['beside'])
     self.target = W.Dropdown(options=CLASSES, description=A['target'])
-    self.strength = W.IntSlider(70, 0, 100, 5, description=A['strength'], continuous_update=False)
+    self.strength = W.IntSlider(70, 0, 100, 5, description=A['strength'])
     self.outlines = W.Checkbox(True, description=A['outlines'], indent=False)
     self._listen()
 
@@ -572,7 +572,7 @@ def build_app(
 _POLICY = ("default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
            "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
            "connect-src 'self' ws: wss:")
-_SHORTEST = 20 # Seconds that a page may take to load
+_SHORTEST = 60 # Seconds that a page may take to load on a slow computer
 
 def _page(folder, ensemble, max_size):
     "The notebook that Voilà serves, in a folder of its own"
