@@ -16,7 +16,7 @@ from browser import browser
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT/'deepcovidexplainer'/'samples'
-IDLE, LIMIT = 60, 60 # Seconds, MB
+IDLE, LIMIT, PATIENCE = 60, 60, 180 # Seconds, MB, seconds
 TAB, ENTER, LEFT = '\ue004', '\ue007', '\ue012'
 
 def found():
@@ -56,7 +56,7 @@ class Served:
         if self.process.poll() is None: os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(30)
 
-def until(what, look, seconds=90, tell=lambda: ''):
+def until(what, look, seconds=PATIENCE, tell=lambda: ''):
     "What `look` gives as soon as it gives something; an exit that says what was not seen"
     end = time.monotonic()+seconds
     while time.monotonic() < end:
@@ -93,7 +93,7 @@ class Page:
     def one(self, css): return self.driver.find_element('css selector', css)
     def text(self, css):
         return self.js('return [...document.querySelectorAll(arguments[0])].map(n => n.innerText).join("\\n")', css)
-    def until(self, what, look, seconds=90):
+    def until(self, what, look, seconds=PATIENCE):
         return until(what, look, seconds, lambda: f'the page says {self.text("body")[:700]!r}')
 
     def ready(self): return self.until('the app', lambda: self.one('.dce-app.dce-live .dce-drop').is_displayed())
@@ -234,7 +234,7 @@ def together(pages):
     films = dict(zip(('normal.dcm', 'pneumonia.png', 'covid-19.png'), ('o sign of', 'neumonia is', 'COVID-19 is')))
     start, places = time.monotonic(), set()
     for page, name in zip(pages, films): page.choose(SAMPLES/name)
-    while not all(p.seen(n) for p, n in zip(pages, films)) and time.monotonic() < start+60:
+    while not all(p.seen(n) for p, n in zip(pages, films)) and time.monotonic() < start+PATIENCE:
         places |= {t.strip() for p in pages for t in p.status().splitlines() if 'place' in t}
     for page, (name, wanted) in zip(pages, films.items()):
         answer = page.words(name)

@@ -247,7 +247,7 @@ def similar_html(
     if not e.similar: return ''
     films = ''.join(map(_neighbour, e.similar))
     title = escape(APP_WORDS['similar'])
-    return f'<details><summary>{title}</summary><div class="dce-pictures dce-similar">{films}</div></details>'
+    return f'<details><summary>{title}</summary><div class="dce-similar">{films}</div></details>'
 
 # %% ../nbs/35_app.ipynb #a021
 def _shipped(name): return package_file('templates', name).read_text(encoding='utf-8')
@@ -308,7 +308,6 @@ class App(W.VBox):
         self._build()
         super().__init__(self._parts())
         self.add_class('dce-app')
-        self._jobs.put((self._ask, (load_radiograph(package_file('samples', 'normal.png')), ())))
         threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self):
@@ -337,7 +336,7 @@ def _build(self:App):
     self.head,self.field = map(W.HTML, _head(self.max_size))
     self.upload = W.FileUpload(description=A['drop'], multiple=True, accept='', icon='').add_class('dce-upload')
     self.sample = W.Dropdown(options=[(s['name'], s['file']) for s in _samples()], description=A['sample'])
-    self.try_it = W.Button(description=A['try_it'])
+    self.try_it,self.awake = W.Button(description=A['try_it']),W.Button().add_class('dce-awake')
     self.status,self.refused,self.received = (W.HTML() for _ in range(3))
     self.words,self.pictures,self.similar,self.link = (W.HTML() for _ in range(4))
     self.which = W.Dropdown(description=A['film'])
@@ -359,7 +358,7 @@ def _parts(self:App):
     self.controls.add_class('dce-panel')
     self.saving = W.HBox([]).add_class('dce-row')
     sample = W.HBox([self.sample, self.try_it]).add_class('dce-row')
-    entry = W.HBox([W.VBox([self.field, self.upload, self.received]), sample])
+    entry = W.HBox([W.VBox([self.field, self.upload, self.awake, self.received]), sample])
     left,right = W.VBox([self.words, self.saving, self.link, self.similar]),W.VBox([self.controls, self.pictures])
     self.space = W.Box([left, right]).add_class('dce-answer')
     for box in (self.which, self.controls, self.saving, self.space): _hidden(box)
@@ -367,6 +366,7 @@ def _parts(self:App):
 
 @patch
 def _listen(self:App):
+    self.awake.on_click(lambda _: self._jobs.put((self._wake, ())))
     self.upload.observe(self._uploaded, 'value')
     self.try_it.on_click(lambda _: self.add(self.sample.value, package_file('samples', self.sample.value).read_bytes()))
     self.which.observe(self._choose, 'value')
@@ -374,6 +374,11 @@ def _listen(self:App):
     for w in (self.method, self.beside, self.strength, self.outlines): w.observe(lambda _: self._draw(), 'value')
 
 # %% ../nbs/35_app.ipynb #a025
+@patch
+def _wake(self:App):
+    "Load the networks, before there is a film"
+    self._ask(load_radiograph(package_file('samples', 'normal.png')), ())
+
 @patch
 def _uploaded(self:App, change):
     "Take what the browser sent, and tell it so: it sends the next film then"

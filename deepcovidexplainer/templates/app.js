@@ -111,7 +111,11 @@ if (!window.dceApp) {
     for (const e of all('.dce-refused:not([role])')) e.setAttribute('role', 'alert')
     for (const a of all('a.dce-save:not([data-done])')) { a.dataset.done = 1; a.click() }
     if (served) one('.dce-app:not([role])')?.setAttribute('role', 'main')
-    one('.dce-app .dce-drop')?.closest('.dce-app').classList.add('dce-live')
+    for (const app of all('.dce-app:not(.dce-live)')) {
+      if (!one('.dce-drop', app) || !one('.dce-awake', app)) continue
+      app.classList.add('dce-live')
+      one('.dce-awake', app).click()
+    }
   }
   if (served) document.documentElement.lang ||= 'en'
   new MutationObserver(tidy).observe(document.body, {subtree: true, childList: true})
