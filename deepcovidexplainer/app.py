@@ -22,6 +22,7 @@ from fastcore.script import call_parse
 
 from .attribution import overlay
 from .core import CLASSES,DISCLAIMER,RadiographError,package_file
+from .explanation import speaker
 from .lungs import lung_zones
 from .radiograph import load_radiograph
 from .report import REPORT_WORDS,report_content,report_html,report_pdf,result_identity
@@ -46,7 +47,7 @@ APP_WORDS = dict(
     alike='{label}, {value:.2f} alike', similar_alt='Training film: {text}', plain='The film without a heatmap.',
     map='{method} for {name}{where}.', where=', {share:.0%} of its evidence in the {zone}',
     beyond=', {share:.0%} of its evidence outside the lungs',
-    sides='R and L stand where they belong on a film that is not mirrored.',
+    ring=' The ring is its hottest point.', sides=' R and L stand where they belong on a film that is not mirrored.',
     download='Download {title}', save='Save {name} ({size:.0f} kB)',
 )
 
@@ -166,18 +167,25 @@ def _lettered(rgb):
             thick = max(1, round(line*scale))
             cv2.putText(rgb, letter, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (colour,)*3, thick, cv2.LINE_AA)
 
+def _ringed(rgb, a):
+    "A ring around the hottest point of a map"
+    side = max(rgb.shape)
+    for colour,line in ((0, 5), (255, 2)):
+        cv2.circle(rgb, a.peak()[::-1], round(.02*side), (colour,)*3, max(1, round(line*side/700)), cv2.LINE_AA)
+
 def picture(
     e,                     # `Explanation`
     method:str='grad-cam', # One of its heatmaps; the film alone where there is none
     strength:float=.7,     # How much of the film the strongest colour hides, 0…1
     outlines:bool=True,    # Draw the lung zones
 )->np.ndarray:             # H×W×3 uint8, RGB
-    "The film under a heatmap, with R and L"
+    "The film under a heatmap, with R, L and a ring at the map's hottest point"
     a = e.attributions.get(method)
     blur = .008*max(e.film.shape) if a is not None and a.signed else 0
     rgb = _colours(e.film) if a is None else overlay(e.film, a.data, a.signed, alpha=strength, blur=blur)
     rgb = np.ascontiguousarray(rgb)
     if outlines: _outlined(rgb, e.mask)
+    if a is not None and strength and a.peak(): _ringed(rgb, a)
     _lettered(rgb)
     return rgb
 
@@ -202,7 +210,8 @@ def _scale(e, method):
 
 def _figure(e, method, strength, outlines):
     alt,src = escape(_alt(e, method), quote=True),_src(picture(e, method, strength, outlines))
-    caption = f'<figcaption>{alt} {escape(APP_WORDS["sides"])}</figcaption>'
+    ring = APP_WORDS['ring'] if method in e.attributions and e.attributions[method].peak() else ''
+    caption = f'<figcaption>{alt}{escape(ring+APP_WORDS["sides"])}</figcaption>'
     return f'<figure><img src="{src}" alt="{alt}">{_scale(e, method)}{caption}</figure>'
 
 # %% ../nbs/35_app.ipynb #a017
@@ -339,8 +348,8 @@ def _build(self:App):
     self.try_it,self.awake = W.Button(description=A['try_it']),W.Button().add_class('dce-awake')
     self.status,self.refused,self.received = (W.HTML() for _ in range(3))
     self.words,self.pictures,self.similar,self.link = (W.HTML() for _ in range(4))
-    self.which = W.Dropdown(description=A['film'])
-    self.method = W.Dropdown(options=maps, description=A['method'])
+    self.which = W.Dropdown(description=A['film']).add_class('dce-which')
+    self.method = W.Dropdown(options=maps, value=speaker(self.methods), description=A['method'])
     self.beside = W.Dropdown(options=[(A['nothing'], ''), (A['alone'], 'film'), *maps], description=A['beside'])
     self.target = W.Dropdown(options=CLASSES, description=A['target'])
     self.strength = W.IntSlider(70, 0, 100, 5, description=A['strength'])
