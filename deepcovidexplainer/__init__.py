@@ -67,7 +67,7 @@ _NAMES = {
                   'write_dicom'),
     'evaluation': ('labelled_films card_films trial_films say card_scores Trial try_ensemble score_table save_trial '
                    'differences'),
-    'app': 'DOWNLOADS Line downloads picture similar_html Film App build_app dce_app',
+    'app': 'APP_WORDS DOWNLOADS Line downloads picture similar_html Film App build_app dce_app',
     'node': 'log Inbox Peer Node serve_dicom run_node dce_node',
     'exchange': 'lay_lungs exchange_test exchange_scores outside_share',
     'cli': 'dce_explain dce_evaluate dce_train',
