@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from deepcovidexplainer.core import CLASSES, class_numbers, data_dir, fingerprint, kept_array, package_file, write_json
+from deepcovidexplainer.core import CLASSES, class_numbers, data_dir, fingerprint, kept_array, package_file, write_json, write_whole
 from deepcovidexplainer.ensemble import Ensemble, Member, calibrate, save_ensemble
 from deepcovidexplainer.evaluation import card_scores
 from deepcovidexplainer.exchange import exchange_scores, exchange_test, outside_share
@@ -81,15 +81,21 @@ def members_of(fold, work):
 
 def ensemble_of(fold, work): return Ensemble(members_of(fold, work), name=f'fold {fold}')
 
+def _one_said(member, films, at, path):
+    "Uncalibrated posteriors (N×3) and features of one network, asked once"
+    if not path.exists():
+        p, f = Ensemble([member]).posteriors(films[at])
+        write_whole(path, lambda q: np.savez(open(q, 'wb'), p=p[0], f=f))
+    kept = np.load(path)
+    return kept['p'], kept['f']
+
 def said(fold, root, work):
     "Films of a fold that were not trained on, their uncalibrated posteriors (M×N×3) and features (N×d)"
-    t, films = study(root, work, fold); e = ensemble_of(fold, work)
+    t, films = study(root, work, fold)
     at = (t.role!='train').to_numpy() & (t.role!='left out').to_numpy() | ((t.collection=='rsna') & (t.label==OTHER)).to_numpy()
-    key = fingerprint([[m.card.sha256 for m in e.members], list(t.film[at])]); path = work/'outside'/f'said-{fold}-{key}.npz'
-    if not path.exists():
-        p, f = e.posteriors(films[at]); np.savez(path, p=p, f=f)
-    kept = np.load(path)
-    return t[at].reset_index(drop=True), kept['p'], kept['f']
+    key, members = fingerprint([list(t.film[at]), RIM]), members_of(fold, work)
+    told = [_one_said(m, films, at, work/'outside'/f'said-{m.name}-{m.card.sha256[:8]}-{key}.npz') for m in members]
+    return t[at].reset_index(drop=True), np.stack([p for p,_ in told]), told[0][1]
 
 def auc(score, positive, group, n_boot=2000):
     "(value, low, high, n): area under the ROC curve, patients drawn again"
