@@ -85,7 +85,9 @@ def _one_said(member, films, at, path):
     "Uncalibrated posteriors (N×3) and features of one network, asked once"
     if not path.exists():
         p, f = Ensemble([member]).posteriors(films[at])
-        write_whole(path, lambda q: np.savez(open(q, 'wb'), p=p[0], f=f))
+        def write(q):
+            with open(q, 'wb') as out: np.savez(out, p=p[0], f=f)
+        write_whole(path, write)
     kept = np.load(path)
     return kept['p'], kept['f']
 
