@@ -282,7 +282,8 @@ def _class_folder(folder):
     if not inside:
         todo = 'sort the films into folders, or give a CSV index'
         raise RadiographError(f'{folder.name} holds no subfolder', f"one subfolder a class: {', '.join(CLASSES)}", todo)
-    rows = [(f.relative_to(folder).as_posix(), class_of(p.name, f'the folder {p.name}')) for p in inside for f in get_radiograph_files(p)]
+    classes = {p:class_of(p.name, f'the folder {p.name}') for p in inside}
+    rows = [(f.relative_to(folder).as_posix(), label) for p,label in classes.items() for f in get_radiograph_files(p)]
     if not rows: raise RadiographError(f'no film in {folder.name}', 'films in its subfolders', 'check the folder')
     return pd.DataFrame(rows, columns=['film', 'label'])
 
