@@ -52,7 +52,9 @@ class Radiograph:
     @property
     def shape(self): return self.data.shape
 
-    def __repr__(self): return f"Radiograph({self.shape[0]}×{self.shape[1]}, {self.source!r}: {', '.join(self.history) or 'as it came'})"
+    def __repr__(self):
+        done = ', '.join(self.history) or 'as it came'
+        return f'Radiograph({self.shape[0]}×{self.shape[1]}, {self.source!r}: {done})'
 
 # %% ../nbs/01_radiograph.ipynb #c010
 @patch
@@ -101,8 +103,9 @@ _NOT_SHOWN = ('identifiers', 'sample', 'sha256') # Of no use to a reader's eye
 def _facts(film):
     "What a reader wants to know first, as rows"
     sample = film.meta.get('sample')
-    facts = {'film': f'{film.shape[0]}×{film.shape[1]}', 'source': film.source, 'history': ', '.join(film.history) or 'as it came',
-             **{k: v for k,v in film.meta.items() if k not in _NOT_SHOWN and v not in (None, '')}}
+    facts = {'film': f'{film.shape[0]}×{film.shape[1]}', 'source': film.source}
+    facts['history'] = ', '.join(film.history) or 'as it came'
+    facts |= {k: v for k,v in film.meta.items() if k not in _NOT_SHOWN and v not in (None, '')}
     if sample: facts['sample'] = f"{sample['class']}; {sample['licence']}; {sample['attribution']}"
     return [dict(fact=k, value=v) for k,v in facts.items()]
 
@@ -575,8 +578,9 @@ def _syntax(ds):
     big = getattr(ds, 'original_encoding', (None, None))[1] is False
     return getattr(meta, 'TransferSyntaxUID', None) or (ExplicitVRBigEndian if big else ExplicitVRLittleEndian)
 
-_CLASSES = dict(CT='2 2.1 2.2', MR='4 4.1', MG='1.2 1.2.1', IO='1.3 1.3.1', US='6.1', XA='12.1', RF='12.2', NM='20', PT='128')
-_OTHER_KINDS = {end: kind for kind,ends in _CLASSES.items() for end in ends.split()} # Storage classes, behind their root
+_CLASSES = dict(CT='2 2.1 2.2', MR='4 4.1', MG='1.2 1.2.1', IO='1.3 1.3.1', US='6.1',
+                XA='12.1', RF='12.2', NM='20', PT='128') # Storage classes, behind their root
+_OTHER_KINDS = {end: kind for kind,ends in _CLASSES.items() for end in ends.split()}
 
 def _modality(ds):
     "The modality that the header states, or that its storage class stands for where that is of another kind"
@@ -603,8 +607,8 @@ def _check_pixels(ds, name):
                               'a radiograph: whole numbers',
                               'the film that the map was computed from')
     if h and w:
-        came = f'{name}: a DICOM header for {h}×{w} pixels without the pixels; it was cut short, or only the header was sent'
-        raise RadiographError(came,
+        why = 'it was cut short, or only the header was sent'
+        raise RadiographError(f'{name}: a DICOM header for {h}×{w} pixels without the pixels; {why}',
                               'a complete DICOM file', 'copying or exporting it again')
     raise RadiographError(f'{name}: DICOM without pixels (a report, a presentation state, or not DICOM at all)',
                           'a DICOM image',
@@ -782,8 +786,8 @@ def _decoding_syntax(frame, stated):
     family = _FAMILIES['lossless JPEG' if deep else frame.coding]
     return stated if stated.removeprefix(_ROOT) in family else _ROOT + family[0]
 
-_PIXEL_HEADER = dict(Rows=None, Columns=None, SamplesPerPixel=1, PlanarConfiguration=0, BitsAllocated=None, BitsStored=None,
-                     PixelRepresentation=0) # Names, and what is assumed where they are missing
+_PIXEL_HEADER = dict(Rows=None, Columns=None, SamplesPerPixel=1, PlanarConfiguration=0,
+                     BitsAllocated=None, BitsStored=None, PixelRepresentation=0) # Names, and what is assumed where they are missing
 
 def _pixel_header(ds):
     "The part of a header that says how pixels are stored, as plain numbers and text"
@@ -881,7 +885,7 @@ def _no_child(why):
 def _by_gdcm(
     head:dict,        # `_pixel_header`
     frame:bytes,      # One compressed frame
-    seconds:float=2., # Of the processor for a frame or, of a larger one, four million pixels; by the clock ten times as long
+    seconds:float=2., # Of the processor, for a frame or four million pixels of a larger one; by the clock ten times as long
 )->np.ndarray:        # Stored values
     "A frame decoded by GDCM in a process of its own; `_Damaged` where that dies or takes too long"
     if not sys.executable or getattr(sys, 'frozen', False): raise _no_child('in a program without a Python to start')
@@ -1123,9 +1127,11 @@ _ASSUMED = dict(SamplesPerPixel=1, PixelRepresentation=0)
 
 def _contradiction(ds, photometric):
     "PresentationLUTShape against PhotometricInterpretation: told, not followed, for films with a wrong one exist"
-    shape,fits = _value(ds, 'PresentationLUTShape', default='').upper(),dict(MONOCHROME1='INVERSE', MONOCHROME2='IDENTITY')
+    shape = _value(ds, 'PresentationLUTShape', default='').upper()
+    fits = dict(MONOCHROME1='INVERSE', MONOCHROME2='IDENTITY')
     if shape not in fits.values() or fits.get(photometric, shape)==shape: return
-    yield f'the header contradicts itself: {photometric}, but PresentationLUTShape {shape}; if the film looks inverted, it is'
+    said = f'{photometric}, but PresentationLUTShape {shape}'
+    yield f'the header contradicts itself: {said}; if the film looks inverted, it is'
 
 _VIEW_WORDS = dict(lateral='the header says a lateral view', oblique='the header says an oblique view',
                    decubitus='the header says decubitus: the patient lies on the side')
@@ -1136,7 +1142,8 @@ def _remarks(ds, meta):
     if not meta['modality']: yield 'no modality stated'
     if meta['modality'] in ('OT', 'SC'): yield 'secondary capture'
     if meta['view'] in _VIEW_WORDS: yield _VIEW_WORDS[meta['view']]
-    if part and not any(p in part for p in ('CHEST', 'THORAX', 'LUNG')): yield f'the header says {part.lower()}, not chest'
+    elsewhere = part and not any(p in part for p in ('CHEST', 'THORAX', 'LUNG'))
+    if elsewhere: yield f'the header says {part.lower()}, not chest'
     if meta['child']: yield "a child's film"
     if meta['processing']=='for processing': yield 'raw detector values (FOR PROCESSING), not meant to be looked at'
     yield from _contradiction(ds, (meta['photometric'] or '').upper())
@@ -1190,7 +1197,8 @@ def _read_dicom(b, name, keep_identifiers, max_pixels):
     with quiet():
         _check_deflated(b, name, 8*max_pixels)
         ds = dcmread(io.BytesIO(b), force=True)
-        if 'PixelData' not in ds: ds = dcmread(io.BytesIO(b), force=True, stop_before_pixels=True) # cut short: what is left of the header
+        if 'PixelData' not in ds: # cut short: what is left of the header
+            ds = dcmread(io.BytesIO(b), force=True, stop_before_pixels=True)
         return _from_dataset(ds, name, keep_identifiers, max_pixels)
 
 # %% ../nbs/01_radiograph.ipynb #c052
@@ -1249,7 +1257,8 @@ def _read(b, name, keep_identifiers, max_pixels, path=None):
         else: film = _read_picture(b, kind, name, max_pixels)
     except RadiographError: raise
     except Exception as e:
-        raise RadiographError(f'{name} begins as {kind} but cannot be read to its end: it was cut short or damaged ({type(e).__name__})',
+        why = f'it was cut short or damaged ({type(e).__name__})'
+        raise RadiographError(f'{name} begins as {kind} but cannot be read to its end: {why}',
                               'a complete file', 'copying it again from its source') from e
     return replace(film, path=path, meta=film.meta|dict(sha256=hashlib.sha256(b).hexdigest()))
 
