@@ -4,7 +4,7 @@
     python .ci/app.py --found      are Chromium, its driver, Selenium and Voilà there?
 
 Serves `dce_app` on a free port, drives Chromium through Selenium, and ends both. AXE_CORE names a copy of `axe.min.js`;
-without it (and without npm) axe-core is left out.
+without it (and without npm) axe-core is left out. APP_IDLE (seconds, 60) is more on a machine that is busy with other work.
 """
 import base64, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
 from importlib.util import find_spec
@@ -16,7 +16,8 @@ from browser import browser
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT/'deepcovidexplainer'/'samples'
-IDLE, LIMIT, PATIENCE = 60, 60, 180 # Seconds, MB, seconds
+IDLE, LIMIT = int(os.environ.get('APP_IDLE', 60)), 60 # Seconds, MB
+PATIENCE = 3*IDLE
 TAB, ENTER, LEFT = '\ue004', '\ue007', '\ue012'
 
 def found():
@@ -39,8 +40,8 @@ class Served:
         values = f'port={self.port}, max_size={LIMIT}, idle={IDLE}'
         call = f'from deepcovidexplainer.app import dce_app; dce_app({values})'
         with self.log.open('w') as log:
-            self.process = subprocess.Popen([sys.executable, '-c', call], env=env, stdout=log, stderr=subprocess.STDOUT,
-                                            start_new_session=True)
+            command, out = [sys.executable, '-c', call], dict(stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, env=env, start_new_session=True, **out)
         until('the server', self.answers)
 
     def answers(self):
@@ -67,23 +68,37 @@ def until(what, look, seconds=PATIENCE, tell=lambda: ''):
     raise SystemExit(f'not seen in {seconds} s: {what} {tell()}')
 
 # ---------------------------------------------------------------- a reader
+def chromium(downloads):
+    "A browser without a window, whose tabs all count as looked at"
+    from selenium import webdriver
+    options = webdriver.ChromeOptions()
+    flags = ('headless=new', 'no-sandbox', 'disable-gpu', 'window-size=1280,1000', 'disable-dev-shm-usage',
+             'disable-background-timer-throttling', 'disable-renderer-backgrounding',
+             'disable-backgrounding-occluded-windows')
+    for flag in flags: options.add_argument(f'--{flag}')
+    options.page_load_strategy = 'none'
+    options.set_capability('goog:loggingPrefs', {'performance': 'ALL'})
+    kept = {'download.default_directory': str(downloads), 'download.prompt_for_download': False}
+    options.add_experimental_option('prefs', kept)
+    options.binary_location = browser()
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which('chromedriver')))
+    driver.set_script_timeout(90)
+    return driver
+
 class Page:
-    def __init__(self, served, downloads, phone=False):
-        from selenium import webdriver
-        options = webdriver.ChromeOptions()
-        flags = ('--headless=new', '--no-sandbox', '--disable-gpu', '--window-size=1280,1000', '--disable-dev-shm-usage')
-        for flag in flags: options.add_argument(flag)
-        options.set_capability('goog:loggingPrefs', {'performance': 'ALL'})
-        kept = {'download.default_directory': str(downloads), 'download.prompt_for_download': False}
-        options.add_experimental_option('prefs', kept)
-        options.binary_location = browser()
-        service = webdriver.ChromeService(shutil.which('chromedriver'))
-        self.driver = webdriver.Chrome(options=options, service=service)
-        self.driver.set_script_timeout(60)
+    "A tab with the app"
+    def __init__(self, driver, served, phone=False):
+        self._driver, self.address, self.start = driver, f'http://127.0.0.1:{served.port}/', time.monotonic()
+        driver.switch_to.new_window('tab')
+        self.handle = driver.current_window_handle
         self.size(390, 844, True) if phone else self.size(1280, 1000)
-        self.start = time.monotonic()
-        self.address = f'http://127.0.0.1:{served.port}/'
-        self.driver.get(self.address)
+        driver.get(self.address)
+
+    @property
+    def driver(self):
+        "The browser, at this tab"
+        if self._driver.current_window_handle != self.handle: self._driver.switch_to.window(self.handle)
+        return self._driver
 
     def size(self, width, height, mobile=False):
         metrics = dict(width=width, height=height, deviceScaleFactor=1, mobile=mobile)
@@ -125,18 +140,24 @@ class Page:
         self.driver.save_screenshot(str(path))
 
     def close(self):
-        "As a reader does: the page first"
-        self.driver.get('about:blank')
+        self.driver.close()
+        self._driver.switch_to.window(self._driver.window_handles[0])
 
-def asked_elsewhere(page):
+    def lose(self):
+        "Close it without a word to the server, as a browser that crashes does"
+        self.ready()
+        self.js('navigator.sendBeacon = () => true')
+        self.close()
+
+def asked_elsewhere(driver, address):
     "Requests that left for another host; what the page's own policy stopped did not leave"
-    sent = [json.loads(r['message'])['message'] for r in page.driver.get_log('performance')]
+    sent = [json.loads(r['message'])['message'] for r in driver.get_log('performance')]
     asked = {m['params']['requestId']: m['params']['request']['url'] for m in sent
              if m['method'] == 'Network.requestWillBeSent'}
     stopped = {m['params']['requestId'] for m in sent
                if m['method'] == 'Network.loadingFailed' and m['params'].get('blockedReason') == 'csp'}
     here = ('http://127.0.0.1', 'ws://127.0.0.1', 'data:', 'blob:', 'chrome', 'about:')
-    assert any(url.startswith(page.address) for url in asked.values()), 'the log of requests is empty'
+    assert any(url.startswith(address) for url in asked.values()), 'the log of requests is empty'
     return sorted(url for i, url in asked.items() if i not in stopped and not url.startswith(here))
 
 NAMELESS = '''return ["img", "input", "select", "button", ".noUi-handle"]
@@ -209,7 +230,8 @@ def queues(page, tmp):
     films = dict(f.replace('\xa0', ' ').split('. ', 1)[1].split(': ', 1) for f in films)
     assert list(films) == ['normal.dcm', 'big.png', 'normal.png', 'covid-19.png', 'dropped.png'], films
     say('listed:', films)
-    return {'normal.dcm': films['normal.dcm'], 'pneumonia.png': films['dropped.png'], 'covid-19.png': films['covid-19.png']}
+    films['pneumonia.png'] = films['dropped.png']
+    return {name: films[name] for name in ('normal.dcm', 'pneumonia.png', 'covid-19.png')}
 
 def by_keyboard(page):
     "A sample explained without a mouse"
@@ -248,73 +270,63 @@ def narrow(page):
     assert width <= 390 and not wide, (width, wide)
     say('nothing is wider than 390 pixels')
 
-def crash(page):
-    "Kill the browser, so that it can tell nobody"
-    import psutil
-    driver = psutil.Process(page.driver.service.process.pid)
-    for p in [*driver.children(recursive=True), driver]: p.kill()
-
 def ends(served, pages):
-    "A page that is closed ends its session at once; that of a browser that was killed is given up"
-    alive = {p.pid for p in served.sessions()}
+    "A page that is closed ends its session at once; that of a page that was lost is given up"
+    before = len(served.sessions())
     for page in pages: page.close()
-    until('the sessions of the closed pages to end', lambda: len(served.sessions()) <= max(0, len(alive)-len(pages)), 12)
-    say(f'{len(alive)} sessions, {len(pages)} pages closed, {len(served.sessions())} left')
-    until('the session of the killed browser to end', lambda: not served.sessions(), IDLE+20)
+    until('the sessions of the closed pages to end', lambda: len(served.sessions()) <= before-len(pages), 15)
+    say(f'{before} sessions, {len(pages)} pages closed, {len(served.sessions())} left')
+    until('the session of the lost page to end', lambda: not served.sessions(), IDLE+30)
     say('no session left')
 
-def leaves_nothing(served, tmp):
+def leaves_nothing(served):
     "Files of the server: while it runs its own page alone, afterwards none"
-    left = [p.relative_to(tmp).as_posix() for p in served.folder.rglob('*') if p.is_file()]
-    assert {Path(p).name for p in left} <= {'app.ipynb'}, left
+    files = lambda: [p.name for p in served.folder.rglob('*') if p.is_file()]
+    assert set(files()) <= {'app.ipynb'}, files()
     served.stop()
-    left = [p.relative_to(tmp).as_posix() for p in served.folder.rglob('*') if p.is_file()]
-    assert not left, left
+    assert not files(), files()
     assert ' 403 ' not in served.log.read_text() and 'Traceback' not in served.log.read_text()
     say('nothing is left on disk')
 
-def readers(served, pages, tmp, downloads, shots, axe):
-    "All of it, in three pages"
-    first = pages[0]
-    crash(Page(served, downloads))
+def readers(served, driver, tmp, shots, axe):
+    "All of it, in three pages and one that is lost"
+    lost, first = Page(driver, served), Page(driver, served)
     first.ready()
     say(f'page ready after {time.monotonic()-first.start:.1f} s')
-    reads(first, downloads)
+    lost.lose()
+    reads(first, tmp/'downloads')
     refuses(first, tmp)
     films = queues(first, tmp)
     first.shot(shots and shots/'app_1280.png')
     accessible(first, axe)
-    pages += [Page(served, downloads), Page(served, downloads, phone=True)]
+    pages = [first, Page(driver, served), Page(driver, served, phone=True)]
     for page in pages: page.ready()
     by_keyboard(pages[1])
     together(pages, films)
     pages[2].shot(shots and shots/'app_390.png')
     narrow(pages[2])
     accessible(pages[2], axe)
-    away = [url for page in pages for url in asked_elsewhere(page)]
+    away = asked_elsewhere(driver, first.address)
     assert not away, away
     say('no request to another host')
     say('memory of each session:', *(f'{p.memory_info().rss/1e6:.0f} MB' for p in served.sessions()))
     ends(served, pages)
 
 def main(shots=None):
-    shots, start, pages = shots and Path(shots), time.monotonic(), []
+    shots, start = shots and Path(shots), time.monotonic()
     if shots: shots.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
-        folder, downloads = tmp/'served', tmp/'downloads'
-        for f in (folder, downloads): f.mkdir()
-        served, axe = Served(folder), axe_core(tmp/'npm')
+        for name in ('served', 'downloads'): (tmp/name).mkdir()
+        served, axe, driver = Served(tmp/'served'), axe_core(tmp/'npm'), chromium(tmp/'downloads')
         try:
-            pages.append(Page(served, downloads))
-            readers(served, pages, tmp, downloads, shots, axe)
-            leaves_nothing(served, tmp)
+            readers(served, driver, tmp, shots, axe)
+            leaves_nothing(served)
         except BaseException:
-            if shots and pages: pages[0].driver.save_screenshot(str(shots/'failed.png'))
             print(served.log.read_text()[-3000:], file=sys.stderr)
             raise
         finally:
-            for page in pages: page.driver.quit()
+            driver.quit()
             served.stop()
     print(f'three readers, {time.monotonic()-start:.0f} s')
 
