@@ -206,19 +206,33 @@ def left_out(root, work):
         at = at | ((t.role=='valid') & (t.label=='pneumonia') & (t.source=='nih')).to_numpy() # no source left out holds pneumonia alone
         yield fold, t[at].reset_index(drop=True), p[:,at]
 
+def _told_apart(name, given, q, y, threshold):
+    "One row on how sure the answers are"
+    sets = prediction_sets(q, threshold)
+    over = {k:round(float(v.mean()), 4) for k,v in (('covid_over_half', q[:,2]>.5), ('not_normal_over_half', q[:,0]<.5))}
+    return dict(source=name, given=given, n=len(y), ece=round(calibration(q, y)['ece'], 4), coverage=round(float(sets[np.arange(len(y)), y].mean()), 4),
+                right=round(float((q.argmax(1)==y).mean()), 4), **over)
+
 def calibrated_outside(root, work):
-    "Calibration error, coverage, sensitivity and specificity on the sources of one fold, fitted on those of the other"
-    parts = {f:(t, p) for f,t,p in left_out(root, work)}; rows = []
-    for fold, (t, p) in parts.items():
-        others = [v for f,v in parts.items() if f!=fold]
-        if not others: continue # nothing to fit on
-        temperature, bias, threshold = outside_fit(others)
-        for name, q in (('as the networks gave it', p.mean(0)), ('fitted on the other fold', apply_temperature(p, temperature, bias).mean(0))):
-            for source, g in t[t.role=='external'].groupby('source'):
-                i, y = g.index.to_numpy(), class_numbers(g.label); sets = prediction_sets(q[i], threshold)
-                rows.append(dict(fold=fold, given=name, source=source, n=len(g), ece=round(calibration(q[i], y)['ece'], 4), coverage=round(float(sets[np.arange(len(y)), y].mean()), 4), right=round(float((q[i].argmax(1)==y).mean()), 4),
-                                 covid_over_half=round(float((q[i,2]>.5).mean()), 4), not_normal_over_half=round(float((q[i,0]<.5).mean()), 4)))
-    return rows
+    "Calibration error and coverage on each source left out, fitted on the other sources left out; and of all of them, every source of a class counting the same"
+    parts = [(fold, t, p) for fold,t,p in left_out(root, work)]
+    rows, told = [], []
+    for fold, t, p in parts:
+        for source in sorted(t.source[t.role=='external'].unique()):
+            at = ((t.source==source) & (t.role=='external')).to_numpy()
+            rest = [(u[u.source!=source].reset_index(drop=True), q[:,(u.source!=source).to_numpy()]) for _,u,q in parts]
+            temperature, bias, threshold = outside_fit([(u, q) for u,q in rest if len(u)])
+            y, q = class_numbers(t.label[at]), apply_temperature(p[:,at], temperature, bias).mean(0)
+            rows += [_told_apart(source, 'as the networks gave it', p[:,at].mean(0), y, threshold), _told_apart(source, 'calibrated', q, y, threshold)]
+            held = prediction_sets(q, threshold)[np.arange(len(y)), y]
+            told.append((t[at], p[:,at].mean(0), q, y, held))
+    t = pd.concat([a for a,*_ in told], ignore_index=True)
+    raw, q, y, held = (np.concatenate([v[k] for v in told]) for k in range(1, 5))
+    i = np.random.default_rng(0).choice(len(t), 4000, p=balanced(t))
+    together = [dict(source='all, balanced', given=name, n=len(t), ece=round(calibration(v[i], y[i])['ece'], 4), coverage=round(float(held[i].mean()), 4),
+                     right=round(float((v[i].argmax(1)==y[i]).mean()), 4), covid_over_half=round(float((v[i,2]>.5).mean()), 4),
+                     not_normal_over_half=round(float((v[i,0]<.5).mean()), 4)) for name,v in (('as the networks gave it', raw), ('calibrated', q))]
+    return rows+together
 
 def exchanged(e, t, root, n=150, few=None, seed=0):
     "`exchange_test` of films of sources left out on bodies of the training films, or on a few bodies all alike"
