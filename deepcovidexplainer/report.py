@@ -53,6 +53,8 @@ REPORT_WORDS = dict(
     called='{value:.0%} of {n} {name} films were called {called} ({source})',
     one_class='Each of them holds films of one class alone, so they do not show how well the classes are told '
               'apart in one hospital.',
+    recipe='Networks of the same recipe, trained without the collections named, told apart: {questions}.',
+    question='{question} (area under the ROC curve {value:.2f}, 95 % interval {low:.2f} to {high:.2f}, {n} films)',
     # Controls and pictures
     controls='Look of the pictures', heatmap='Heatmap', no_map='none', strength='Strength', outlines='Outlines',
     window='Window', level='level', width='width', range='Film’s own range', reset='Reset', enlarge='Enlarge',
@@ -178,8 +180,13 @@ def _called(source, row, W):
     for key,share in row.items():
         part = key.partition(': called ')
         if part[0] not in ('sensitivity', 'specificity') or not share.get('n'): continue
-        name = WORDS['name'].get(part[2], part[2]).removeprefix('a ').removesuffix(' film')
+        name = part[2] if part[2]=='normal' else WORDS['name'].get(part[2], part[2])
         yield W['called'].format(value=share['value'], n=share['n'], name=name, called=name, source=source.capitalize())
+
+def _told_apart(about, W):
+    "What networks of the same recipe said of collections that were left out, where the question is one of classes"
+    rows = [r for r in about.get('outside') or () if r['given']=='ensemble' and r['score'] in CLASSES]
+    return W['recipe'].format(questions=W['join'].join(W['question'].format(**r) for r in rows)) if rows else None
 
 def unseen_hospitals(
     card:dict|None,     # What `ensemble.json` holds
@@ -189,7 +196,7 @@ def unseen_hospitals(
     about,W = (card or {}).get('about') or {},_said(words)
     outside = (about.get('scores') or {}).get('external') or {}
     shares = [text for source,row in outside.items() for text in _called(source, row, W)]
-    if not shares: return None
+    if not shares: return _told_apart(about, W)
     films = ((about.get('data') or {}).get('films') or {}).get('external') or {}
     alone = all(len(films.get(source, ()))==1 for source in outside)
     return ' '.join([W['unseen'].format(shares=W['join'].join(shares)), *([W['one_class']] if alone else [])])
