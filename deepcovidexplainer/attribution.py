@@ -40,22 +40,23 @@ def _same_shape(a, shape, what):
 @dataclass(eq=False, repr=False)
 class Attribution:
     "How much each pixel had to do with the score of one class"
-    data:np.ndarray                                # H×W float32, raw: ≥ 0 if unsigned; for and against if signed
-    method:str                                     # e.g. `'grad-cam++'`
-    target:str                                     # The class it speaks of
-    checks:dict=field(default_factory=dict)        # What was verified: name → number, truth value or text
-    film:object=None                               # The `Radiograph` it lies on, of the same H×W
-    agreement:np.ndarray|None=None                 # H×W in 0…1: the share of members that mark the pixel
-    signed:bool|None=None                          # Does it also speak against? None: read it off the data
-    members:dict=field(default_factory=dict)       # Member → its own map as it went into the average, on the grid of the networks' input
-    box:tuple|None=None                            # (top, left, bottom, right) of `film` that the networks saw; None: all of it
-    seen:np.ndarray|None=None                      # H×W bool of `film`: the pixels that the networks saw; None: all of the box
+    data:np.ndarray                            # H×W float32, raw: ≥ 0 if unsigned; for and against if signed
+    method:str                                 # e.g. `'grad-cam++'`
+    target:str                                 # The class it speaks of
+    checks:dict=field(default_factory=dict)    # What was verified: name → number, truth value or text
+    film:object=None                           # The `Radiograph` it lies on, of the same H×W
+    agreement:np.ndarray|None=None             # H×W in 0…1: the share of members that mark the pixel
+    signed:bool|None=None                      # Does it also speak against? None: read it off the data
+    members:dict=field(default_factory=dict)   # Member → its own map as it went into the average, on the networks' grid
+    box:tuple|None=None                        # (top, left, bottom, right) of `film` that the networks saw; None: all of it
+    seen:np.ndarray|None=None                  # H×W bool of `film`: the pixels that the networks saw; None: all of the box
 
     def __post_init__(self):
         self.data = _table(self.data)
         negative = bool((self.data<0).any())
         if self.signed is None: self.signed = negative
-        if negative and not self.signed: raise RadiographError('negative values in an unsigned heatmap', 'values ≥ 0', 'signed=True')
+        if negative and not self.signed:
+            raise RadiographError('negative values in an unsigned heatmap', 'values ≥ 0', 'signed=True')
         if self.film is not None: _same_shape(self.film.data, self.data.shape, 'a film')
         if self.agreement is not None: _same_shape(self.agreement, self.data.shape, 'an agreement map')
         self.checks = {**{k:_plain(v) for k,v in self.checks.items()}, 'empty':not self.data.any()}
@@ -239,7 +240,7 @@ def on(self:Attribution,
     box=None,       # (top, left, bottom, right) in pixels of `film` that the network saw; None: all of it
     seen=None,      # H×W bool of `film`: the pixels that the network saw; None: all of the box
 )->Attribution:     # H×W of `film`; the same sum, but for what `seen` hides
-    "The map pasted into the film's grid; zero where no pixel could have a say: `checks['hidden']` is the share that lay there"
+    "The map pasted into the film's grid; zero where no pixel had a say: `checks['hidden']` is the share that lay there"
     box,checks = _box(box, film.data.shape),self.checks
     data,agreement = _paste(self.data, film.data.shape, box),_paste_agreement(self.agreement, film.data.shape, box)
     if seen is not None:

@@ -19,7 +19,8 @@ def _onto(x, box, shape, where):
     "The part of `x` in `box`, moved to `where` on a picture of `shape`"
     (t,l,b,r),(top,left,bottom,right) = box,where
     out = np.zeros(shape, np.float32)
-    out[top:bottom,left:right] = cv2.resize(x[t:b,l:r].astype(np.float32), (right-left, bottom-top), interpolation=cv2.INTER_LINEAR)
+    part,size = x[t:b,l:r].astype(np.float32),(right-left, bottom-top)
+    out[top:bottom,left:right] = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
     return out
 
 def _greys(x, where):
@@ -44,7 +45,8 @@ def lay_lungs(
     moved,field = (_onto(x, la.box, b.shape, lb.box) for x in (a, la.field))
     union = ((field>.5)|lb.field).astype(np.uint8)
     k = 2*round(rim*side)+1
-    weight = cv2.GaussianBlur(cv2.dilate(union, np.ones((k, k), np.uint8)).astype(np.float32), (0, 0), max(soft*side, .5))
+    wide = cv2.dilate(union, np.ones((k, k), np.uint8)).astype(np.float32)
+    weight = cv2.GaussianBlur(wide, (0, 0), max(soft*side, .5))
     (m,s),(to,spread) = _greys(moved, field>.5),_greys(b, lb.field)
     inside = np.zeros(b.shape, bool)
     top,left,bottom,right = lb.box
