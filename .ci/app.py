@@ -4,7 +4,8 @@
     python .ci/app.py --found      are Chromium, its driver, Selenium and Voilà there?
 
 Serves `dce_app` on a free port, drives Chromium through Selenium, and ends both. AXE_CORE names a copy of `axe.min.js`;
-without it (and without npm) axe-core is left out. APP_IDLE (seconds, 60) is more on a machine that is busy with other work.
+without it (and without npm) axe-core is left out. APP_IDLE: seconds after which a lost page's session ends, 60 if not
+given; more on a machine that is busy with other work.
 """
 import base64, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
 from importlib.util import find_spec
