@@ -23,6 +23,7 @@ from .attribution import eye_scale,overlay
 from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,fingerprint,package_file,sha256_of,write_json,write_whole,write_json,write_whole
 from .explanation import Explanation,focus,speaker
 from .lungs import LEVELS,lung_zones,show_lungs
+from .radiograph import plain_name
 from .words import WORDS,method_title,percent
 
 # %% ../nbs/30_report.ipynb #w001
@@ -116,7 +117,7 @@ def _header(film, path):
     "What a DICOM header says of the film, from the file or from what the radiograph kept"
     kept = film.meta.get('identifiers') or {}
     found = {k:str(kept[name]) for k,name in _HEADER.items() if kept.get(name)}
-    if found or path is None or not any(step.startswith('read as DICOM') for step in film.history): return found
+    if found or path is None or not Path(path).is_file() or not any(step.startswith('read as DICOM') for step in film.history): return found
     from pydicom import dcmread
     header = dcmread(path, force=True, stop_before_pixels=True, specific_tags=[*_HEADER.values()])
     return {k:str(header.get(name)) for k,name in _HEADER.items() if header.get(name)}
@@ -131,8 +132,9 @@ def film_identity(
     path=None,              # The film's file; None: what the radiograph remembers (`film.path`), if anything
 )->dict:                    # `film`; `sha256`, or without a file `pixels_sha256`; of DICOM `uid_hash` or what it hides
     "How a result names its film"
+    sha256 = sha256_of(path) if path else film.meta.get('sha256') # its own file may be gone by now
     path = path or getattr(film, 'path', None)
-    name,sha256 = (_below(path, root),sha256_of(path)) if path else (film.source,film.meta.get('sha256'))
+    name = plain_name(_below(path, root)) if path else film.source
     named = dict(film=name, **(dict(sha256=sha256) if sha256 else dict(pixels_sha256=_pixel_hash(film))))
     header = _header(film, path)
     if identifiers: return named | header
