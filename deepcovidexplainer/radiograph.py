@@ -555,7 +555,8 @@ def _coded_view(ds):
 
 def _axes(ds):
     "Where rows and columns run to: two of A, P, L, R, H, F; or an empty list"
-    o = [str(v).strip().upper()[:1] for v in (ds.get('PatientOrientation') or [])]
+    stated = ds.get('PatientOrientation') or []
+    o = [str(v).strip().upper()[:1] for v in (stated.split('\\') if isinstance(stated, str) else stated)]
     return o if len(o)==2 and all(v and v in 'APLRHF' for v in o) else []
 
 def _described_view(ds):
