@@ -74,6 +74,7 @@ def _asked(ensemble, methods, target, who):
 def _explain_one(film, path, root, ensemble, methods, target, who):
     "Explain and save one film: (row of the index, whether it worked)"
     from deepcovidexplainer.pipeline import predict_and_explain
+    from deepcovidexplainer.radiograph import plain_name
     from deepcovidexplainer.report import film_name,index_row,result_identity
     try:
         e = predict_and_explain(film, ensemble, methods, target)
@@ -82,7 +83,7 @@ def _explain_one(film, path, root, ensemble, methods, target, who):
     except (RadiographError, OSError) as error:
         why = f'{error.filename or path}: {error.strerror}' if isinstance(error, OSError) and error.strerror else error
         _complain(f'{film}: {why}')
-        return index_row(RadiographError(str(why)), dict(film=film_name(film, root))),False
+        return index_row(RadiographError(str(why)), dict(film=plain_name(film_name(film, root)))),False
     _say(f'{film}: {e.sentences[0]} → {path}', *(f'  ! {w}' for w in e.warnings))
     return index_row(e, identity, path.name),True
 
@@ -110,11 +111,12 @@ class _Index:
 
 def _explain_all(targets, root, out, ensemble, methods, target, who):
     "A folder of answers; whether every film got one"
+    from deepcovidexplainer.radiograph import plain_name
     from deepcovidexplainer.report import film_name
     index,worked,kept = _Index(out, _asked(ensemble, methods, target, who)),True,0
     try:
         for film,path in targets.items():
-            if _is_done(index.rows.get(film_name(film, root)), film, path, index.asked): kept += 1
+            if _is_done(index.rows.get(plain_name(film_name(film, root))), film, path, index.asked): kept += 1
             else:
                 row,ok = _explain_one(film, path, root, ensemble, methods, target, who)
                 index.add(row, path, ok)

@@ -16,12 +16,13 @@ from .sources import OTHER
 from .splits import check_split
 
 # %% ../nbs/12_loaders.ipynb #c032
-def _clean_film(path, preprocess, crop):
+def _clean_film(path, preprocess, crop, ready=False):
     from deepcovidexplainer.radiograph import load_radiograph
     from deepcovidexplainer.lungs import find_lungs,lung_box
     film = load_radiograph(path).resized(512)
     lungs = find_lungs(film) if crop=='lungs' or preprocess.field is not None else None
-    if preprocess.field is None: return np.round(preprocess.clean(film, lungs and lungs.box)*255).astype(np.uint8)
+    if preprocess.field is None or ready:
+        return np.round(preprocess.clean(film, lungs and lungs.box, lungs and lungs.field)*255).astype(np.uint8)
     box = lung_box(lungs.field, _MARGIN)
     return np.stack([_square(x, box, round(preprocess.size*_ROOM)) for x in (film.data, lungs.field.astype(np.float32))], -1)
 
@@ -40,17 +41,20 @@ def film_cache(
     preprocess,               # `Preprocess`; its `size` is the side of the kept films
     folder:str|Path,          # Where caches are kept
     crop:str|None=None,       # `'lungs'`: cut each film to its lungs; `None`: the whole film
-)->np.ndarray:             # N×S×S uint8 films, in the order of `t`; N×S×S×2, raw films and lung fields, if the field alone is seen
+    ready:bool=False,         # If the field alone is seen: keep films as `predict` sees them, not as training draws from them
+)->np.ndarray:             # N×S×S uint8 films, in the order of `t`; N×S×S×2, raw films and their fields, if the field alone is seen
     "Clean every film once and keep it; `RadiographError` naming a film that cannot be read"
+    ready = ready and preprocess.field is not None
     films = [[f, *file_stamp(Path(root)/f)] for f in t.film]
-    key = fingerprint(dict(films=films, preprocess=preprocess.to_dict(), crop=crop))
-    return kept_array(Path(folder)/f'films-{key}.npy', lambda: _clean_films(t, Path(root), preprocess, crop))
+    what = dict(films=films, preprocess=preprocess.to_dict(), crop=crop)
+    path = Path(folder)/f'films-{fingerprint(what | dict(ready=True) if ready else what)}.npy'
+    return kept_array(path, lambda: _clean_films(t, Path(root), preprocess, crop, ready))
 
-def _clean_films(t, root, preprocess, crop):
+def _clean_films(t, root, preprocess, crop, ready):
     from fastprogress import progress_bar
     done = []
     for f in progress_bar(list(t.film), leave=False) if len(t)>100 else t.film: # a bar where one has to wait
-        try: done.append(_clean_film(root/f, preprocess, crop))
+        try: done.append(_clean_film(root/f, preprocess, crop, ready))
         except RadiographError as e: raise RadiographError(f'{f} cannot be used: {e.came}', e.wanted, 'mend or remove this film') from e
     return np.stack(done)
 

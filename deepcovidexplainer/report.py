@@ -24,6 +24,7 @@ from deepcovidexplainer.core import (CLASSES,DISCLAIMER,PALETTE,RadiographError,
     write_json,write_whole)
 from .explanation import Explanation,focus,speaker
 from .lungs import LEVELS,lung_zones,show_lungs
+from .radiograph import plain_name
 from .words import WORDS,method_title,percent
 
 # %% ../nbs/30_report.ipynb #w001
@@ -123,7 +124,7 @@ def _header(film, path):
     "What a DICOM header says of the film, from the file or from what the radiograph kept"
     kept = film.meta.get('identifiers') or {}
     found = {k:str(kept[name]) for k,name in _HEADER.items() if kept.get(name)}
-    if found or path is None or not any(step.startswith('read as DICOM') for step in film.history): return found
+    if found or path is None or not Path(path).is_file() or not any(step.startswith('read as DICOM') for step in film.history): return found
     from pydicom import dcmread
     header = dcmread(path, force=True, stop_before_pixels=True, specific_tags=[*_HEADER.values()])
     return {k:str(header.get(name)) for k,name in _HEADER.items() if header.get(name)}
@@ -138,8 +139,9 @@ def film_identity(
     path=None,              # The film's file; None: what the radiograph remembers (`film.path`), if anything
 )->dict:                    # `film`; `sha256`, or without a file `pixels_sha256`; of DICOM `uid_hash` or what it hides
     "How a result names its film"
+    sha256 = sha256_of(path) if path else film.meta.get('sha256') # its own file may be gone by now
     path = path or getattr(film, 'path', None)
-    name,sha256 = (film_name(path, root),sha256_of(path)) if path else (film.source,film.meta.get('sha256'))
+    name = plain_name(film_name(path, root)) if path else film.source
     named = dict(film=name, **(dict(sha256=sha256) if sha256 else dict(pixels_sha256=_pixel_hash(film))))
     header = _header(film, path)
     if identifiers: return named | header
@@ -185,7 +187,7 @@ def _called(source, row, W):
     for key,share in row.items():
         part = key.partition(': called ')
         if part[0] not in ('sensitivity', 'specificity') or not share.get('n'): continue
-        name = WORDS['name'].get(part[2], part[2]).removeprefix('a ').removesuffix(' film')
+        name = part[2] if part[2]=='normal' else WORDS['name'].get(part[2], part[2])
         yield W['called'].format(value=share['value'], n=share['n'], name=name, called=name, source=source.capitalize())
 
 def _pairs(rows, W):
