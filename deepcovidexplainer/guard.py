@@ -17,15 +17,15 @@ from .lungs import as_lungs
 LIMITS = dict(
     colour=.04,       # Mean chroma, 0…1, above which a picture is no radiograph
     gap=.42,          # `Lungs.gap` below which two lungs cannot be seen side by side: films from the side, half films, one white lung
-    focus=.35,        # Share of the relevance inside the lungs that makes one zone a focus
-    pair=.55,         # … and that makes two zones a focus
+    focus=.28,        # Share of the relevance inside the lungs that makes one zone a focus
+    pair=.48,         # … and that makes two zones a focus
     second=.20,       # A second zone is named from this share on
     side=.75,         # Share of the relevance inside the lungs that makes it one-sided
     spot=.18,         # A map is concentrated when half of its relevance inside the lungs lies on at most this share of them …
     together=.80,     # … and this share of that half lies in one piece
     instead=.10,      # Share of the contrast from which on something is said to speak for the other class
-    overlap=.53,      # Overlap of the members' maps below which they count as looking at different places
-    outside=.75,      # Share of the relevance outside the lungs that is worth a warning; a blind map on a whole film has about 0.72 there
+    overlap=.66,      # Overlap of the members' maps below which they count as looking at different places
+    outside=.15,      # Share of the relevance outside the lungs that is worth a warning; networks that see the lungs alone have about 0.06 there
     text=.10,         # … and on burnt-in letters
     doubt=.15,        # What is left of a posterior's distance from 1/3 when the picture is doubted
 )
