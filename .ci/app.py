@@ -141,14 +141,16 @@ class Page:
         self.driver.save_screenshot(str(path))
 
     def close(self):
-        self.driver.close()
+        "As a reader does: WebDriver's own way tells the page nothing"
+        self.driver.execute_cdp_cmd('Page.close', {})
         self._driver.switch_to.window(self._driver.window_handles[0])
 
     def lose(self):
         "Close it without a word to the server, as a browser that crashes does"
         self.ready()
         self.js('navigator.sendBeacon = () => true')
-        self.close()
+        self.driver.close()
+        self._driver.switch_to.window(self._driver.window_handles[0])
 
 def asked_elsewhere(driver, address):
     "Requests that left for another host; what the page's own policy stopped did not leave"
