@@ -81,6 +81,10 @@ def members_of(fold, work):
 
 def ensemble_of(fold, work): return Ensemble(members_of(fold, work), name=f'fold {fold}')
 
+def seen_films(t, root, work):
+    "Films as `predict` sees them; training draws from films that were cut with room around the lungs"
+    return film_cache(t, root, replace(RECIPE, field=RIM).preprocess(), work/'films', 'lungs', ready=True)
+
 def _one_said(member, films, at, path):
     "Uncalibrated posteriors (N×3) and features of one network, asked once"
     if not path.exists():
@@ -93,9 +97,10 @@ def _one_said(member, films, at, path):
 
 def said(fold, root, work):
     "Films of a fold that were not trained on, their uncalibrated posteriors (M×N×3) and features (N×d)"
-    t, films = study(root, work, fold)
+    t, _ = study(root, work, fold)
+    films = seen_films(t, root, work)
     at = (t.role!='train').to_numpy() & (t.role!='left out').to_numpy() | ((t.collection=='rsna') & (t.label==OTHER)).to_numpy()
-    key, members = fingerprint([list(t.film[at]), RIM]), members_of(fold, work)
+    key, members = fingerprint([list(t.film[at]), RIM, 'as predict sees them']), members_of(fold, work)
     told = [_one_said(m, films, at, work/'outside'/f'said-{m.name}-{m.card.sha256[:8]}-{key}.npz') for m in members]
     return t[at].reset_index(drop=True), np.stack([p for p,_ in told]), told[0][1]
 
@@ -171,8 +176,8 @@ def operating(root, work, sensitivity=.85):
 
 def second_opinion(root, work, n=1500):
     "AUC of a head of its own for “something else may be wrong here”: normal against any disease, on the features of the first network of fold A"
-    t, films = study(root, work, 'A')
-    e = Ensemble(members_of('A', work)[:1])
+    t, _ = study(root, work, 'A')
+    films, e = seen_films(t, root, work), Ensemble(members_of('A', work)[:1])
     ill = t.label.isin(['pneumonia', 'covid-19']) & (t.role=='train') | (t.collection=='rsna') & (t.label==OTHER)
     parts = [t[(t.role=='train') & (t.label=='normal')], t[ill]]
     learned = np.concatenate([g.sample(min(n, len(g)), random_state=0).index for g in parts])
@@ -277,14 +282,17 @@ def main_measure(work, out, beside):
 
 def main_ship(work, out, pictures):
     "The five networks that were trained on every adult source, calibrated by what was said of the sources left out"
-    root = data_dir(); t, films = study(root, work, 'all'); members = members_of('all', work)
+    root, members = data_dir(), members_of('all', work)
+    t, _ = study(root, work, 'all')
+    films = seen_films(t, root, work)
     pick = lambda role: (t.role==role).to_numpy()
     few = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(pick('train')))[:800])
     e = calibrate(members, films[pick('valid')], class_numbers(t.label[pick('valid')]), films[few], name='default')
     e.temperature, e.bias, e.threshold = outside_fit([(a, p) for _,a,p in left_out(root, work)])
     e.typicality.threshold *= 1.1
-    test = pick('test'); p, f = e.posteriors(films[test])
-    e.about = dict(data=about_data(t), scores=card_scores(t[test].reset_index(drop=True), p, ~e.typicality.typical(f), [m.name for m in members], e.temperature, e.threshold, bias=e.bias),
+    test = t[pick('test')].reset_index(drop=True)
+    p, f = e.posteriors(films[pick('test')])
+    e.about = dict(data=about_data(t), scores=card_scores(test, p, ~e.typicality.typical(f), [m.name for m in members], e.temperature, e.threshold, bias=e.bias),
                    outside=[r for fold in trained(work) for r in answers(fold, root, work)], calibration_outside=calibrated_outside(root, work))
     save_ensemble(e, out); print(e, e.temperature, e.bias, e.threshold, e.about['scores']['test']['scores']['macro_f1'])
 
