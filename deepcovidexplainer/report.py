@@ -709,7 +709,7 @@ def _draw_posteriors(ax, p):
 def _draw_words(ax, e, width):
     ax.axis('off')
     lines = [textwrap.fill('• '+s, width, subsequent_indent='  ') for s in e.sentences]+[textwrap.fill('! '+w, width, subsequent_indent='  ') for w in e.warnings]
-    ax.text(0, 1, '\n'.join(lines), va='top', fontsize=8, linespacing=1.35, transform=ax.transAxes)
+    ax.text(0, 1, '\n'.join(lines), va='top', fontsize=8, linespacing=1.35, transform=ax.transAxes, parse_math=False)
     ax.text(0, -.12, DISCLAIMER.split('.')[0]+'.', fontsize=6.5, color='.4', transform=ax.transAxes)
 
 # %% ../nbs/30_report.ipynb #xc033
@@ -724,7 +724,7 @@ def show(self:Explanation,
     fig = plt.figure(figsize=figsize or (2.9*max(n, 3), 4.9), layout='constrained')
     top,bottom = fig.subfigures(2, 1, height_ratios=[1.55, 1])
     axs = np.atleast_1d(top.subplots(1, n))
-    show_lungs(self.film, self.mask, axs[0], zones=bool(self.mask.any())); axs[0].set_title(title or self.film.source, fontsize=9)
+    show_lungs(self.film, self.mask, axs[0], zones=bool(self.mask.any())); axs[0].set_title(title or self.film.source, fontsize=9, parse_math=False)
     for ax,(m,a) in zip(axs[1:], self.attributions.items()): a.show(ax, title=f'{method_title(m)}: {a.target}', blur=.008*max(a.data.shape) if a.signed else 0)
     bars,words = bottom.subplots(1, 2, width_ratios=[1, 2.1])
     _draw_posteriors(bars, self.prediction); _draw_words(words, self, 29*max(n, 3))
@@ -764,7 +764,7 @@ def _save_png(e, path, identity, card):
         for x,side,align in ((.02, 'R', 'left'), (.98, 'L', 'right')):
             ax.text(x, .98, side, color='w', weight='bold', ha=align, va='top', transform=ax.transAxes)
     text = '   '.join(f'{k}: {v}' for k,v in identity.items() if v)
-    fig.text(.005, -.01, text, fontsize=5.5, color='.35', va='top')
+    fig.text(.005, -.01, text, fontsize=5.5, color='.35', va='top', parse_math=False)
     about = {'Description':json.dumps(identity), 'Disclaimer':DISCLAIMER}
     fig.savefig(path, format='png', dpi=150, facecolor='w', bbox_inches='tight', metadata=about)
     plt.close(fig)
@@ -823,6 +823,14 @@ def _check_targets(targets, out):
                                   'one file for each film', 'another name for the film, or another folder')
         owner[key] = f'the answer to {film}'
 
+_PICTURES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff')
+
+def _answer_name(film, root, kind):
+    "The film's name with the answer's ending; only a picture's suffix is cut, so UIDs keep their last number"
+    name = film_name(film, root)
+    cut = next((s for s in _PICTURES if name.lower().endswith(s)), '')
+    return f'{name[:len(name)-len(cut)]}.{kind}'
+
 def output_paths(
     films,        # Paths of films
     root,         # Folder whose tree is mirrored; None: all answers lie side by side in `out`
@@ -833,7 +841,7 @@ def output_paths(
     if f'.{kind}' not in SAVERS:
         raise RadiographError(f'the kind {kind!r}', f"one of {', '.join(k[1:] for k in SAVERS)}", 'correct the kind')
     films,out = list(dict.fromkeys(map(Path, films))),Path(os.path.abspath(out))
-    targets = {f:out/f'{film_name(f, root)}.{kind}' for f in films}
+    targets = {f:out/_answer_name(f, root, kind) for f in films}
     _check_targets(targets, out)
     return targets
 
