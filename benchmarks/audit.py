@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, package_file, sha256_of
 from deepcovidexplainer.loaders import radiograph_dls
 from deepcovidexplainer.sources import read_index
-from deepcovidexplainer.splits import assign_groups, assign_roles, film_hashes
+from deepcovidexplainer.splits import assign_groups, assign_roles, kept_hashes
 from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors
 from deepcovidexplainer.scores import _draws, _ends, _ranking, bootstrap_ci, compare, measure, rate
 from deepcovidexplainer.guard import LIMITS, guard
@@ -51,9 +51,8 @@ def keep(path, save, *args, **kw):
 
 def table(root, work, ensemble):
     "Every film with group and role; near-duplicates are searched once"
-    t = read_index(root); path = work/f'hashes-{fingerprint(list(t.film))}.npy'
-    if not path.exists(): keep(path, np.save, film_hashes(t, root))
-    t = assign_roles(assign_groups(t, np.load(path)), tuple(ensemble.about['data']['films']['external']))
+    t = read_index(root)
+    t = assign_roles(assign_groups(t, kept_hashes(t, root, work)), tuple(ensemble.about['data']['films'].get('external', ())))
     return t[t.source!='kermany'].reset_index(drop=True)
 
 def some(t, n): return t.sample(min(n, len(t)), random_state=SEED)

@@ -28,7 +28,7 @@ from deepcovidexplainer.pipeline import predict_and_explain
 from deepcovidexplainer.radiograph import load_radiograph
 from deepcovidexplainer.scores import apply_temperature, calibration, conformal_threshold, fit_bcts, prediction_sets
 from deepcovidexplainer.sources import OTHER
-from deepcovidexplainer.splits import assign_roles, check_split
+from deepcovidexplainer.splits import assign_roles
 from deepcovidexplainer.training import Recipe, Study, fit_networks
 from deepcovidexplainer.zoo import load_ensemble
 from generalise import FROZEN, index_of
@@ -61,7 +61,6 @@ def member(fold, seed, root, work, variant=''):
     part = t.role.isin(['train', 'valid']).to_numpy()
     t, films = t[part].reset_index(drop=True), films[part]
     valid = (t.role=='valid').to_numpy()
-    check_split(t, valid)
     return fit_networks(Study(t, Path(root), valid), replace(VARIANTS[variant], seed=seed), work/'outside'/stem, films, stem)[0]
 
 def main_train(jobs, work):
@@ -211,11 +210,10 @@ def left_out(root, work):
         at = at | ((t.role=='valid') & (t.label=='pneumonia') & (t.source=='nih')).to_numpy() # no source left out holds pneumonia alone
         yield fold, t[at].reset_index(drop=True), p[:,at]
 
-def _told_apart(name, given, q, y, threshold):
-    "One row on how sure the answers are"
-    sets = prediction_sets(q, threshold)
+def _sure(name, given, q, y, held, n=None):
+    "One row on how sure the answers are; held: whether the set holds the truth"
     over = {k:round(float(v.mean()), 4) for k,v in (('covid_over_half', q[:,2]>.5), ('not_normal_over_half', q[:,0]<.5))}
-    return dict(source=name, given=given, n=len(y), ece=round(calibration(q, y)['ece'], 4), coverage=round(float(sets[np.arange(len(y)), y].mean()), 4),
+    return dict(source=name, given=given, n=n or len(y), ece=round(calibration(q, y)['ece'], 4), coverage=round(float(held.mean()), 4),
                 right=round(float((q.argmax(1)==y).mean()), 4), **over)
 
 def calibrated_outside(root, work):
@@ -228,16 +226,14 @@ def calibrated_outside(root, work):
             rest = [(u[u.source!=source].reset_index(drop=True), q[:,(u.source!=source).to_numpy()]) for _,u,q in parts]
             temperature, bias, threshold = outside_fit([(u, q) for u,q in rest if len(u)])
             y, q = class_numbers(t.label[at]), apply_temperature(p[:,at], temperature, bias).mean(0)
-            rows += [_told_apart(source, 'as the networks gave it', p[:,at].mean(0), y, threshold), _told_apart(source, 'calibrated', q, y, threshold)]
-            held = prediction_sets(q, threshold)[np.arange(len(y)), y]
-            told.append((t[at], p[:,at].mean(0), q, y, held))
+            raw, truth = p[:,at].mean(0), (np.arange(len(y)), y)
+            rows += [_sure(source, given, v, y, prediction_sets(v, threshold)[truth]) for given,v in (('as the networks gave it', raw), ('calibrated', q))]
+            held = prediction_sets(q, threshold)[truth]
+            told.append((t[at], raw, q, y, held))
     t = pd.concat([a for a,*_ in told], ignore_index=True)
     raw, q, y, held = (np.concatenate([v[k] for v in told]) for k in range(1, 5))
     i = np.random.default_rng(0).choice(len(t), 4000, p=balanced(t))
-    together = [dict(source='all, balanced', given=name, n=len(t), ece=round(calibration(v[i], y[i])['ece'], 4), coverage=round(float(held[i].mean()), 4),
-                     right=round(float((v[i].argmax(1)==y[i]).mean()), 4), covid_over_half=round(float((v[i,2]>.5).mean()), 4),
-                     not_normal_over_half=round(float((v[i,0]<.5).mean()), 4)) for name,v in (('as the networks gave it', raw), ('calibrated', q))]
-    return rows+together
+    return rows+[_sure('all, balanced', given, v[i], y[i], held[i], len(t)) for given,v in (('as the networks gave it', raw), ('calibrated', q))]
 
 def exchanged(e, t, root, n=150, few=None, seed=0):
     "`exchange_test` of films of sources left out on bodies of the training films, or on a few bodies all alike"
@@ -254,7 +250,7 @@ def evidence(e, t, root, n=20, seed=0):
     for f in films.film:
         x = predict_and_explain(root/f, e, ('grad-cam', 'grad-cam++', 'lrp'), max_side=512)
         if x.usable: rows.append({**{m:outside_share(x, m) for m in x.attributions}, **{f'{m}, on the blank':a.checks.get('hidden', np.nan) for m,a in x.attributions.items()}, 'area':float(1-x.mask.mean())})
-    return dict(pd.DataFrame(rows).median().round(4), n=len(rows))
+    return dict(pd.DataFrame(rows).median().dropna().round(4), n=len(rows)) # whole films have no blank
 
 def looked_at(ensemble, t, root, folder):
     "Exchange, common bodies and evidence of one ensemble on the sources left out; measured once for the same weights"
@@ -280,7 +276,7 @@ def main_measure(work, out, beside):
     result['second_opinion'] = second_opinion(root, work)
     write_json(out, result)
 
-def main_ship(work, out, pictures):
+def main_ship(work, out):
     "The five networks that were trained on every adult source, calibrated by what was said of the sources left out"
     root, members = data_dir(), members_of('all', work)
     t, _ = study(root, work, 'all')
@@ -304,4 +300,4 @@ if __name__ == '__main__':
     a = p.parse_args(); torch.set_num_threads(1)
     if a.what=='train': main_train(a.jobs, a.work)
     if a.what=='measure': main_measure(a.work, a.out or package_file('results')/'outside.json', a.beside)
-    if a.what=='ship': main_ship(a.work, a.out or a.work/'shipped', None)
+    if a.what=='ship': main_ship(a.work, a.out or a.work/'shipped')

@@ -49,9 +49,9 @@ _NEEDS = {'integrated-gradients':'gradients', 'occlusion':'nothing', 'guided-gra
 
 def _methods():
     "Name → `Method`"
-    for name,f in CAM_METHODS.items(): yield name,Method(f, method_title(name), name=='cam', _CAM_NEEDS, _CAM_NOTE)
+    for name,f in CAM_METHODS.items(): yield name,Method(f, method_title(name), False, _CAM_NEEDS, _CAM_NOTE)
     for name,rule in _LRP.items():
-        yield name,Method(partial(lrp, rule=rule), method_title(name), rule!='z+', _LRP_NEEDS, _BLIND if rule=='z+' else '')
+        yield name,Method(partial(lrp, rule=rule), method_title(name), True, _LRP_NEEDS, _BLIND if rule=='z+' else '')
     for name,f in CAPTUM_METHODS.items(): yield name,Method(f, method_title(name), True, _NEEDS[name])
 
 METHODS = dict(_methods()) # Name → `Method`, a function of (model, x, target)

@@ -20,8 +20,8 @@ import cv2,numpy as np
 from fastcore.basics import patch
 
 from .attribution import eye_scale,overlay
-from deepcovidexplainer.core import (CLASSES,DISCLAIMER,PALETTE,RadiographError,fingerprint,package_file,safe_cell,sha256_of,
-    write_json,write_whole)
+from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,fingerprint,package_file
+from .core import safe_cell,sha256_of,write_json,write_whole
 from .explanation import Explanation,focus,speaker
 from .lungs import LEVELS,lung_zones,show_lungs
 from .radiograph import plain_name

@@ -8,7 +8,7 @@ __all__ = ['COLUMNS', 'OTHER', 'SOURCES', 'READERS', 'read_darkcovidnet', 'read_
            'read_rsna', 'read_kermany', 'read_siim', 'read_actualmed', 'read_index', 'read_table', 'check_index']
 
 # %% ../nbs/10_sources.ipynb #t003
-import json,re
+import json
 from pathlib import Path
 
 import numpy as np,pandas as pd
@@ -240,7 +240,7 @@ def read_index(
     t = pd.concat([SOURCES[s](root) for s in sources], ignore_index=True)
     return _mark_reserved(t, root)[COLUMNS]
 
-_KNOWN = (*CLASSES, 'other disease', 'unlabelled')
+_KNOWN = (*CLASSES, OTHER, 'unlabelled')
 
 def _csv(path, columns):
     "A table whose cells are text: no number loses its zeros, no patient called NA is missing"
@@ -256,12 +256,7 @@ def _csv(path, columns):
         came = f'{path.name} without the column {missing[0]!r}; it has {", ".join(map(repr, t.columns))}'
         raise RadiographError(came, f"the columns {', '.join(columns)}", 'rename or add the column')
     if not len(t): raise RadiographError(f'{path.name} has no rows', 'one row a film', 'check the table')
-    return t.dropna(subset=['film']) if t.film.isna().any() else t
-
-def _years(text):
-    "Age in years from 45, 045Y, 18M or 3W; NaN for what is none"
-    found = re.fullmatch(r'\s*0*(\d+(?:\.\d+)?)\s*([YMWD]?)\s*', str(text), re.I)
-    return float(found[1])/dict(Y=1, M=12, W=52.18, D=365.25)[found[2].upper() or 'Y'] if found else np.nan
+    return t
 
 def _flag(text): return str(text).strip().lower() in ('1', 'true', 'yes')
 
@@ -269,9 +264,11 @@ def _own(t):
     "All columns of an index; a film without a patient is a patient of its own"
     blank = dict(source='own', collection='own', view='', age='', sex='', child=False, quality='', licence='', reserved=False)
     t = pd.DataFrame({**blank, 'patient':''}, index=t.index).assign(**{c:t[c] for c in t if c in COLUMNS})
+    from deepcovidexplainer.radiograph import age_years
     nobody = t.patient.astype(str).str.strip()==''
     flags = {c:[_flag(v) for v in t[c]] for c in ('child', 'reserved')}
-    t = t.assign(patient=t.patient.where(~nobody, t.film), age=[_years(v) for v in t.age], **flags)[COLUMNS]
+    ages = np.array([age_years(v) for v in t.age], float)
+    t = t.assign(patient=t.patient.where(~nobody, t.film), age=ages, **flags)[COLUMNS]
     t.attrs['without patient'] = int(nobody.sum())
     return t
 
@@ -305,8 +302,7 @@ def read_table(
     "Your own films; `RadiographError` naming what cannot be used"
     path = Path(path)
     t = _own(_class_folder(path) if path.is_dir() else _class_table(path))
-    t = check_index(t, path if path.is_dir() else path.parent, every_class)
-    return t
+    return check_index(t, path if path.is_dir() else path.parent, every_class)
 
 def check_index(
     t:pd.DataFrame, # An index
@@ -314,7 +310,7 @@ def check_index(
     every_class:bool=True, # Whether all of `CLASSES` must occur
 )->pd.DataFrame:    # The same index
     "Every label known, every class present, every film there; `RadiographError` naming the first row that is not so"
-    bad = t[~t.label.isin([*CLASSES, OTHER, 'unlabelled'])]
+    bad = t[~t.label.isin(_KNOWN)]
     if len(bad): raise RadiographError(f'row {bad.index[0]} ({bad.film.iloc[0]}) has the class {bad.label.iloc[0]!r}', f"one of {', '.join(CLASSES)}", 'correct the label')
     empty = [c for c in CLASSES if every_class and not (t.label==c).any()]
     if empty: raise RadiographError(f'no film of the class {empty[0]!r}', 'at least one film of each class', 'add films, or check the labels')

@@ -49,6 +49,13 @@ def _cached(url):
 
 _ONE = threading.Lock()
 
+def _renew():
+    "A process that was forked while somebody loaded an ensemble must not wait for it"
+    global _ONE
+    _ONE = threading.Lock()
+
+if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_renew)
+
 @lru_cache(maxsize=4)
 def _load(folder, stamp): return load_folder(folder)
 
