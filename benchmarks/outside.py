@@ -42,7 +42,7 @@ def _auc(score, positive):
 
 RECIPE = Recipe('efficientnet_lite0', 'imagenet', (160,), cycles=3, epochs=1, draws=3200, balance='source', crop='lungs', field=.0125,
                 frozen=FROZEN, average=True)
-VARIANTS = {'':RECIPE, '192':replace(RECIPE, sizes=(192,)), 'without-rsna':RECIPE}
+VARIANTS = {'':RECIPE, '192':replace(RECIPE, sizes=(192,)), '224':replace(RECIPE, sizes=(224,)), 'without-rsna':RECIPE}
 LEFT_OUT = {'without-rsna':('rsna',)} # Collections that a variant does without
 
 def study(root, work, fold, variant=''):
