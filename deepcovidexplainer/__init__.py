@@ -33,7 +33,8 @@ _NAMES = {
     'splits': ('difference_hash film_hashes kept_hashes near_duplicates assign_groups patient_split check_split '
                'doubtful assign_roles'),
     'loaders': 'film_cache augment vary_field augment_field plain_field class_weights sample_weights radiograph_dls',
-    'models': 'list_archs create_model cam_layer imagenet_weights load_pretrained Card save_weights load_weights',
+    'models': ('list_archs create_model cam_layer register_arch pooled_features imagenet_weights load_pretrained Card '
+               'save_weights load_weights'),
     'scores': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
                'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
                'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '
@@ -48,10 +49,11 @@ _NAMES = {
     'attribution': 'Attribution strongest_half eye_scale overlay mean_attribution',
     'forward': ('Caught find_layer probe evaluating class_number class_index Look widen check_input run_network '
                 'target_name captum_style'),
-    'canonical': 'ACTS POOLS WEIGHTED Add Cat Clip Canonical',
+    'canonical': ('ACTS POOLS MOVES NORMS WEIGHTED Add Cat Clip Gate Attend Affine Prefix Permute Tokens Pick '
+                  'MeanToken Smooth Canonical'),
     'cam': ('CAM_METHODS CAPTUM_METHODS cam_maps gradcam gradcam_pp cam_attributions cam_evidence CAM GradCAM '
             'GradCAMPlusPlus integrated_gradients occlusion guided_gradcam'),
-    'lrp': 'LRP_RULES LRP_METHODS Composite lrp_rules Pass lrp_attributions LRP',
+    'lrp': 'LAYER_RULES LRP_RULES LRP_METHODS divide Task Composite lrp_rules Pass lrp_attributions LRP',
     'faithful': ('BASELINES MEASURES NEEDS LOWER_IS_BETTER pointing_hit relevance_mass rank_accuracy deletion_curve '
                  'insertion_curve curve_area impute road_curve random_map gaussian_map lung_map Case film_scores '
                  'summarise score_methods against_baseline show_scores agreement randomization_check fell '
@@ -62,7 +64,7 @@ _NAMES = {
     'words': 'CONFIDENCE WORDS speaking percent rows_of method_title describe explain',
     'report': ('REPORT_WORDS SAVERS salted_hash film_name film_identity ensemble_card result_identity unseen_hospitals '
                'report_content report_html report_pdf save_report output_paths index_row index_rows folder_index'),
-    'pipeline': 'METHODS Method ensemble_attributions predict_and_explain',
+    'pipeline': 'METHODS DEFAULT_METHODS Method ensemble_attributions predict_and_explain',
     'dicom_out': ('MAKER IMPLEMENTATION_UID DICOM_KINDS zones_on_source is_answer answer_picture to_dicom save_dicom '
                   'write_dicom'),
     'evaluation': ('labelled_films card_films trial_films say card_scores Trial try_ensemble score_table save_trial '

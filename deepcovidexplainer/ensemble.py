@@ -18,7 +18,7 @@ from .core import CLASSES,DISCLAIMER,RadiographError,html_table,sha256_of
 from .scores import apply_temperature,conformal_threshold,fit_temperature,nll,prediction_sets
 from .lungs import as_lungs
 from .core import write_whole,write_json
-from .models import load_weights
+from .models import load_weights,pooled_features
 from .preprocess import Preprocess,widened
 from .radiograph import load_radiograph
 
@@ -204,11 +204,10 @@ class Member:
     card:object   # Its `Card`
 
 def features_and_logits(model, x):
-    "Averaged last activation (B×C) and logits (B×3) in one forward pass"
+    "Averaged last activation (B×C) and logits in one forward pass"
     import torch
-    with torch.inference_mode():
-        f = model.forward_features(x)
-        return f.mean((2, 3)).numpy(),model.forward_head(f).numpy()
+    with torch.inference_mode(): features,logits = pooled_features(model, x)
+    return features.numpy(),logits.numpy()
 
 def _softmax(z):
     e = np.exp(z-z.max(-1, keepdims=True)); return e/e.sum(-1, keepdims=True)

@@ -43,10 +43,13 @@ class HalfPrecision(Callback):
     def after_cancel_batch(self): self._leave()
 
 # %% ../nbs/15_learner.ipynb #c005
-def _start(arch, init):
-    if init=='scratch': return create_model(arch)
-    model = create_model(arch)
-    if init=='imagenet': load_pretrained(model, imagenet_weights(arch)); return model
+def _start(arch, init, size=None):
+    if not isinstance(arch, str) and init!='scratch': raise RadiographError(f'init={init!r} for a module', "'scratch': a module brings its own weights", 'leave it out')
+    if init=='scratch': return create_model(arch, size=size)
+    if init=='imagenet':
+        model = create_model(arch)
+        load_pretrained(model, imagenet_weights(arch))
+        return model
     trained,card = load_weights(init)
     if card.arch!=arch: raise RadiographError(f'weights of {card.arch}', f'weights of {arch}', 'name the same architecture')
     return trained.train()
