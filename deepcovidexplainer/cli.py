@@ -140,7 +140,7 @@ def dce_explain(
     out:str='explanations',  # A file that ends in .html, .pdf, .png or .json for one film, else a folder
     kind:_argument(str, 'What is written into a folder', choices=_ENDINGS)='html',
     ensemble:str='default',  # Name of an ensemble that ships with the package, or a folder with one
-    methods:str='default', # Heatmaps, separated by commas; an empty text for none; default: Grad-CAM, Grad-CAM++ and LRP, as far as they can serve the networks
+    methods:str='default', # Heatmaps, separated by commas; an empty text for none; default: Grad-CAM, Grad-CAM++, LRP where possible
     target:str=None,         # Class to explain: normal, pneumonia or covid-19; default: the most probable
     identifiers:bool=False,  # Write UID, study date and view of a DICOM film into its answer
     salt:str=None,           # For the hash that stands in place of a UID: who knows it can compute the hash again

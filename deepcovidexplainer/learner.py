@@ -49,14 +49,17 @@ def _side(arch, dls):
     return int(dls.train_ds[0][0].shape[-1])
 
 def _start(arch, init, size=None):
-    if not isinstance(arch, str) and init!='scratch': raise RadiographError(f'init={init!r} for a module', "'scratch': a module brings its own weights", 'leave it out')
+    if not isinstance(arch, str) and init!='scratch':
+        raise RadiographError(f'init={init!r} for a module', "'scratch': a module brings its own weights",
+                              'leave it out')
     if init=='scratch': return create_model(arch, size=size)
     if init=='imagenet':
         model = create_model(arch)
         load_pretrained(model, imagenet_weights(arch))
         return model
     trained,card = load_weights(init)
-    if card.arch!=arch: raise RadiographError(f'weights of {card.arch}', f'weights of {arch}', 'name the same architecture')
+    if card.arch!=arch:
+        raise RadiographError(f'weights of {card.arch}', f'weights of {arch}', 'name the same architecture')
     return trained.train()
 
 class _Frozen(Callback):
@@ -68,7 +71,9 @@ class _Frozen(Callback):
 def _freeze(model, names):
     known = dict(model.named_modules())
     gone = [n for n in names if n not in known]
-    if gone: raise RadiographError(f'{model.arch} has no part named {gone[0]!r}', f"such as {', '.join(n for n,_ in model.named_children())}", 'correct the name')
+    if gone:
+        raise RadiographError(f'{model.arch} has no part named {gone[0]!r}',
+                              f"such as {', '.join(n for n,_ in model.named_children())}", 'correct the name')
     for n in names: known[n].requires_grad_(False)
     return [_Frozen([known[n] for n in names])] if names else []
 
