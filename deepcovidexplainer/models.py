@@ -31,7 +31,7 @@ def list_archs(
 
 def _is_arch(name):
     import timm
-    return name in _ARCHS or name in _OWN or isinstance(name, str) and timm.is_model(name)
+    return isinstance(name, str) and (name in _ARCHS or name in _OWN or timm.is_model(name))
 
 def _unknown_arch(name):
     import timm
@@ -69,10 +69,10 @@ def _of_timm(arch, how, size):
                               'a size that it can be built for', 'another size or architecture') from e
 
 def _by_name(arch, n_classes, in_chans, size):
+    if not _is_arch(arch): _unknown_arch(arch)
     if arch in _OWN: return _OWN[arch](n_classes, in_chans)
     how = dict(num_classes=n_classes, in_chans=in_chans)
-    if arch in _ARCHS: return _paper(arch, how)
-    return _of_timm(arch, how, size) if _is_arch(arch) else _unknown_arch(arch)
+    return _paper(arch, how) if arch in _ARCHS else _of_timm(arch, how, size)
 
 # %% ../nbs/13_models.ipynb #n130c
 def _adopted(model, n_classes, in_chans):
