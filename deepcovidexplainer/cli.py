@@ -241,7 +241,7 @@ def dce_train(
     table:str=None,          # Your own films: a CSV with the columns film, label and patient, or a folder with one subfolder a class
     sources:str=None,        # Or public collections, by the names of their readers, separated by commas
     data:str=None,           # Folder of the public collections; default: the environment variable DCE_DATA
-    arch:str='resnet18',     # Network: vgg16, vgg19, resnet18, resnet34, densenet161, densenet201, efficientnet_lite0, or any classifier of timm
+    arch:str='resnet18',     # Network: resnet18 and other names of 13_models, or any classifier of timm
     fold:int=0,              # The fold that validates
     folds:int=5,             # Folds, split by patient
     cycles:int=3,            # Cosine cycles; each leaves one network
