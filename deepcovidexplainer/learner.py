@@ -16,15 +16,18 @@ class PartialLabelLoss(CrossEntropyLossFlat):
     "Cross-entropy of B×K logits, meant over the batch; a label K, a disease that is no class, asks for anything but `normal`: -log(1-p(normal)) (Cour et al. 2011)"
     def __init__(self,
         label_smoothing:float=0.05, # Label noise that the loss expects
+        normal:int=0,               # The number of the class `normal`
     ):
-        super().__init__(label_smoothing=label_smoothing); self.label_smoothing = label_smoothing
+        super().__init__(label_smoothing=label_smoothing)
+        self.label_smoothing,self.normal = label_smoothing,normal
 
     def __call__(self, out, y, **kwargs):
         from torch import where
         from torch.nn.functional import cross_entropy
         known,out = y<out.shape[-1],out.float()
         loss = cross_entropy(out, y.clamp(max=out.shape[-1]-1), label_smoothing=self.label_smoothing, reduction='none')
-        return where(known, loss, out.logsumexp(1)-out[:,1:].logsumexp(1)).mean()
+        ill = [i for i in range(out.shape[-1]) if i!=self.normal]
+        return where(known, loss, out.logsumexp(1)-out[:,ill].logsumexp(1)).mean()
 
 # %% ../nbs/15_learner.ipynb #c006b
 class HalfPrecision(Callback):
@@ -43,12 +46,13 @@ class HalfPrecision(Callback):
     def after_cancel_batch(self): self._leave()
 
 # %% ../nbs/15_learner.ipynb #c005
-def _start(arch, init):
-    if init=='scratch': return create_model(arch)
-    model = create_model(arch)
+def _start(arch, init, classes):
+    if init=='scratch': return create_model(arch, len(classes))
+    model = create_model(arch, len(classes))
     if init=='imagenet': load_pretrained(model, imagenet_weights(arch)); return model
     trained,card = load_weights(init)
     if card.arch!=arch: raise RadiographError(f'weights of {card.arch}', f'weights of {arch}', 'name the same architecture')
+    if tuple(card.classes)!=tuple(classes): raise RadiographError(f'weights of the classes {card.classes}', f'{classes}', 'start from weights of the same classes')
     return trained.train()
 
 class _Frozen(Callback):
@@ -80,8 +84,10 @@ def radiograph_learner(
     from fastai.learner import Learner
     from fastai.metrics import BalancedAccuracy,F1Score
     from fastai.optimizer import Adam
+    classes = getattr(dls, 'vocab', CLASSES)
+    normal = classes.index('normal') if 'normal' in classes else 0
     with torch.random.fork_rng(): # the caller's random state stays as it was
-        torch.manual_seed(seed); model = _start(arch, init).to(memory_format=torch.channels_last) # faster, the same numbers
+        torch.manual_seed(seed); model = _start(arch, init, classes).to(memory_format=torch.channels_last) # faster, the same numbers
     cbs = _freeze(model, frozen)+[HalfPrecision()]*half+list(kwargs.pop('cbs', None) or [])
-    return Learner(dls, model, cbs=cbs, loss_func=PartialLabelLoss(label_smoothing), opt_func=Adam, wd=wd,
+    return Learner(dls, model, cbs=cbs, loss_func=PartialLabelLoss(label_smoothing, normal), opt_func=Adam, wd=wd,
                    metrics=[F1Score(average='macro'), BalancedAccuracy()], **kwargs)

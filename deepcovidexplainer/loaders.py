@@ -178,12 +178,13 @@ def plain_field(
 
 # %% ../nbs/12_loaders.ipynb #c038
 def class_weights(
-    labels,      # N class names
-)->np.ndarray:   # K weights N/(K·n_c), in the order of `CLASSES`
+    labels,          # N class names
+    classes=CLASSES, # In the order of the weights
+)->np.ndarray:       # K weights N/(K·n_c)
     "Weights of the classes for the loss; an absent class is an error"
-    n = np.array([(np.asarray(labels)==c).sum() for c in CLASSES])
-    if (n==0).any(): raise RadiographError(f'no film of the class {CLASSES[int(np.argmin(n))]!r}', 'films of all classes', 'check the labels')
-    return len(labels)/(len(CLASSES)*n)
+    n = np.array([(np.asarray(labels)==c).sum() for c in classes])
+    if (n==0).any(): raise RadiographError(f'no film of the class {classes[int(np.argmin(n))]!r}', 'films of all classes', 'check the labels')
+    return len(labels)/(len(classes)*n)
 
 def _source_weights(t):
     "Sources by the square root of their size, classes equal within each; a collection that copies part of a source is its own"
@@ -251,18 +252,19 @@ def radiograph_dls(
     strength:float=1.,        # Share of the training films that are disturbed, as for `augment`
     num_workers:int=0,        # Processes that augment; 0 does it in this one
     draws:int|None=None,      # Films an epoch; None: as many as there are to train on
+    classes=CLASSES,          # In the order of the logits; the loaders' `vocab`
 ):                            # fastai `DataLoaders` with `set_epoch(i, size=None)`
     "Balanced, augmented training films and plain validation films; `RadiographError` if labels or split are wrong"
     from fastai.data.core import DataLoaders
     from torch.utils.data import DataLoader
     check_split(t, valid)
-    y = t.label.map({c:i for i,c in enumerate(CLASSES)})
-    y = y.mask((t.label==OTHER) & ~valid, len(CLASSES)) # one number more, which `PartialLabelLoss` knows
+    y = t.label.map({c:i for i,c in enumerate(classes)})
+    y = y.mask((t.label==OTHER) & ~valid, len(classes)) # one number more, which `PartialLabelLoss` knows
     if y.isna().any():
         bad = t[y.isna()].iloc[0]
-        raise RadiographError(f'{bad.film} has the class {bad.label!r}', f"one of {', '.join(CLASSES)}", 'leave such films out')
+        raise RadiographError(f'{bad.film} has the class {bad.label!r}', f"one of {', '.join(classes)}", 'leave such films out')
     y,train = y.to_numpy(int),~valid
-    class_weights(t.label[train & (t.label!=OTHER)])
+    class_weights(t.label[train & (t.label!=OTHER)], classes)
     ds = _Films(films[train], y[train], size, mean, std, seed, strength)
     drawn = _Draws(sample_weights(t[train], balance), seed, draws)
     dls = DataLoaders(DataLoader(ds, bs, sampler=drawn, drop_last=True, num_workers=num_workers),
@@ -270,5 +272,5 @@ def radiograph_dls(
     def set_epoch(i, size=None):
         ds.epoch = drawn.epoch = i
         ds.size = dls.valid_ds.size = size or ds.size
-    dls.set_epoch = set_epoch
+    dls.set_epoch,dls.vocab = set_epoch,tuple(classes)
     return dls

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np,pandas as pd
 
-from .core import CLASSES,RadiographError,class_numbers,fingerprint,write_json
+from .core import RadiographError,class_numbers,fingerprint,write_json
 from .ensemble import Member,average_posteriors,calibrate,save_ensemble
 from .learner import radiograph_learner
 from .loaders import class_weights,film_cache,radiograph_dls
@@ -21,6 +21,7 @@ from .models import Card,load_weights
 from .preprocess import Preprocess
 from .scores import score
 from .snapshots import average_snapshots,fit_snapshots
+from .sources import classes_of
 from .splits import assign_groups,doubtful,kept_hashes,patient_split
 
 # %% ../nbs/18_training.ipynb #c006
@@ -65,6 +66,9 @@ class Study:
     table:pd.DataFrame # One row a film, with `label` and `group`
     root:Path          # The folder that its `film` paths start from
     valid:np.ndarray   # N bool: the films that validate
+    classes:tuple=()   # In the order of the logits; default: every label, those of `CLASSES` first
+
+    def __post_init__(self): self.classes = tuple(self.classes) or classes_of(self.table.label)
 
     def about(self):
         "Which films of which sources played which role, for the card"
@@ -77,9 +81,9 @@ class Study:
     def __repr__(self):
         return f'Study({len(self.table)} films of {self.table.group.nunique()} patients, {self.valid.sum()} of them validate)'
 
-def _trainable(t, own):
-    "Films of the three classes, one of each copy; of public collections no reserved, children's or contradicted ones"
-    use = t.label.isin(CLASSES) & ~t.reserved & (own | ~(t.child | doubtful(t)))
+def _trainable(t, own, classes):
+    "Films of the classes, one of each copy; of public collections no reserved, children's or contradicted ones"
+    use = t.label.isin(classes) & ~t.reserved & (own | ~(t.child | doubtful(t)))
     return t[use & ~t[use].duplicated('duplicate').reindex(t.index, fill_value=False)].reset_index(drop=True)
 
 def study_of(
@@ -89,13 +93,15 @@ def study_of(
     fold:int=0,      # The fold that validates
     folds:int=5,     # Folds, split by patient; the same for every seed
     own:bool=False,  # Films of your own: none are left out
+    classes=None,    # Labels to learn, in the order of the logits; None: all of them, those of `CLASSES` first
 )->Study:            # Every class on both sides
     "An index, grouped by patient and by copies, split by these groups"
     if not 0<=fold<folds: raise RadiographError(f'fold {fold} of {folds}', f'0 to {folds-1}', 'correct --fold')
-    t = _trainable(assign_groups(t, kept_hashes(t, root, work)), own)
+    classes = tuple(classes or classes_of(t.label))
+    t = _trainable(assign_groups(t, kept_hashes(t, root, work)), own, classes)
     valid = patient_split(t, folds)==fold
-    for side in (valid, ~valid): class_weights(t.label[side])
-    return Study(t, Path(root), valid)
+    for side in (valid, ~valid): class_weights(t.label[side], classes)
+    return Study(t, Path(root), valid, classes)
 
 # %% ../nbs/18_training.ipynb #c014
 def pick_device(
@@ -126,10 +132,11 @@ def fit_networks(
     if recipe.average and averaged.exists(): return [averaged]
     if films is None: films = film_cache(study.table, study.root, prepared, folder, recipe.crop)
     dls = radiograph_dls(study.table, films, study.valid, recipe.sides[0], prepared.mean, prepared.std, recipe.bs, recipe.balance,
-                         recipe.seed, recipe.strength, workers, recipe.draws)
+                         recipe.seed, recipe.strength, workers, recipe.draws, study.classes)
     learn = radiograph_learner(dls, recipe.arch, recipe.init, half=recipe.half, frozen=recipe.frozen, seed=recipe.seed)
     learn.dls._device = torch.device(device) # fastai trains where its loaders live
-    card = Card(recipe.arch, prepared.to_dict(), crop=recipe.crop, data=study.about(), recipe=dict(asdict(recipe), device=device))
+    how = dict(asdict(recipe), device=device)
+    card = Card(recipe.arch, prepared.to_dict(), study.classes, recipe.crop, data=study.about(), recipe=how)
     with nullcontext() if bars else learn.no_bar():
         paths = fit_snapshots(learn, folder, card, recipe.cycles, recipe.epochs, recipe.lr, name, recipe.seed, recipe.sides)
     return [average_snapshots(paths, averaged)] if recipe.average else paths
@@ -147,10 +154,11 @@ def _same_run(path, settings):
 
 def _calibrated(paths, study, films, name):
     "The networks together, calibrated and scored on the validation films"
-    y = class_numbers(study.table.label[study.valid])
+    y = class_numbers(study.table.label[study.valid], study.classes)
     few = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(~study.valid))[:800]) # what is typical
     e = calibrate([Member(p.stem, *load_weights(p)) for p in paths], films[study.valid], y, films[few], name=name)
-    scores = score(average_posteriors(e.posteriors(films[study.valid])[0]), y, study.table.group[study.valid].to_numpy()).to_dict()
+    p,group = average_posteriors(e.posteriors(films[study.valid])[0]),study.table.group[study.valid].to_numpy()
+    scores = score(p, y, group, classes=study.classes).to_dict()
     note = 'the films that calibrated it: a little kind; measure on films of your own'
     e.about = dict(data=study.about(), scores=dict(valid=scores, note=note))
     return e
