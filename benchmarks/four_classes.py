@@ -44,8 +44,8 @@ def member(away, seed, root, work):
     t, films = study(root, work, away)
     part = t.role.isin(['train', 'valid']).to_numpy()
     t, films = t[part].reset_index(drop=True), films[part]
-    films = Study(t, Path(root), (t.role=='valid').to_numpy(), FOUR), films
-    return fit_networks(films[0], replace(RECIPE, seed=seed), work/'four'/stem, films[1], stem)[0]
+    part = Study(t, Path(root), (t.role=='valid').to_numpy(), FOUR)
+    return fit_networks(part, replace(RECIPE, seed=seed), work/'four'/stem, films, stem)[0]
 
 def main_train(jobs, work):
     for job in jobs:
@@ -53,18 +53,13 @@ def main_train(jobs, work):
         print(member(away, int(seed), data_dir(), work), flush=True)
 
 # ---------------------------------------------------------------- what is said of the collection left out
-def seen(t, root, work):
-    "Films as `predict` sees them"
-    return film_cache(t, root, replace(RECIPE, field=RIM).preprocess(), work/'films', 'lungs', ready=True)
-
-def ensemble_of(away, t, root, work):
+def ensemble_of(away, t, films, work):
     "The runs without a collection, calibrated on the validation films"
     paths = sorted((work/'four').glob(f'four-without-{away}-?.safetensors'))
     members = [Member(p.stem, *load_weights(p)) for p in paths]
     for m in members: m.card.preprocess = dict(m.card.preprocess, field=RIM)
-    valid, train = (t[t.role==role].reset_index(drop=True) for role in ('valid', 'train'))
-    few = train.sample(400, random_state=0).sort_index()
-    return calibrate(members, seen(valid, root, work), class_numbers(valid.label, FOUR), seen(few, root, work), name=f'without {away}')
+    valid, few = (t.role=='valid').to_numpy(), t[t.role=='train'].sample(400, random_state=0).sort_index().index
+    return calibrate(members, films[valid], class_numbers(t.label[valid], FOUR), films[few], name=f'without {away}')
 
 def simple(x, t):
     "Posteriors of a logistic regression trained on the same films, drawn as the networks' are, for every film"
@@ -106,10 +101,10 @@ def old_classes(t, p):
 def one(away, root, work):
     "Everything that is measured of the runs without one collection"
     t, films = study(root, work, away)
-    e = ensemble_of(away, t, root, work)
+    e = ensemble_of(away, t, films, work)
     at = t.role.isin(['external', 'valid', 'test']).to_numpy()
     part = t[at].reset_index(drop=True)
-    p = average_posteriors(e.posteriors(seen(part, root, work))[0])
+    p = average_posteriors(e.posteriors(films[at])[0])
     told = {'networks':p, '16-pixel thumbnail':simple(thumbnails(t, root, work), t)[at], 'shape of the lung field':simple(shapes(films), t)[at]}
     about = dict(members=[m.name for m in e.members], data=about_data(t), temperature=round(e.temperature, 3), coverage_promised=e.coverage)
     return dict(about, answers=list(answers(away, part, told)), outside=called(away, part, p, e), test=old_classes(part, p))

@@ -19,7 +19,8 @@ class PartialLabelLoss(CrossEntropyLossFlat):
         normal:int=0,               # The number of the class `normal`
     ):
         super().__init__(label_smoothing=label_smoothing)
-        self.label_smoothing,self.normal = label_smoothing,normal
+        self.label_smoothing = label_smoothing
+        self.normal = normal
 
     def __call__(self, out, y, **kwargs):
         from torch import where
@@ -52,8 +53,9 @@ def _start(arch, init, classes):
     if init=='imagenet': load_pretrained(model, imagenet_weights(arch)); return model
     trained,card = load_weights(init)
     if card.arch!=arch: raise RadiographError(f'weights of {card.arch}', f'weights of {arch}', 'name the same architecture')
-    if tuple(card.classes)!=tuple(classes): raise RadiographError(f'weights of the classes {card.classes}', f'{classes}', 'start from weights of the same classes')
-    return trained.train()
+    if tuple(card.classes)==tuple(classes): return trained.train()
+    load_pretrained(model, trained.state_dict()) # all but the head, where there are more classes or fewer
+    return model
 
 class _Frozen(Callback):
     "Keeps the named parts in evaluation mode while the rest trains, so that their batch statistics stay, too"

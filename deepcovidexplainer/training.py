@@ -79,7 +79,8 @@ class Study:
                     groups={k:int(t.group.nunique()) for k,t in parts.items()})
 
     def __repr__(self):
-        return f'Study({len(self.table)} films of {self.table.group.nunique()} patients, {self.valid.sum()} of them validate)'
+        films = f'{len(self.table)} films of {self.table.group.nunique()} patients'
+        return f"Study({', '.join(self.classes)}: {films}, {self.valid.sum()} of them validate)"
 
 def _trainable(t, own, classes):
     "Films of the classes, one of each copy; of public collections no reserved, children's or contradicted ones"
