@@ -160,7 +160,9 @@ def _shares(text):
     "`normal=.9,pneumonia=.08,covid-19=.02` as a dictionary"
     if not text: return None
     try: return {k.strip():float(v) for k,v in (part.split('=') for part in text.split(','))}
-    except ValueError: raise RadiographError(f'the prevalence {text!r}', 'shares such as normal=.9,pneumonia=.08,covid-19=.02', 'correct --prevalence') from None
+    except ValueError:
+        wanted = 'shares such as normal=.9,pneumonia=.08,covid-19=.02'
+        raise RadiographError(f'the prevalence {text!r}', wanted, 'correct --prevalence') from None
 
 def _progress(done, total):
     if sys.stderr.isatty(): print(f'\r{done} of {total} films', end='\n' if done==total else '', file=sys.stderr, flush=True)
@@ -215,7 +217,9 @@ def _own_or_public(table, sources, data, classes):
         lone = t.attrs['without patient']
         if lone: _say(f'{lone} of {len(t)} films name no patient: each counts as a patient of its own')
         return t,Path(table) if Path(table).is_dir() else Path(table).parent
-    if not sources: raise RadiographError('neither a table nor sources were named', 'films to train on', '--table films.csv, or --sources darkcovidnet,hannover')
+    if not sources:
+        todo = '--table films.csv, or --sources darkcovidnet,hannover'
+        raise RadiographError('neither a table nor sources were named', 'films to train on', todo)
     names = [s.strip() for s in sources.split(',')]
     return read_index(data, names, classes or CLASSES),Path(data or data_dir())
 
@@ -231,7 +235,8 @@ def _train(out, a):
     "Films and a recipe become an ensemble"
     from deepcovidexplainer.training import pick_device,study_of,train
     recipe,device = _recipe(a),pick_device(a['device'])
-    classes = a['classes'] and tuple(c.strip() for c in a['classes'].split(','))
+    from deepcovidexplainer.core import class_of
+    classes = a['classes'] and tuple(class_of(c, '--classes', None) for c in a['classes'].split(','))
     t,root = _own_or_public(a['table'], a['sources'], a['data'], classes)
     study = study_of(t, root, out/'training', a['fold'], a['folds'], bool(a['table']), classes)
     _say(f"{study!r}; {recipe.arch} on {device}")

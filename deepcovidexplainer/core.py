@@ -31,9 +31,13 @@ def class_colours(
     classes=CLASSES, # Class names
 )->dict:             # Class → colour
     "The colours of `PALETTE`; classes of one's own get further ones, in order"
-    own = [c for c in classes if c not in CLASSES]
-    more = [f'#{c}' for c in PALETTE['more'].split()]
-    return {c:PALETTE[c] if c in CLASSES else more[own.index(c)%len(more)] for c in classes}
+    from itertools import cycle
+    more = cycle(PALETTE['more'].split())
+    colours = {}
+    for c in classes:
+        if c in CLASSES: colours[c] = PALETTE[c]
+        else: colours[c] = f'#{next(more)}'
+    return colours
 
 def class_numbers(
     labels,          # N class names
@@ -43,7 +47,9 @@ def class_numbers(
     import numpy as np
     number = {c:i for i,c in enumerate(classes)}
     unknown = next((c for c in labels if c not in number), None)
-    if unknown is not None: raise RadiographError(f'the class {unknown!r}', f"one of {', '.join(classes)}", 'correct the label')
+    if unknown is not None:
+        wanted = ', '.join(classes)
+        raise RadiographError(f'the class {unknown!r}', f'one of {wanted}', 'correct the label')
     return np.array([number[c] for c in labels], np.int64)
 
 # %% ../nbs/00_core.ipynb #c008
@@ -72,19 +78,23 @@ def class_of(
     classes=CLASSES, # Names that it may mean; None: any, so that a new one is a class of one's own
 )->str:              # One of them
     "The class that a label or a folder means; `RadiographError` where it is none"
-    key,known = _letters(name),{_letters(c):c for c in classes or CLASSES}
+    key = _letters(name)
+    known = {_letters(c):c for c in classes or CLASSES}
     found = known.get(key) or known.get(_MEANT.get(key))
     if found: return found
     if classes is None and key: return _new_class(str(name), key, known, what)
-    raise RadiographError(f'{what} has the class {str(name)!r}', f"one of {', '.join(classes or CLASSES)}", 'correct it, or leave the film out')
+    wanted = ', '.join(known.values())
+    raise RadiographError(f'{what} has the class {str(name)!r}', f'one of {wanted}', 'correct it, or leave the film out')
 
 def _new_class(name, key, known, what):
     "A class of one's own, in small letters; `RadiographError` for a slip of the pen"
     from difflib import get_close_matches
     near = get_close_matches(key, known, 1, .88)
-    if not near: return ' '.join(name.lower().replace('_', ' ').split())
-    meant = known[near[0]]
-    raise RadiographError(f'{what} has the class {name!r}', f'{meant!r}, or a name that cannot be taken for it', 'correct it')
+    if not near:
+        words = name.lower().replace('_', ' ').split()
+        return ' '.join(words)
+    wanted = f'{known[near[0]]!r}, or a name that cannot be taken for it'
+    raise RadiographError(f'{what} has the class {name!r}', wanted, 'correct it')
 
 # %% ../nbs/00_core.ipynb #c012
 def package_file(
@@ -100,8 +110,9 @@ def data_dir()->Path|None: # The folder, or None when the variable is unset
     "The folder with the public data sets, from the environment variable `DCE_DATA`"
     path = os.environ.get('DCE_DATA')
     if not path: return None
-    if not Path(path).is_dir(): raise RadiographError(f'DCE_DATA is set to {path!r}, which is no folder', 'the folder with the data sets',
-                                                      'correct the variable, or unset it to work without the data')
+    if not Path(path).is_dir():
+        todo = 'correct the variable, or unset it to work without the data'
+        raise RadiographError(f'DCE_DATA is set to {path!r}, which is no folder', 'the folder with the data sets', todo)
     return Path(path)
 
 # %% ../nbs/00_core.ipynb #c014

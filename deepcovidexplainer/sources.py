@@ -34,7 +34,9 @@ def _table(films, root, **columns):
 
 def _meta(path, key, **kw):
     "A metadata table indexed by the stem of column `key`; rows that repeat a stem keep the first"
-    if not path.exists(): raise RadiographError(f'the table {path.name} is missing', f'the metadata of {path.parent.name}', 'download the collection again')
+    if not path.exists():
+        wanted = f'the metadata of {path.parent.name}'
+        raise RadiographError(f'the table {path.name} is missing', wanted, 'download the collection again')
     t = pd.read_csv(path, **kw)
     return t.assign(stem=t[key].astype(str).map(lambda s: Path(s).stem)).drop_duplicates('stem').set_index('stem')
 
@@ -237,7 +239,9 @@ def read_index(
 )->pd.DataFrame:                # One row a film, columns `COLUMNS`
     "The films of public collections as one table; `RadiographError` for an unknown or empty source"
     root = Path(root) if root else data_dir()
-    if root is None: raise RadiographError('no data folder was given', 'the folder with the public collections', 'pass `root`, or set the environment variable DCE_DATA')
+    if root is None:
+        todo = 'pass `root`, or set the environment variable DCE_DATA'
+        raise RadiographError('no data folder was given', 'the folder with the public collections', todo)
     unknown = [s for s in sources or [] if s not in SOURCES]
     if unknown: raise RadiographError(f'unknown source {unknown[0]!r}', f"some of {', '.join(SOURCES)}", 'correct the name')
     sources = sources or [s for s in SOURCES if s not in _OPTIONAL or (root/s).is_dir()]
@@ -283,7 +287,8 @@ def _flag(text): return str(text).strip().lower() in ('1', 'true', 'yes')
 
 def _own(t):
     "All columns of an index; a film without a patient is a patient of its own"
-    blank = dict(source='own', collection='own', view='', age='', sex='', child=False, quality='', licence='', reserved=False)
+    blank = dict.fromkeys(('view', 'age', 'sex', 'quality', 'licence'), '')
+    blank |= dict(source='own', collection='own', child=False, reserved=False)
     t = pd.DataFrame({**blank, 'patient':''}, index=t.index).assign(**{c:t[c] for c in t if c in COLUMNS})
     from deepcovidexplainer.radiograph import age_years
     nobody = t.patient.astype(str).str.strip()==''
@@ -299,7 +304,8 @@ def _class_folder(folder, classes):
     inside = [p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(('.', '__'))]
     if not inside:
         todo = 'sort the films into folders, or give a CSV index'
-        raise RadiographError(f'{folder.name} holds no subfolder', f"one subfolder a class: {', '.join(classes or CLASSES)}", todo)
+        wanted = f"one subfolder a class: {', '.join(classes or CLASSES)}"
+        raise RadiographError(f'{folder.name} holds no subfolder', wanted, todo)
     labels = {p:class_of(p.name, f'the folder {p.name}', classes) for p in inside}
     rows = [(f.relative_to(folder).as_posix(), label) for p,label in labels.items() for f in get_radiograph_files(p)]
     if not rows: raise RadiographError(f'no film in {folder.name}', 'films in its subfolders', 'check the folder')
@@ -313,7 +319,9 @@ def _class_table(path, classes):
     "Films of a CSV index"
     t = _csv(path, ('film', 'label'))
     unnamed = t.index[t.film.str.strip()=='']
-    if len(unnamed): raise RadiographError(f'row {unnamed[0]+2} of {path.name}, which names no film', 'one film a row', 'add the path, or delete the row')
+    if len(unnamed):
+        came = f'row {unnamed[0]+2} of {path.name}, which names no film'
+        raise RadiographError(came, 'one film a row', 'add the path, or delete the row')
     return t.assign(label=[_label(l, f, classes) for l,f in zip(t.label, t.film)])
 
 def read_table(
@@ -323,8 +331,8 @@ def read_table(
 )->pd.DataFrame:            # One row a film, columns `COLUMNS`; `attrs['without patient']` counts films that became their own
     "Your own films; `RadiographError` naming what cannot be used"
     path = Path(path)
-    t = _own(_class_folder(path, classes) if path.is_dir() else _class_table(path, classes))
-    return check_index(t, path if path.is_dir() else path.parent, every_class, classes)
+    read,root = (_class_folder, path) if path.is_dir() else (_class_table, path.parent)
+    return check_index(_own(read(path, classes)), root, every_class, classes)
 
 def check_index(
     t:pd.DataFrame, # An index
@@ -335,10 +343,13 @@ def check_index(
     "Every label known, every class present, every film there; `RadiographError` naming the first row that is not so"
     here = classes_of(t.label)
     if every_class and not classes and len(here)<2:
-        raise RadiographError(f"no class but {' '.join(here) or 'none'}", 'films of two classes at least', 'add films, or check the labels')
+        came = f"no class but {' '.join(here)}" if here else 'no class'
+        raise RadiographError(came, 'films of two classes at least', 'add films, or check the labels')
     classes = classes or here
     bad = t[~t.label.isin([*classes, *_NO_CLASS])]
-    if len(bad): raise RadiographError(f'row {bad.index[0]} ({bad.film.iloc[0]}) has the class {bad.label.iloc[0]!r}', f"one of {', '.join(classes)}", 'correct the label')
+    if len(bad):
+        came = f'row {bad.index[0]} ({bad.film.iloc[0]}) has the class {bad.label.iloc[0]!r}'
+        raise RadiographError(came, f"one of {', '.join(classes)}", 'correct the label')
     empty = [c for c in classes if every_class and not (t.label==c).any()]
     if empty: raise RadiographError(f'no film of the class {empty[0]!r}', 'at least one film of each class', 'add films, or check the labels')
     gone = next((f for f in t.film if not (Path(root)/f).is_file()), None)
