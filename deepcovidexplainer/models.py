@@ -34,7 +34,7 @@ def _give_vgg_linear_head(model, n_classes):
 
 def create_model(
     arch:str,        # One of `list_archs()`
-    n_classes:int=3, # Number of logits
+    n_classes:int=len(CLASSES), # Number of logits
     in_chans:int=1,  # Input channels; radiographs have one
 ):                   # A `torch.nn.Module`: B×`in_chans`×H×W standardised pixels → B×`n_classes` logits
     "An untrained network of the paper, made fit for attribution; `RadiographError` for an unknown name"
