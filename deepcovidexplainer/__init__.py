@@ -21,7 +21,8 @@ _NAMES = {
     'radiograph': ('plain_name Radiograph quiet age_years is_dataset oriented load_radiograph get_radiograph_files '
                    'list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',
-    'preprocess': 'equalize perona_malik unsharp text_mask remove_text Preprocess widened equalize_field',
+    'preprocess': ('equalize perona_malik unsharp text_mask remove_text register_step Preprocess widened '
+                   'equalize_field'),
     'lungs': ('SIDE LEVELS lung_net lung_input lung_output load_lungs Zone lung_zones zone_shares lung_box Lungs '
               'find_lungs as_lungs lung_mask show_lungs'),
     'lung_training': ('FILM SHARES ABOUT USE LEARNED HELD_OUT mask_files load_pair mask_pairs disturbed stranger dice '

@@ -341,7 +341,9 @@ def _read(net):
     tape = _Tape()
     try: out = _tap(nn.Sequential(net), tape)(_Wire(tape, 0))
     except RadiographError: raise
-    except Exception as e: raise _unknown(f'a network with {_culprit(e)}, which LRP cannot read ({e})') from e
+    except Exception as e:
+        why = f'it uses {e.name}' if getattr(e, 'name', None) else str(e)
+        raise _unknown(f'a network with {_culprit(e)}, for which there is no rule ({why})') from e
     ends = isinstance(out, _Wire) and out.at==len(tape.layers) and isinstance(tape.layers[-1], (*WEIGHTED, nn.Flatten))
     if not ends: raise _unknown('a network whose output is not that of its last layer')
     return tape

@@ -69,7 +69,7 @@ def _asked(ensemble, methods, target, who):
     from deepcovidexplainer.core import fingerprint,sha256_of
     from deepcovidexplainer.zoo import ensemble_folder
     card = sha256_of(ensemble_folder(ensemble)/'ensemble.json')
-    return fingerprint([__version__, card, list(methods), target, who])
+    return fingerprint([__version__, card, methods and list(methods), target, who])
 
 def _explain_one(film, path, root, ensemble, methods, target, who):
     "Explain and save one film: (row of the index, whether it worked)"
@@ -140,14 +140,14 @@ def dce_explain(
     out:str='explanations',  # A file that ends in .html, .pdf, .png or .json for one film, else a folder
     kind:_argument(str, 'What is written into a folder', choices=_ENDINGS)='html',
     ensemble:str='default',  # Name of an ensemble that ships with the package, or a folder with one
-    methods:str='grad-cam,grad-cam++,lrp', # Heatmaps, separated by commas; an empty text for none
+    methods:str='default', # Heatmaps, separated by commas; an empty text for none; default: Grad-CAM, Grad-CAM++ and LRP, as far as they can serve the networks
     target:str=None,         # Class to explain: normal, pneumonia or covid-19; default: the most probable
     identifiers:bool=False,  # Write UID, study date and view of a DICOM film into its answer
     salt:str=None,           # For the hash that stands in place of a UID: who knows it can compute the hash again
 ):
     "Explain chest radiographs: a class, probabilities, heatmaps and sentences for each film. Research use only, not a medical device."
     films = [films] if isinstance(films, (str, Path)) else films
-    methods = tuple(m.strip() for m in methods.split(',') if m.strip())
+    methods = None if methods=='default' else tuple(m.strip() for m in methods.split(',') if m.strip())
     try: worked = _explain(films, out, kind, ensemble, methods, target, dict(identifiers=identifiers, salt=salt))
     except (RadiographError, OSError) as error:
         _complain(error)

@@ -9,7 +9,7 @@ __all__ = ['PartialLabelLoss', 'HalfPrecision', 'radiograph_learner']
 from fastai.callback.core import Callback
 from fastai.losses import CrossEntropyLossFlat
 from .core import CLASSES,RadiographError
-from .models import create_model,imagenet_weights,load_pretrained,load_weights
+from .models import create_model,imagenet_weights,list_archs,load_pretrained,load_weights
 
 # %% ../nbs/15_learner.ipynb #p002
 class PartialLabelLoss(CrossEntropyLossFlat):
@@ -43,6 +43,11 @@ class HalfPrecision(Callback):
     def after_cancel_batch(self): self._leave()
 
 # %% ../nbs/15_learner.ipynb #c005
+def _side(arch, dls):
+    "Side of the films in pixels, where a network is built for one size; None where it takes every size"
+    if not isinstance(arch, str) or arch in list_archs(): return None
+    return int(dls.train_ds[0][0].shape[-1])
+
 def _start(arch, init, size=None):
     if not isinstance(arch, str) and init!='scratch': raise RadiographError(f'init={init!r} for a module', "'scratch': a module brings its own weights", 'leave it out')
     if init=='scratch': return create_model(arch, size=size)
@@ -69,7 +74,7 @@ def _freeze(model, names):
 
 def radiograph_learner(
     dls,                     # From `radiograph_dls`
-    arch:str,                # One of `list_archs()`
+    arch,                    # As `create_model` takes it: one of `list_archs()`, a classifier of timm, a name of your own, or a module
     init:str='scratch',      # `'scratch'`, `'imagenet'`, or the path of weights with a card
     label_smoothing:float=0.05, # Label noise that the loss expects
     wd:float=0.05,           # Decoupled weight decay
@@ -84,7 +89,8 @@ def radiograph_learner(
     from fastai.metrics import BalancedAccuracy,F1Score
     from fastai.optimizer import Adam
     with torch.random.fork_rng(): # the caller's random state stays as it was
-        torch.manual_seed(seed); model = _start(arch, init).to(memory_format=torch.channels_last) # faster, the same numbers
+        torch.manual_seed(seed)
+        model = _start(arch, init, _side(arch, dls)).to(memory_format=torch.channels_last) # faster, the same numbers
     cbs = _freeze(model, frozen)+[HalfPrecision()]*half+list(kwargs.pop('cbs', None) or [])
     return Learner(dls, model, cbs=cbs, loss_func=PartialLabelLoss(label_smoothing), opt_func=Adam, wd=wd,
                    metrics=[F1Score(average='macro'), BalancedAccuracy()], **kwargs)
