@@ -24,7 +24,7 @@ _NAMES = {
     'preprocess': ('equalize perona_malik unsharp text_mask remove_text register_step Preprocess widened '
                    'equalize_field'),
     'lungs': ('SIDE LEVELS lung_net lung_input lung_output load_lungs Zone lung_zones zone_shares lung_box Lungs '
-              'find_lungs as_lungs lung_mask show_lungs'),
+              'find_lungs as_lungs lung_mask show_lungs plain_field'),
     'lung_training': ('FILM SHARES ABOUT USE LEARNED HELD_OUT mask_files load_pair mask_pairs disturbed stranger dice '
                       'fit_lungs dice_scores summary measure_lungs save_lungs train_lungs'),
     'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
@@ -32,15 +32,18 @@ _NAMES = {
                 'read_figure1 read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_rsna '
                 'read_kermany read_siim read_actualmed read_index read_table check_index'),
     'splits': ('difference_hash film_hashes kept_hashes near_duplicates assign_groups patient_split check_split '
-               'doubtful assign_roles'),
-    'loaders': 'film_cache augment vary_field augment_field plain_field class_weights sample_weights radiograph_dls',
+               'PatientSplitter doubtful assign_roles'),
+    'loaders': ('film_cache augment vary_field augment_field swap_background class_weights sample_weights FilmItem '
+                'FilmTransform Spare SwapBackground Warp Expose Shade Degrade Boxes VaryField film_tfms '
+                'TensorRadiograph Standardize ReadFilm Labels RadiographDL RadiographBlock LabelBlock radiograph_block '
+                'radiograph_dls'),
     'models': ('list_archs create_model cam_layer register_arch pooled_features imagenet_weights load_pretrained Card '
                'save_weights load_weights'),
     'scores': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
                'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
                'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '
                'risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
-    'learner': 'PartialLabelLoss HalfPrecision radiograph_learner',
+    'learner': 'PartialLabelLoss HalfPrecision body_and_head radiograph_learner',
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',
     'ensemble': ('average_posteriors max_prediction majority_vote select_members power_law layer_spectra '
                  'spectral_quality Prediction Typicality Member features_and_logits Ensemble calibrate save_ensemble '

@@ -276,7 +276,7 @@ class Ensemble:
     ):               # `(p, features)`: M×N×3 calibrated posteriors, N×d features of the first member
         "Every member's opinion on many films"
         import torch
-        from deepcovidexplainer.loaders import plain_field
+        from deepcovidexplainer.lungs import plain_field
         r,parts = self.preprocess,[]
         for i in range(0, len(films), bs):
             part = np.asarray(films[i:i+bs])
