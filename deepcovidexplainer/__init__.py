@@ -16,8 +16,8 @@ __all__ = [*_DOOR, '__version__']
 # Module -> its public names, all to be had from the package for one more version;
 # `python .ci/public_names.py` writes this table from the modules' `__all__`
 _NAMES = {
-    'core': ('CLASSES DISCLAIMER PALETTE class_numbers RadiographError class_of package_file data_dir fingerprint '
-             'sha256_of html_table safe_cell write_whole write_json file_stamp kept_array own_settings'),
+    'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError class_of package_file data_dir '
+             'fingerprint sha256_of html_table safe_cell write_whole write_json file_stamp kept_array own_settings'),
     'radiograph': ('plain_name Radiograph quiet age_years is_dataset oriented load_radiograph get_radiograph_files '
                    'list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',
@@ -30,7 +30,7 @@ _NAMES = {
     'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
     'sources': ('COLUMNS OTHER SOURCES READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover '
                 'read_figure1 read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_rsna '
-                'read_kermany read_siim read_actualmed read_index read_table check_index'),
+                'read_kermany read_siim read_actualmed read_index classes_of read_table check_index'),
     'splits': ('difference_hash film_hashes kept_hashes near_duplicates assign_groups patient_split check_split '
                'PatientSplitter doubtful assign_roles'),
     'loaders': ('film_cache augment vary_field augment_field swap_background class_weights sample_weights FilmItem '
@@ -45,9 +45,9 @@ _NAMES = {
                'risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
     'learner': 'PartialLabelLoss HalfPrecision body_and_head radiograph_learner',
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',
-    'ensemble': ('average_posteriors max_prediction majority_vote select_members power_law layer_spectra '
-                 'spectral_quality Prediction Typicality Member features_and_logits Ensemble calibrate save_ensemble '
-                 'load_folder'),
+    'ensemble': ('WORDS_OF_A_CLASS average_posteriors max_prediction majority_vote select_members power_law '
+                 'layer_spectra spectral_quality Prediction Typicality Member features_and_logits Ensemble calibrate '
+                 'save_ensemble load_folder'),
     'training': 'Recipe Study study_of pick_device fit_networks train',
     'zoo': 'RELEASED list_ensembles ensemble_folder load_ensemble fetch_ensemble',
     'attribution': 'Attribution strongest_half eye_scale overlay mean_attribution',
@@ -65,7 +65,7 @@ _NAMES = {
     'guard': 'LIMITS told_by_header doubted',
     'similar': 'SimilarFilm load_similar similar_films',
     'explanation': 'Explanation speaker inside_lungs focus spot concentrated',
-    'words': 'CONFIDENCE WORDS speaking percent rows_of method_title describe explain',
+    'words': 'CONFIDENCE WORDS speaking words_of percent rows_of method_title describe explain',
     'report': ('REPORT_WORDS SAVERS salted_hash film_name film_identity ensemble_card result_identity unseen_hospitals '
                'report_content report_html report_pdf save_report output_paths index_row index_rows folder_index'),
     'pipeline': 'METHODS DEFAULT_METHODS Method ensemble_attributions predict_and_explain',

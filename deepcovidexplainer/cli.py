@@ -13,7 +13,7 @@ from typing import Annotated
 from fastcore import script
 from fastcore.script import call_parse
 
-from .core import DISCLAIMER,RadiographError
+from .core import CLASSES,DISCLAIMER,RadiographError
 
 # %% ../nbs/39_cli.ipynb #c006
 _ENDINGS = ('html', 'pdf', 'png', 'json')
@@ -141,7 +141,7 @@ def dce_explain(
     kind:_argument(str, 'What is written into a folder', choices=_ENDINGS)='html',
     ensemble:str='default',  # Name of an ensemble that ships with the package, or a folder with one
     methods:str='default', # Heatmaps, separated by commas; an empty text for none; default: Grad-CAM, Grad-CAM++ and LRP, as far as they can serve the networks
-    target:str=None,         # Class to explain: normal, pneumonia or covid-19; default: the most probable
+    target:str=None,         # Class to explain, one of the ensemble's, such as covid-19; default: the most probable
     identifiers:bool=False,  # Write UID, study date and view of a DICOM film into its answer
     salt:str=None,           # For the hash that stands in place of a UID: who knows it can compute the hash again
 ):
@@ -160,7 +160,9 @@ def _shares(text):
     "`normal=.9,pneumonia=.08,covid-19=.02` as a dictionary"
     if not text: return None
     try: return {k.strip():float(v) for k,v in (part.split('=') for part in text.split(','))}
-    except ValueError: raise RadiographError(f'the prevalence {text!r}', 'shares such as normal=.9,pneumonia=.08,covid-19=.02', 'correct --prevalence') from None
+    except ValueError:
+        wanted = 'shares such as normal=.9,pneumonia=.08,covid-19=.02'
+        raise RadiographError(f'the prevalence {text!r}', wanted, 'correct --prevalence') from None
 
 def _progress(done, total):
     if sys.stderr.isatty(): print(f'\r{done} of {total} films', end='\n' if done==total else '', file=sys.stderr, flush=True)
@@ -206,7 +208,7 @@ def _numbers(text):
     except ValueError: raise RadiographError(f'{text!r} where numbers belong', 'numbers separated by commas', 'for example --sizes 128,160,224') from None
 
 # %% ../nbs/39_cli.ipynb #t002
-def _own_or_public(table, sources, data):
+def _own_or_public(table, sources, data, classes):
     "The index and the folder that its paths start from"
     from deepcovidexplainer.core import data_dir
     from deepcovidexplainer.sources import read_index,read_table
@@ -215,8 +217,11 @@ def _own_or_public(table, sources, data):
         lone = t.attrs['without patient']
         if lone: _say(f'{lone} of {len(t)} films name no patient: each counts as a patient of its own')
         return t,Path(table) if Path(table).is_dir() else Path(table).parent
-    if not sources: raise RadiographError('neither a table nor sources were named', 'films to train on', '--table films.csv, or --sources darkcovidnet,hannover')
-    return read_index(data, [s.strip() for s in sources.split(',')]),Path(data or data_dir())
+    if not sources:
+        todo = '--table films.csv, or --sources darkcovidnet,hannover'
+        raise RadiographError('neither a table nor sources were named', 'films to train on', todo)
+    names = [s.strip() for s in sources.split(',')]
+    return read_index(data, names, classes or CLASSES),Path(data or data_dir())
 
 # %% ../nbs/39_cli.ipynb #t004
 def _recipe(a):
@@ -230,8 +235,10 @@ def _train(out, a):
     "Films and a recipe become an ensemble"
     from deepcovidexplainer.training import pick_device,study_of,train
     recipe,device = _recipe(a),pick_device(a['device'])
-    t,root = _own_or_public(a['table'], a['sources'], a['data'])
-    study = study_of(t, root, out/'training', a['fold'], a['folds'], own=bool(a['table']))
+    from deepcovidexplainer.core import class_of
+    classes = a['classes'] and tuple(class_of(c, '--classes', None) for c in a['classes'].split(','))
+    t,root = _own_or_public(a['table'], a['sources'], a['data'], classes)
+    study = study_of(t, root, out/'training', a['fold'], a['folds'], bool(a['table']), classes)
     _say(f"{study!r}; {recipe.arch} on {device}")
     return train(study, recipe, out, device, a['workers'], sys.stdout.isatty())
 
@@ -239,6 +246,7 @@ def _train(out, a):
 def dce_train(
     out:str='ensemble',      # Folder for the ensemble, its card and its log; the same command goes on there
     table:str=None,          # Your own films: a CSV with the columns film, label and patient, or a folder with one subfolder a class
+    classes:str=None,        # What is learned, separated by commas; default: every label that is a class
     sources:str=None,        # Or public collections, by the names of their readers, separated by commas
     data:str=None,           # Folder of the public collections; default: the environment variable DCE_DATA
     arch:str='resnet18',     # Network: vgg16, vgg19, resnet18, resnet34, densenet161, densenet201 or efficientnet_lite0

@@ -56,6 +56,7 @@ def guard(
 def doubted(
     prediction,  # `Prediction` of a picture that the guard refused
 ):               # A `Prediction` with the same order of classes and little confidence
-    "Posteriors drawn towards one third; every class stays possible"
-    p = 1/3+(np.asarray(prediction.posteriors)-1/3)*LIMITS['doubt']
-    return replace(prediction, posteriors=p, prediction_set=CLASSES, judged=False)
+    "Posteriors drawn towards each other, one third of three classes; every class stays possible"
+    even = 1/len(prediction.classes)
+    p = even+(np.asarray(prediction.posteriors)-even)*LIMITS['doubt']
+    return replace(prediction, posteriors=p, prediction_set=prediction.classes, judged=False)

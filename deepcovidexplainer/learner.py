@@ -58,12 +58,13 @@ class HalfPrecision(Callback):
 
 # %% ../nbs/15_learner.ipynb #c005
 def _trained(path, arch, vocab):
-    "A network from its weights, if it is the one that was asked for"
-    model,card = load_weights(path)
+    "A network from its weights, if it is the one that was asked for; where the classes are others, all but its head"
+    trained,card = load_weights(path)
     if card.arch!=arch: raise RadiographError(f'weights of {card.arch}', f'weights of {arch}', 'name the same architecture')
-    if list(card.classes)!=vocab:
-        raise RadiographError(f"weights for {', '.join(card.classes)}", f"weights for {', '.join(vocab)}", 'use films of the same classes')
-    return model.train()
+    if list(card.classes)==vocab: return trained.train()
+    model = create_model(arch, n_classes=len(vocab))
+    load_pretrained(model, trained.state_dict())
+    return model
 
 def _side(arch, dls):
     "Side of the films in pixels, where a network is built for one size; None where it takes every size"
