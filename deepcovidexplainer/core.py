@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_numbers', 'RadiographError', 'class_of', 'package_file', 'data_dir',
            'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole', 'write_json', 'file_stamp',
-           'kept_array', 'own_settings']
+           'kept_array', 'own_settings', 'made_apart']
 
 # %% ../nbs/00_core.ipynb #c002
-import hashlib,html,json,os,re,secrets
+import hashlib,html,json,os,re,secrets,threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -176,11 +176,23 @@ def kept_array(
 # %% ../nbs/00_core.ipynb #w008
 @contextmanager
 def own_settings():
-    "Single precision, NumPy's quiet arithmetic and a generator of one's own, whatever the caller has set; then the caller's again"
+    "NumPy's quiet arithmetic, the processor and full precision, in this thread alone, whatever the caller has set"
     import numpy as np,torch
-    caller = torch.get_default_dtype()
-    if caller!=torch.float32: torch.set_default_dtype(torch.float32)
-    try:
-        with np.errstate(all='ignore'),torch.random.fork_rng(devices=[]),torch.autocast('cpu', enabled=False): yield
-    finally:
-        if caller!=torch.float32: torch.set_default_dtype(caller)
+    with np.errstate(all='ignore'),torch.device('cpu'),torch.autocast('cpu', enabled=False): yield
+
+# %% ../nbs/00_core.ipynb #w011
+_MAKING = threading.RLock()
+
+def _renew():
+    "A process that was forked while somebody made a network must not wait for it"
+    global _MAKING
+    _MAKING = threading.RLock()
+
+if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_renew)
+
+def made_apart(
+    make, # Function that gives a network
+):        # The network, in single precision
+    "Make a network without a trace in the caller's generator"
+    import torch
+    with _MAKING,own_settings(),torch.random.fork_rng(devices=[]): return make().float()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2,numpy as np
 
-from .core import PALETTE,RadiographError,package_file,sha256_of
+from .core import PALETTE,RadiographError,made_apart,package_file,sha256_of
 
 # %% ../nbs/04_lungs.ipynb #c005
 SIDE = 160 # Side in pixels of what the network sees
@@ -74,7 +74,8 @@ def load_lungs(
     if sha256_of(path)!=card['sha256']:
         raise RadiographError(f'{path.name} is not the file that its card describes', 'weights and card of one run',
                               'copy both again, or pip install --force-reinstall deepcovidexplainer')
-    net = lung_net(); net.load_state_dict({k:v.float() for k,v in load_file(path).items()}, strict=False)
+    net = made_apart(lung_net)
+    net.load_state_dict({k:v.float() for k,v in load_file(path).items()}, strict=False)
     return net.eval()
 
 @lru_cache(1)

@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict,dataclass,field,fields
 from pathlib import Path
 
-from .core import CLASSES,RadiographError,fingerprint,sha256_of,write_json,write_whole,own_settings
+from .core import CLASSES,RadiographError,fingerprint,sha256_of,write_json,write_whole,made_apart
 from .download import fetch
 
 # %% ../nbs/13_models.ipynb #c005
@@ -191,7 +191,7 @@ def load_weights(
     if not path.exists(): raise RadiographError(f'no weights at {path.name}', 'a .safetensors file', 'check the path')
     card = _read_card(path.with_suffix('.json'))
     if sha256_of(path)!=card.sha256: raise RadiographError(f'{path.name} is not the file that its card describes', f'SHA-256 {card.sha256[:12]}…', 'copy weights and card again')
-    with own_settings(): model = create_model(card.arch, n_classes=len(card.classes))
+    model = made_apart(lambda: create_model(card.arch, n_classes=len(card.classes)))
     missing,unexpected = model.load_state_dict(_whole(load_file(path)), strict=False)
     lost = [k for k in missing if not k.endswith('num_batches_tracked')]+unexpected
     if lost: raise RadiographError(f'{path.name} does not fit {card.arch}, first at {lost[0]}', 'weights saved by `save_weights`', 'check the versions')
