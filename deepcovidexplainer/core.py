@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_numbers', 'RadiographError', 'class_of', 'package_file', 'data_dir',
-           'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole', 'write_json', 'file_stamp',
-           'kept_array', 'own_settings', 'made_apart']
+           'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole', 'write_json', 'read_json',
+           'file_stamp', 'kept_array', 'own_settings', 'made_apart']
 
 # %% ../nbs/00_core.ipynb #c002
 import hashlib,html,json,os,re,secrets,threading
@@ -147,6 +147,21 @@ def write_json(path:Path, value:dict):
     "JSON on disk, whole or not at all"
     text = json.dumps(value, indent=1, ensure_ascii=False)+'\n'
     write_whole(path, lambda p: p.write_text(text, encoding='utf-8'))
+
+# %% ../nbs/00_core.ipynb #w003b
+def read_json(
+    path:str|Path, # A file
+    what:str,      # What it should be, for the error
+    todo:str='copy it again from its source', # What to do where it is not
+):                 # What it holds
+    "JSON from disk; `RadiographError` for a file that is none, in depth or in letters"
+    try:
+        d = json.loads(Path(path).read_text(encoding='utf-8'))
+        json.dumps(d, ensure_ascii=False).encode() # half a letter cannot be written again
+        return d
+    except (OSError, ValueError, RecursionError, MemoryError) as e:
+        came = f'{Path(path).name}, which cannot be read ({type(e).__name__})'
+        raise RadiographError(came, what, todo) from None
 
 # %% ../nbs/00_core.ipynb #w005
 def file_stamp(

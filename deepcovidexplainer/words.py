@@ -15,7 +15,7 @@ from fastcore.basics import patch
 
 from .core import CLASSES,RadiographError
 from .explanation import Explanation,concentrated,focus,inside_lungs,speaker,spot
-from .guard import LIMITS,doubted,guard,told_by_header
+from .guard import HEADER,LIMITS,doubted,guard,told_by_header
 from .lungs import as_lungs,lung_zones,zone_shares
 from .preprocess import text_mask
 
@@ -56,10 +56,13 @@ WORDS = dict(
     unfit='This film is not one that these networks can judge: {why}. No class should be read from it.',
     why=dict(side='its header says that it was not taken from the front', child='it is the film of a child, and the networks learned from adults',
              part='its header says that it shows another part of the body', raw='it holds raw detector values, which are not meant to be looked at',
-             colour='it is a colour picture', lungs='no pair of lungs was found', turned='it seems to lie on its side or upside down', view='two lungs cannot be seen side by side, as on a film from the side, on half a film, or where one lung is white', unlike='it is unlike the films that the networks were trained on'),
+             colour='it is a colour picture', lungs='no pair of lungs was found', turned='it seems to lie on its side or upside down',
+             mirrored='its heart lies on the right, so it seems to be mirrored', view='two lungs cannot be seen side by side, as on a film from the side, on half a film, or where one lung is white', unlike='it is unlike the films that the networks were trained on'),
     # Warnings
     warn=dict(colour='The picture is coloured, as no radiograph is.', lungs='The lungs could not be outlined, so nothing can be said about zones.',
               turned='The film seems to be turned: its lungs are plainest after a turn of {degrees}° against the clock.',
+              mirrored='The heart lies on the right: the film is mirrored, or this person is. Compare the side marker; '
+                       'on a mirrored film right and left are exchanged.',
               unlike='The picture is unlike the training films (distance {distance:.2f}, normal up to {threshold:.2f}).',
               strange='The picture is more like photographs and scans of other kinds than like a chest film (log-odds {strangeness:+.1f}, chest films below 0).',
               disagree='The networks disagree: only {k} of {n} put {name} first.', outside='Most of the evidence of {method} lies outside the lungs ({share:.0%}).',
@@ -177,13 +180,11 @@ def _contrast_words(e):
     return [W['contrast' if down/(up+down)>=LIMITS['instead'] else 'one_sided'].format(**words)]
 
 # %% ../nbs/29_words.ipynb #c020
-_HEADER = ('side', 'child', 'part', 'raw') # Reasons of the guard that a header gives
-
 def _refusal(doubts):
     "Why there is no class, and what the networks would have leaned to"
     W = _words()
     if tuple(doubts)==('view',): return W['one_lung'],W['rare']
-    said = 'unfit' if set(doubts)<=set(_HEADER) else 'doubt'
+    said = 'unfit' if set(doubts)<=set(HEADER) else 'doubt'
     return W[said].format(why=_join([W['why'][d] for d in doubts])),W['shrunk']
 
 def describe(
@@ -235,7 +236,8 @@ def _about_similar(similar, target):
 
 def _warnings(film, lungs, prediction, attributions, zones, doubts):
     t = prediction.typicality or {}
-    there = dict(colour='colour' in doubts, turned='turned' in doubts, unlike=bool(t) and t['distance']>t['threshold'], strange=t.get('strangeness', -1)>0)
+    there = {k:k in doubts for k in ('colour', 'turned', 'mirrored')}
+    there |= dict(unlike=bool(t) and t['distance']>t['threshold'], strange=t.get('strangeness', -1)>0)
     out = [_words()['warn'][k].format(degrees=lungs.turn, **t) for k,v in there.items() if v]+([] if lungs.found else [_words()['warn']['lungs']])
     if prediction.n_members>1 and prediction.agreement<=prediction.n_members/2:
         out.append(_words()['warn']['disagree'].format(k=prediction.agreement, n=prediction.n_members, name=_words()['name'][prediction.leaning]))
