@@ -9,7 +9,7 @@ Doors: `films` (`fuzz_films.py`: files of every kind, read), `tables` (CSV index
 answers, read back), `node` (objects sent to the DICOM node, from its intake to its answer), `app` (uploads, from the field to the words).
 Only films that ship with the package and with pydicom are needed. A case depends on the door, the seed and its number alone. Cases run in
 forked children, so that a process that ends is counted. Wrong is: an exception of another kind, an answer that is none, a file left half
-written, a process that ended or hung, more than 2 s (twice in a row) or 600 MB for one case. Exits 1 where something was wrong.
+written, a process that ended or hung, more than 2 s of the processor (or 10 s of the clock, on a busy machine; twice in a row) or 600 MB for one case. Exits 1 where something was wrong.
 """
 import argparse, collections, io, json, os, resource, select, shutil, struct, sys, tempfile, time, traceback, warnings
 from hashlib import sha256
@@ -301,7 +301,7 @@ def app():
         told = page.refused.value; must('Something went wrong' not in told, told)
         must('<script' not in told+page.words.value+page.status.value, 'markup'); must((len(page.films)>before)!=bool(told), 'neither answered nor refused, or both')
         if told: raise RadiographError(told)
-        check_prediction(page.films[-1].first.prediction); page.films[-1].source = b''
+        check_prediction(page.films[-1].answer.prediction); page.films[-1].source = b''
     return knock
 
 DOORS = dict(films=films, tables=tables, ensemble=ensemble, answers=answers, node=node, app=app)
@@ -309,15 +309,15 @@ DOORS = dict(films=films, tables=tables, ensemble=ensemble, answers=answers, nod
 # --- knocking ---
 
 def once(knock, door, seed, i, loud=False):
-    "What came of one case, how long it took"
-    folder = Path(tempfile.mkdtemp(prefix='fuzz-')); began = time.monotonic()
+    "What came of one case, how many seconds it took: of this process, or a fifth of the clock's where others wait for the machine, too"
+    folder = Path(tempfile.mkdtemp(prefix='fuzz-')); began, own = time.monotonic(), time.process_time()
     try: said = knock(np.random.default_rng([list(DOORS).index(door), seed, i]), folder) or {'right':1}
     except RadiographError as e: said = {'refused':1}; loud and print(e)
     except BaseException as e: # what ends a process counts, too
         if loud: traceback.print_exc()
         where = traceback.extract_tb(e.__traceback__)[-1]
         said = {f'wrong: {type(e).__name__} {str(e)[:90]!r} in {Path(where.filename).name}:{where.lineno}':1}
-    finally: took = time.monotonic()-began; shutil.rmtree(folder, ignore_errors=True)
+    finally: took = max(time.process_time()-own, (time.monotonic()-began)/5); shutil.rmtree(folder, ignore_errors=True)
     return dict(said), took
 
 def batch(knock, door, seed, first, until):
@@ -329,7 +329,7 @@ def batch(knock, door, seed, first, until):
         with os.fdopen(w, 'w') as out:
             for i in range(first, first+BATCH):
                 before = peak(); said, took = once(knock, door, seed, i)
-                if took>SLOW and once(knock, door, seed, i)[1]>SLOW: said = {f'wrong: {took:.1f} s':1}
+                if took>SLOW and (again := once(knock, door, seed, i)[1])>SLOW: said = {f'wrong: {min(took, again):.1f} s':1}
                 if i>first and peak()-before>MEMORY: said = {f'wrong: {(peak()-before)/1e6:.0f} MB':1}
                 out.write(json.dumps([i, said])+'\n'); out.flush()
                 if time.monotonic()>until: break
@@ -356,7 +356,7 @@ def fuzz(door, seed, seconds):
     return i, dict(counts), bad
 
 def main(seconds, seed, door, case=None):
-    import torch; torch.set_num_threads(1)
+    import torch; torch.set_num_threads(1); warnings.simplefilter('ignore')
     if case is not None: return print(*once(DOORS[door](), door, seed, case, True))
     doors, wrong, rows = [door] if door else list(DOORS), 0, []
     for d in doors:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_numbers', 'RadiographError', 'class_of', 'package_file', 'data_dir',
            'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole', 'write_json', 'read_json',
-           'file_stamp', 'kept_array', 'own_settings', 'made_apart']
+           'read_tensors', 'file_stamp', 'kept_array', 'own_settings', 'made_apart']
 
 # %% ../nbs/00_core.ipynb #c002
 import hashlib,html,json,os,re,secrets,threading
@@ -162,6 +162,23 @@ def read_json(
     except (OSError, ValueError, RecursionError, MemoryError) as e:
         came = f'{Path(path).name}, which cannot be read ({type(e).__name__})'
         raise RadiographError(came, what, todo) from None
+
+# %% ../nbs/00_core.ipynb #w003e
+def read_tensors(
+    path:str|Path,      # `NAME.safetensors`
+    kind:str='torch',   # 'torch' or 'numpy'
+)->dict:                # Name → tensor or array, all of their numbers finite
+    "Every tensor of a file; `RadiographError` for one that is damaged"
+    from importlib import import_module
+    import torch
+    wanted,todo = 'a whole .safetensors file','copy it again from its source'
+    try: found = import_module(f'safetensors.{kind}').load_file(path)
+    except (MemoryError, KeyboardInterrupt): raise
+    except Exception as e: # the library has an exception of its own, beside Python's
+        raise RadiographError(f'{Path(path).name}, which is damaged ({type(e).__name__})', wanted, todo) from None
+    odd = next((k for k,v in found.items() if not torch.isfinite(torch.as_tensor(v)).all()), None)
+    if odd is None: return found
+    raise RadiographError(f'{Path(path).name}, in which {odd!r} holds what is no finite number', wanted, todo)
 
 # %% ../nbs/00_core.ipynb #w005
 def file_stamp(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2,numpy as np
 
-from .core import PALETTE,RadiographError,made_apart,package_file,sha256_of
+from .core import PALETTE,RadiographError,made_apart,package_file,read_json,read_tensors,sha256_of
 
 # %% ../nbs/04_lungs.ipynb #c005
 SIDE = 160 # Side in pixels of what the network sees
@@ -73,14 +73,13 @@ def load_lungs(
     path:str|Path, # `NAME.safetensors`, with `NAME.json` beside it, as `save_lungs` wrote them
 ):                 # The network in evaluation mode
     "A trained lung network; `RadiographError` if weights and card do not belong together"
-    from safetensors.torch import load_file
     path = Path(path)
-    card = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
+    card = read_json(path.with_suffix('.json'), 'the card beside the weights')
     if sha256_of(path)!=card['sha256']:
         raise RadiographError(f'{path.name} is not the file that its card describes', 'weights and card of one run',
                               'copy both again, or pip install --force-reinstall deepcovidexplainer')
     net = made_apart(lung_net)
-    net.load_state_dict({k:v.float() for k,v in load_file(path).items()}, strict=False)
+    net.load_state_dict({k:v.float() for k,v in read_tensors(path).items()}, strict=False)
     return net.eval()
 
 @lru_cache(1)
