@@ -17,7 +17,8 @@ __all__ = [*_DOOR, '__version__']
 # `python .ci/public_names.py` writes this table from the modules' `__all__`
 _NAMES = {
     'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError class_of package_file data_dir '
-             'fingerprint sha256_of html_table safe_cell write_whole write_json file_stamp kept_array own_settings'),
+             'fingerprint sha256_of html_table safe_cell write_whole write_json read_json read_tensors file_stamp '
+             'kept_array own_settings made_apart'),
     'radiograph': ('plain_name Radiograph quiet age_years is_dataset oriented load_radiograph get_radiograph_files '
                    'list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',
@@ -62,7 +63,7 @@ _NAMES = {
                  'insertion_curve curve_area impute road_curve random_map gaussian_map lung_map Case film_scores '
                  'summarise score_methods against_baseline show_scores agreement randomization_check fell '
                  'quantus_explainer'),
-    'guard': 'LIMITS told_by_header doubted',
+    'guard': 'LIMITS HEADER PICTURE told_by_header heart_right told_by_picture doubted',
     'similar': 'SimilarFilm load_similar similar_films',
     'explanation': 'Explanation speaker inside_lungs focus spot concentrated',
     'words': 'CONFIDENCE WORDS speaking words_of percent rows_of method_title describe explain',

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_colours', 'class_numbers', 'RadiographError', 'class_of', 'package_file',
-           'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole', 'write_json', 'file_stamp',
-           'kept_array', 'own_settings']
+           'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole', 'write_json', 'read_json',
+           'read_tensors', 'file_stamp', 'kept_array', 'own_settings', 'made_apart']
 
 # %% ../nbs/00_core.ipynb #c002
-import hashlib,html,json,os,re,secrets
+import hashlib,html,json,os,re,secrets,threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -180,6 +180,38 @@ def write_json(path:Path, value:dict):
     text = json.dumps(value, indent=1, ensure_ascii=False)+'\n'
     write_whole(path, lambda p: p.write_text(text, encoding='utf-8'))
 
+# %% ../nbs/00_core.ipynb #w003b
+def read_json(
+    path:str|Path, # A file
+    what:str,      # What it should be, for the error
+    todo:str='copy it again from its source', # What to do where it is not
+):                 # What it holds
+    "JSON from disk; `RadiographError` for a file that is none, in depth or in letters"
+    try:
+        d = json.loads(Path(path).read_text(encoding='utf-8'))
+        json.dumps(d, ensure_ascii=False).encode() # half a letter cannot be written again
+        return d
+    except (OSError, ValueError, RecursionError, MemoryError) as e:
+        came = f'{Path(path).name}, which cannot be read ({type(e).__name__})'
+        raise RadiographError(came, what, todo) from None
+
+# %% ../nbs/00_core.ipynb #w003e
+def read_tensors(
+    path:str|Path,      # `NAME.safetensors`
+    kind:str='torch',   # 'torch' or 'numpy'
+)->dict:                # Name → tensor or array, all of their numbers finite
+    "Every tensor of a file; `RadiographError` for one that is damaged"
+    from importlib import import_module
+    import torch
+    wanted,todo = 'a whole .safetensors file','copy it again from its source'
+    try: found = import_module(f'safetensors.{kind}').load_file(path)
+    except (MemoryError, KeyboardInterrupt): raise
+    except Exception as e: # the library has an exception of its own, beside Python's
+        raise RadiographError(f'{Path(path).name}, which is damaged ({type(e).__name__})', wanted, todo) from None
+    odd = next((k for k,v in found.items() if not torch.isfinite(torch.as_tensor(v)).all()), None)
+    if odd is None: return found
+    raise RadiographError(f'{Path(path).name}, in which {odd!r} holds what is no finite number', wanted, todo)
+
 # %% ../nbs/00_core.ipynb #w005
 def file_stamp(
     path:str|Path, # A file
@@ -208,11 +240,23 @@ def kept_array(
 # %% ../nbs/00_core.ipynb #w008
 @contextmanager
 def own_settings():
-    "Single precision, NumPy's quiet arithmetic and a generator of one's own, whatever the caller has set; then the caller's again"
+    "NumPy's quiet arithmetic, the processor and full precision, in this thread alone, whatever the caller has set"
     import numpy as np,torch
-    caller = torch.get_default_dtype()
-    if caller!=torch.float32: torch.set_default_dtype(torch.float32)
-    try:
-        with np.errstate(all='ignore'),torch.random.fork_rng(devices=[]),torch.autocast('cpu', enabled=False): yield
-    finally:
-        if caller!=torch.float32: torch.set_default_dtype(caller)
+    with np.errstate(all='ignore'),torch.device('cpu'),torch.autocast('cpu', enabled=False): yield
+
+# %% ../nbs/00_core.ipynb #w011
+_MAKING = threading.RLock()
+
+def _renew():
+    "A process that was forked while somebody made a network must not wait for it"
+    global _MAKING
+    _MAKING = threading.RLock()
+
+if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_renew)
+
+def made_apart(
+    make, # Function that gives a network
+):        # The network, in single precision
+    "Make a network without a trace in the caller's generator"
+    import torch
+    with _MAKING,own_settings(),torch.random.fork_rng(devices=[]): return make().float()
