@@ -67,10 +67,14 @@ _NAMES = {
                   'write_dicom'),
     'evaluation': ('labelled_films card_films trial_films say card_scores Trial try_ensemble score_table save_trial '
                    'differences'),
+    'screen': ('FILM_COLUMNS Archive find_films question judge Screener Table do_task work RayWorker films_table '
+               'Screened'),
     'app': 'APP_WORDS DOWNLOADS Line downloads picture similar_html Film App build_app dce_app',
     'node': 'log Inbox Peer Node serve_dicom run_node dce_node',
     'exchange': 'lay_lungs exchange_test exchange_scores outside_share',
-    'cli': 'dce_explain dce_evaluate dce_train',
+    'screen_report': ('PLACE COUNTS LABELS PLACES DOUBTS REFUSED OTHERS DRIFT_MEASURES WORKLIST open_screen ask places '
+                      'ks_interval film_measures reference drift worklist report_parts'),
+    'cli': 'dce_explain dce_evaluate dce_screen dce_train',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
