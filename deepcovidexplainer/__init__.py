@@ -16,9 +16,9 @@ __all__ = [*_DOOR, '__version__']
 # Module -> its public names, all to be had from the package for one more version;
 # `python .ci/public_names.py` writes this table from the modules' `__all__`
 _NAMES = {
-    'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError class_of package_file data_dir '
-             'fingerprint sha256_of html_table safe_cell write_whole write_json read_json read_tensors file_stamp '
-             'kept_array own_settings made_apart'),
+    'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of package_file '
+             'data_dir fingerprint sha256_of html_table safe_cell write_whole write_json read_json read_tensors '
+             'file_stamp kept_array own_settings made_apart'),
     'radiograph': ('plain_name Radiograph quiet age_years is_dataset oriented load_radiograph get_radiograph_files '
                    'list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',
@@ -74,10 +74,14 @@ _NAMES = {
                   'write_dicom'),
     'evaluation': ('labelled_films card_films trial_films say card_scores Trial try_ensemble score_table save_trial '
                    'differences'),
+    'screen': ('FILM_COLUMNS Archive find_films question judge Screener Table do_task work RayWorker films_table '
+               'Screened'),
     'app': 'APP_WORDS DOWNLOADS Line downloads picture similar_html Film App build_app dce_app',
     'node': 'log Inbox Peer Node serve_dicom run_node dce_node',
     'exchange': 'lay_lungs exchange_test exchange_scores outside_share',
-    'cli': 'dce_explain dce_evaluate dce_train',
+    'screen_report': ('PLACE COUNTS LABELS PLACES DOUBTS REFUSED OTHERS DRIFT_MEASURES WORKLIST open_screen ask places '
+                      'ks_interval film_measures reference drift worklist report_parts'),
+    'cli': 'dce_explain dce_evaluate dce_screen dce_train',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
