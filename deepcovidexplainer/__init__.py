@@ -70,7 +70,7 @@ _NAMES = {
     'app': 'APP_WORDS DOWNLOADS Line downloads picture similar_html Film App build_app dce_app',
     'node': 'log Inbox Peer Node serve_dicom run_node dce_node',
     'exchange': 'lay_lungs exchange_test exchange_scores outside_share',
-    'cli': 'dce_explain dce_evaluate dce_train',
+    'cli': 'command dce_explain dce_evaluate dce_train',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
