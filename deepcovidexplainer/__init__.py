@@ -81,7 +81,7 @@ _NAMES = {
     'exchange': 'lay_lungs exchange_test exchange_scores outside_share',
     'screen_report': ('PLACE COUNTS LABELS PLACES DOUBTS REFUSED OTHERS DRIFT_MEASURES WORKLIST open_screen ask places '
                       'ks_interval film_measures reference drift worklist report_parts'),
-    'cli': 'dce_explain dce_evaluate dce_screen dce_train',
+    'cli': 'command dce_explain dce_evaluate dce_screen dce_train',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np,pandas as pd
 
-from .core import RadiographError,class_numbers,fingerprint,write_json
+from .core import CLASSES,RadiographError,class_numbers,fingerprint,write_json
 from .ensemble import Member,average_posteriors,calibrate,save_ensemble
 from .learner import radiograph_learner
 from .loaders import class_weights,film_cache,radiograph_dls
