@@ -65,7 +65,7 @@ _NAMES = {
                  'quantus_explainer'),
     'guard': 'LIMITS HEADER PICTURE told_by_header heart_right told_by_picture doubted',
     'similar': 'SimilarFilm load_similar similar_films',
-    'explanation': 'Explanation speaker inside_lungs focus spot concentrated',
+    'explanation': 'Explanation speaker inside_lungs focus strays spot concentrated',
     'words': 'CONFIDENCE WORDS speaking words_of percent rows_of method_title describe explain',
     'report': ('REPORT_WORDS SAVERS salted_hash film_name film_identity ensemble_card result_identity unseen_hospitals '
                'report_content report_html report_pdf save_report output_paths index_row index_rows folder_index'),

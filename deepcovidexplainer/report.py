@@ -22,7 +22,7 @@ from fastcore.basics import patch
 from .attribution import eye_scale,overlay
 from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,fingerprint,package_file
 from .core import read_json,safe_cell,sha256_of,write_json,write_whole
-from .explanation import Explanation,focus,speaker
+from .explanation import Explanation,focus,speaker,strays
 from .lungs import LEVELS,lung_zones,show_lungs
 from .radiograph import plain_name
 from .words import WORDS,method_title,percent,words_of
@@ -71,7 +71,7 @@ REPORT_WORDS = dict(
     alt_shown='The chest film with the {method} heatmap and the outlines of the lungs; hottest point {place}',
     alt_zones='The chest film with the outlines of the lungs and their zones',
     alt_map='{method} for {name}; hottest point {place}', nowhere='nowhere, the map is empty',
-    beyond='outside the lungs', in_zone='in the {zone}', maps='Every heatmap', about='for {name}',
+    beyond='outside the lungs', rim='at the edge of the lungs', in_zone='in the {zone}', maps='Every heatmap', about='for {name}',
     signed=('against', 'for'), unsigned=('weak', 'strong'),
     # Below the fold
     where='Where the evidence lies', outside='outside the lungs',
@@ -274,7 +274,7 @@ def _place(e, a, W):
     at = a.peak()
     if at is None: return W['nowhere']
     zone = next((z.name for z in lung_zones(e.mask) if z.mask[at]), None)
-    return W['in_zone'].format(zone=zone) if zone else W['beyond']
+    return W['in_zone'].format(zone=zone) if zone else W['beyond' if strays(a, e.mask) else 'rim']
 
 # %% ../nbs/30_report.ipynb #p001
 def _headline(e, W):
@@ -289,7 +289,7 @@ def _listed(parts, W):
 def _hot_outside(e, W):
     "A warning where the hottest point of a map lies outside the lungs"
     if e.doubts or not e.mask.any(): return []
-    found = [method_title(m) for m,a in e.attributions.items() if a.peak() is not None and not e.mask[a.peak()]]
+    found = [method_title(m) for m,a in e.attributions.items() if strays(a, e.mask)]
     return [W['peak'].format(methods=_listed(found, W))] if found else []
 
 def _warnings(e, W): return [*e.warnings, *_hot_outside(e, W)]

@@ -14,7 +14,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .core import CLASSES,RadiographError
-from .explanation import Explanation,concentrated,focus,inside_lungs,speaker,spot
+from .explanation import Explanation,concentrated,focus,inside_lungs,speaker,spot,strays
 from .guard import HEADER,LIMITS,doubted,guard,told_by_header
 from .lungs import as_lungs,lung_zones,zone_shares
 from .preprocess import text_mask
@@ -226,7 +226,7 @@ def _where(target, attributions, zones, mask=None):
     rows,(inside,outside) = rows_of(zones, method),inside_lungs(rows_of(zones, method))
     share = {r['zone']:r['positive'] for r in rows}
     named = [W['zone'].format(zone=_zone(z), share=share[z]) for z in focus(rows)]
-    peak = W['peak'] if mask is not None and not mask[attributions[method].peak()] else ''
+    peak = W['peak'] if mask is not None and strays(attributions[method], mask) else ''
     words = dict(name=W['name'][target], method=method_title(method), outside=outside, peak=peak,
                  zones=W['join_zones'].join(named), sides=_sides(rows))
     if target=='normal': more = [W['no_finding']]
