@@ -160,7 +160,7 @@ def _of_sign(t, sign):
     else:
         other = _above_or_below(t.layer, -sign)
         z = there(_half_of(t.x, 1), same).add_(there(_half_of(t.x, -1), other))
-    if bias is not None: z += bias.view(-1, *[1]*(z.ndim-2)) if _is_plain(t.layer) else bias
+    if bias is not None: z += bias if isinstance(t.layer, nn.Linear) else bias.view(-1, *[1]*(z.ndim-2))
     s = t.r.reshape(z.shape)/(z+sign*_TINY)
     parts = back(s, same) if t.rectified else torch.where(t.x>0, back(s, same), back(s, other))
     parts = parts.mul_(t.x)
