@@ -269,7 +269,7 @@ def _screen(films, out, report, how):
     _say(f'→ {screen_report(out)}')
     return done.code if done else 0
 
-@call_parse
+@command('dce_screen archive --out screened', 'dce_screen "archive/**/*.dcm" --out screened --report')
 def dce_screen(
     films:_argument(str, "Folders, films, globs, tables with a column film; local or at URLs (s3://…)", nargs="*"),
     out:str='screened',      # Folder for the table; the same command goes on there
