@@ -24,7 +24,7 @@ from .attribution import overlay
 from .core import CLASSES,DISCLAIMER,RadiographError,package_file
 from .explanation import speaker
 from .lungs import lung_zones
-from .radiograph import load_radiograph
+from .radiograph import load_radiograph,plain_name
 from .report import REPORT_WORDS,report_content,report_html,report_pdf,result_identity
 from .words import method_title
 
@@ -403,6 +403,7 @@ def add(self:App,
     source:bytes, # The file
 ):
     "Queue a film"
+    name = plain_name(name)
     with self._lock:
         if self._left==0: self.refused.value = ''
         if len(source)>self.max_size: return self._too_large(name, source)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .core import CLASSES,DISCLAIMER,RadiographError,html_table,sha256_of
+from .core import CLASSES,DISCLAIMER,RadiographError,html_table,read_tensors,sha256_of
 from .scores import apply_temperature,conformal_threshold,fit_temperature,nll,prediction_sets
 from .lungs import as_lungs
 from .core import write_whole,write_json
-from .models import load_weights
+from .models import load_weights,pooled_features
 from .preprocess import Preprocess,widened
 from .radiograph import load_radiograph
 
@@ -189,6 +189,9 @@ class Typicality:
 
     def judge(self, f): # 1×d features → dict
         "The numbers behind it, JSON-safe"
+        d = np.shape(f)[-1]
+        if d!=len(self.mean):
+            raise RadiographError(f'{d} features', f'{len(self.mean)}, as typicality.safetensors has', 'copy the ensemble again')
         odds = {} if self.weights is None else dict(strangeness=float(self.strangeness(f)[0]))
         return dict(distance=float(self.distance(f)[0]), threshold=self.threshold, **odds)
 
@@ -229,9 +232,8 @@ class Member:
 def features_and_logits(model, x):
     "Averaged last activation (B×C) and logits (B×K) in one forward pass"
     import torch
-    with torch.inference_mode():
-        f = model.forward_features(x)
-        return f.mean((2, 3)).numpy(),model.forward_head(f).numpy()
+    with torch.inference_mode(): features,logits = pooled_features(model, x)
+    return features.numpy(),logits.numpy()
 
 def _softmax(z):
     e = np.exp(z-z.max(-1, keepdims=True))
@@ -344,6 +346,8 @@ class Ensemble:
         if x is None: x,_ = self.inputs(film, lungs)
         members,features = self.member_posteriors(x)
         p = average_posteriors(members)[0]
+        if not np.isfinite(p).all():
+            raise RadiographError(f'{self.name}, whose networks give no number', 'weights as they were trained', 'copy it again')
         p = p/p.sum()
         inside = tuple(c for c,there in zip(self.classes, prediction_sets(p[None], self.threshold)[0]) if there)
         far,each = self.typicality and self.typicality.judge(features),{m.name:q[0] for m,q in zip(self.members, members)}
@@ -399,13 +403,17 @@ def save_ensemble(
     write_json(folder/'ensemble.json', d)
     return folder
 
+def _fits(v, ndim, n): return v is not None and v.ndim==ndim and v.dtype.kind=='f' and v.shape[-1]==n>0
+
 def _load_typicality(folder, d):
-    from safetensors.numpy import load_file
     path = folder/'typicality.safetensors'
     if not path.exists() or sha256_of(path)!=d['sha256']:
         came = 'typicality.safetensors is missing or not the file that ensemble.json describes'
         raise RadiographError(came, 'the whole folder', 'copy the ensemble again')
-    a = load_file(path)
+    a = read_tensors(path, 'numpy')
+    n = len(np.atleast_1d(a.get('mean', ())))
+    fits = _fits(a.get('mean'), 1, n) and _fits(a.get('axes'), 2, n) and _fits(a.get('weights', a.get('mean')), 1, n)
+    if not fits: raise RadiographError(f'{path.name}, whose arrays do not fit each other', 'the whole folder', 'copy the ensemble again')
     return Typicality(a['mean'], a['axes'], d['residual'], d['threshold'], a.get('weights'), d.get('bias', 0.))
 
 def _number(x, low=-np.inf, high=np.inf):
@@ -420,7 +428,8 @@ _PARTS = dict( # Key of ensemble.json → whether a value can be one
     about=lambda v: isinstance(v, dict),
     bias=lambda v: isinstance(v, list) and all(map(_number, v)),
     words=lambda v: isinstance(v, dict),
-    typicality=lambda v: isinstance(v, dict) and _number(v.get('residual')) and _number(v.get('threshold')) and isinstance(v.get('sha256'), str))
+    typicality=lambda v: isinstance(v, dict) and _number(v.get('residual'), 0) and _number(v.get('threshold')) and
+        _number(v.get('bias', 0.)) and isinstance(v.get('sha256'), str))
 
 _OPTIONAL = ('typicality', 'bias', 'words')
 

@@ -21,8 +21,8 @@ from fastcore.basics import patch
 
 from .attribution import eye_scale,overlay
 from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,fingerprint,package_file
-from .core import safe_cell,sha256_of,write_json,write_whole
-from .explanation import Explanation,focus,speaker
+from .core import read_json,safe_cell,sha256_of,write_json,write_whole
+from .explanation import Explanation,focus,speaker,strays
 from .lungs import LEVELS,lung_zones,show_lungs
 from .radiograph import plain_name
 from .words import WORDS,method_title,percent,words_of
@@ -71,7 +71,7 @@ REPORT_WORDS = dict(
     alt_shown='The chest film with the {method} heatmap and the outlines of the lungs; hottest point {place}',
     alt_zones='The chest film with the outlines of the lungs and their zones',
     alt_map='{method} for {name}; hottest point {place}', nowhere='nowhere, the map is empty',
-    beyond='outside the lungs', in_zone='in the {zone}', maps='Every heatmap', about='for {name}',
+    beyond='outside the lungs', rim='at the edge of the lungs', in_zone='in the {zone}', maps='Every heatmap', about='for {name}',
     signed=('against', 'for'), unsigned=('weak', 'strong'),
     # Below the fold
     where='Where the evidence lies', outside='outside the lungs',
@@ -274,7 +274,7 @@ def _place(e, a, W):
     at = a.peak()
     if at is None: return W['nowhere']
     zone = next((z.name for z in lung_zones(e.mask) if z.mask[at]), None)
-    return W['in_zone'].format(zone=zone) if zone else W['beyond']
+    return W['in_zone'].format(zone=zone) if zone else W['beyond' if strays(a, e.mask) else 'rim']
 
 # %% ../nbs/30_report.ipynb #p001
 def _headline(e, W):
@@ -289,7 +289,7 @@ def _listed(parts, W):
 def _hot_outside(e, W):
     "A warning where the hottest point of a map lies outside the lungs"
     if e.doubts or not e.mask.any(): return []
-    found = [method_title(m) for m,a in e.attributions.items() if a.peak() is not None and not e.mask[a.peak()]]
+    found = [method_title(m) for m,a in e.attributions.items() if strays(a, e.mask)]
     return [W['peak'].format(methods=_listed(found, W))] if found else []
 
 def _warnings(e, W): return [*e.warnings, *_hot_outside(e, W)]
@@ -873,12 +873,35 @@ def index_row(
     return dict(row, answer=_headline(e, W), probability=number, posteriors=posteriors, doubts=list(e.doubts),
                 warnings=_warnings(e, W), thumbnail=thumbnail)
 
+def _is_text(v): return isinstance(v, str)
+def _is_text_or_none(v): return v is None or _is_text(v)
+def _is_share(v): return isinstance(v, (int, float)) and not isinstance(v, bool) and 0<=v<=1
+def _are_texts(v): return isinstance(v, list) and all(map(_is_text, v))
+
+_ROW = dict( # Key of a row → whether a value can be one
+    film=_is_text, answer=_is_text, report=_is_text_or_none, thumbnail=_is_text_or_none,
+    probability=lambda v: v is None or _is_share(v),
+    posteriors=lambda v: isinstance(v, dict) and all(map(_is_share, v.values())),
+    doubts=_are_texts, warnings=_are_texts)
+
+def _is_plain(v): return v is None or isinstance(v, (str, int, float))
+
+def _is_row(r):
+    "Whether an earlier run can have written it"
+    if not isinstance(r, dict) or not all(k in r and fits(r[k]) for k,fits in _ROW.items()): return False
+    return _is_text_or_none(r.get('time')) and all(map(_is_plain, (v for k,v in r.items() if k not in _ROW)))
+
 def index_rows(
     out,     # Folder with an index
 )->list:     # Rows of earlier runs; empty where there is none
-    "What an index holds"
+    "What an index holds; `RadiographError` for a file of that name that is none"
     path = Path(out)/'index.json'
-    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else []
+    if not path.is_file(): return []
+    what = 'the index of answers that an earlier run wrote'
+    todo = 'another folder, or delete the file: the same command makes it again'
+    rows = read_json(path, what, todo)
+    if isinstance(rows, list) and all(map(_is_row, rows)): return rows
+    raise RadiographError(f'{path.name}, which is no index of answers', what, todo)
 
 _COLUMNS = ('film', 'report', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
             'software', 'ensemble', 'ensemble_version')

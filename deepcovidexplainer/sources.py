@@ -276,6 +276,9 @@ def _csv(path, columns):
         raise RadiographError(f'{path.name}, which is no table ({e})', 'a CSV file with a heading', 'check the file') from None
     except OSError as e:
         raise RadiographError(f'{path.name}, which cannot be opened ({e.strerror})', 'a CSV file', 'check the path') from None
+    if not isinstance(t.index, pd.RangeIndex): # pandas takes the first cells for names of rows
+        raise RadiographError(f'{path.name}, whose rows have more cells than its heading', 'a heading for every column',
+                              'name every column, or put text with commas into quotes')
     missing = [c for c in columns if c not in t]
     if missing:
         came = f'{path.name} without the column {missing[0]!r}; it has {", ".join(map(repr, t.columns))}'

@@ -14,8 +14,8 @@ import numpy as np
 from fastcore.basics import patch
 
 from .core import CLASSES,RadiographError
-from .explanation import Explanation,concentrated,focus,inside_lungs,speaker,spot
-from .guard import LIMITS,doubted,guard,told_by_header
+from .explanation import Explanation,concentrated,focus,inside_lungs,speaker,spot,strays
+from .guard import HEADER,LIMITS,doubted,guard,told_by_header
 from .lungs import as_lungs,lung_zones,zone_shares
 from .preprocess import text_mask
 
@@ -100,6 +100,7 @@ WORDS = dict(
         colour='it is a colour picture',
         lungs='no pair of lungs was found',
         turned='it seems to lie on its side or upside down',
+        mirrored='its heart lies on the right, so it seems to be mirrored',
         view='two lungs cannot be seen side by side, as on a film from the side, on half a film, or where one lung '
              'is white',
         unlike='it is unlike the films that the networks were trained on'),
@@ -108,6 +109,8 @@ WORDS = dict(
         colour='The picture is coloured, as no radiograph is.',
         lungs='The lungs could not be outlined, so nothing can be said about zones.',
         turned='The film seems to be turned: its lungs are plainest after a turn of {degrees}° against the clock.',
+        mirrored='The heart lies on the right: the film is mirrored, or this person is. Compare the side marker; '
+                 'on a mirrored film right and left are exchanged.',
         unlike='The picture is unlike the training films (distance {distance:.2f}, normal up to {threshold:.2f}).',
         strange='The picture is more like photographs and scans of other kinds than like a chest film (log-odds '
                 '{strangeness:+.1f}, chest films below 0).',
@@ -223,7 +226,7 @@ def _where(target, attributions, zones, mask=None):
     rows,(inside,outside) = rows_of(zones, method),inside_lungs(rows_of(zones, method))
     share = {r['zone']:r['positive'] for r in rows}
     named = [W['zone'].format(zone=_zone(z), share=share[z]) for z in focus(rows)]
-    peak = W['peak'] if mask is not None and not mask[attributions[method].peak()] else ''
+    peak = W['peak'] if mask is not None and strays(attributions[method], mask) else ''
     words = dict(name=W['name'][target], method=method_title(method), outside=outside, peak=peak,
                  zones=W['join_zones'].join(named), sides=_sides(rows))
     if target=='normal': more = [W['no_finding']]
@@ -282,13 +285,11 @@ def _contrast_words(e):
     return [W['contrast' if down/(up+down)>=LIMITS['instead'] else 'one_sided'].format(**words)]
 
 # %% ../nbs/29_words.ipynb #c020
-_HEADER = ('side', 'child', 'part', 'raw') # Reasons of the guard that a header gives
-
 def _refusal(doubts):
     "Why there is no class, and what the networks would have leaned to"
     W = _words()
     if tuple(doubts)==('view',): return W['one_lung'],W['rare']
-    said = 'unfit' if set(doubts)<=set(_HEADER) else 'doubt'
+    said = 'unfit' if set(doubts)<=set(HEADER) else 'doubt'
     return W[said].format(why=_join([W['why'][d] for d in doubts])),W['shrunk']
 
 def _even(prediction):
@@ -347,7 +348,7 @@ def _about_similar(similar, target):
 
 def _warnings(film, lungs, prediction, attributions, zones, doubts):
     W,t = _words(),prediction.typicality or {}
-    there = dict(colour='colour' in doubts, turned='turned' in doubts, unlike=bool(t) and t['distance']>t['threshold'],
+    there = dict(colour='colour' in doubts, turned='turned' in doubts, mirrored='mirrored' in doubts, unlike=bool(t) and t['distance']>t['threshold'],
                  strange=t.get('strangeness', -1)>0, lungs=not lungs.found)
     out = [W['warn'][k].format(degrees=lungs.turn, **t) for k,v in there.items() if v]
     k,n = prediction.agreement,prediction.n_members
