@@ -27,9 +27,10 @@ def arguments(command, data, out):
     return ['--table', data/'index.csv', '--out', out, '--sizes', '32', '--cycles', '2', '--epochs', '1', '--bs', '4', '--folds', '2', '--device', 'cpu']
 
 def start(command, data, out):
-    run = f'from deepcovidexplainer.cli import dce_{command}; dce_{command}()'
+    run = data.parent/f'dce_{command}.py' # a command parses its arguments only as a program
+    run.write_text(f'from deepcovidexplainer.cli import dce_{command}\n\ndce_{command}()\n')
     env = dict(os.environ, OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore')
-    return subprocess.Popen([sys.executable, '-c', run, *map(str, arguments(command, data, out))], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, start_new_session=True)
+    return subprocess.Popen([sys.executable, run, *map(str, arguments(command, data, out))], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, start_new_session=True)
 
 def ended(child):
     "Wait for its end; what it printed is told where it failed"
@@ -73,6 +74,7 @@ def row(command, data, kills, rng, work):
     hit = sum(kill(command, data, work/f'{command}-killed', rng.uniform(.1, 1.)*took) for _ in range(kills))
     ended(start(command, data, work/f'{command}-killed'))
     whole, killed = left(work/f'{command}-whole'), left(work/f'{command}-killed')
+    assert whole, 'the undisturbed run left nothing'
     other = sorted(k for k in whole.keys()|killed.keys() if whole.get(k)!=killed.get(k)); lying = half(work/f'{command}-killed')
     print(f'dce_{command}: ended {hit} times of {kills} (a run takes {took:.0f} s); {len(whole)} files, {len(other)} differ, {len(lying)} half-written', *other[:5], *lying[:5], flush=True)
     return len(other)+len(lying)
