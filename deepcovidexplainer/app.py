@@ -529,12 +529,18 @@ def _explain_class(self:App, film, target):
     self._say(4, film.name)
 
 @patch
+def _choices(self:App, film):
+    "The classes of the ensemble that answered, and the one that is looked at"
+    if self.target.options!=self.answer.classes: self.target.options = self.answer.classes
+    self.target.value = film.target
+
+@patch
 def _show(self:App):
     "Everything of the film that is looked at"
     with self._lock:
         film = self.shown
         self.answer = film.answer
-        with self._quietly(): self.target.value = film.target
+        with self._quietly(): self._choices(film)
         self.words.value,self.similar.value = words(self.answer, film.name),similar_html(self.answer)
         self.link.value = ''
         self._draw()

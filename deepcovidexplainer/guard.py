@@ -29,6 +29,7 @@ LIMITS = dict(
     overlap=.66,      # Overlap of the members' maps below which they count as looking at different places
     outside=.15,      # Share of the relevance outside the lungs that is worth a warning; networks that see the lungs alone have about 0.06 there
     text=.10,         # … and on burnt-in letters
+    rim=1/80,         # Of the lungs' longer side: a hottest point that close to them is not called outside; two of the networks' 160 pixels
     doubt=.15,        # What is left of a posterior's distance from 1/3 when the picture is doubted
 )
 
@@ -89,6 +90,7 @@ def guard(
 def doubted(
     prediction,  # `Prediction` of a picture that the guard refused
 ):               # A `Prediction` with the same order of classes and little confidence
-    "Posteriors drawn towards one third; every class stays possible"
-    p = 1/3+(np.asarray(prediction.posteriors)-1/3)*LIMITS['doubt']
-    return replace(prediction, posteriors=p, prediction_set=CLASSES, judged=False)
+    "Posteriors drawn towards each other, one third of three classes; every class stays possible"
+    even = 1/len(prediction.classes)
+    p = even+(np.asarray(prediction.posteriors)-even)*LIMITS['doubt']
+    return replace(prediction, posteriors=p, prediction_set=prediction.classes, judged=False)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'LEVELS', 'lung_net', 'lung_input', 'lung_output', 'load_lungs', 'Zone', 'lung_zones', 'zone_shares',
-           'lung_box', 'Lungs', 'find_lungs', 'as_lungs', 'lung_mask', 'show_lungs']
+           'lung_box', 'Lungs', 'find_lungs', 'as_lungs', 'lung_mask', 'show_lungs', 'plain_field']
 
 # %% ../nbs/04_lungs.ipynb #c002
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2,numpy as np
 
 from .core import PALETTE,RadiographError,made_apart,package_file,read_json,read_tensors,sha256_of
+from .preprocess import equalize_field,widened
 
 # %% ../nbs/04_lungs.ipynb #c005
 SIDE = 160 # Side in pixels of what the network sees
@@ -297,3 +298,16 @@ def show_lungs(
     if not parts: ax.text(.5, .5, 'no lungs found', **middle)
     ax.set_title(title or ''); ax.axis('off')
     return ax
+
+# %% ../nbs/04_lungs.ipynb #h1f031
+def plain_field(
+    pair:np.ndarray,         # S×S×2 uint8: a film, and its lung field as 0 or 255
+    size:int,                # Side of the result
+    rim:float=.0125,         # Around the field, as a share of the side: `Preprocess.field`
+)->np.ndarray:               # size×size uint8, grey outside the field
+    "The lungs of a film as an ensemble sees them"
+    top,left,bottom,right = lung_box(pair[...,1]>127) or (0, 0, *pair.shape[:2])
+    part = np.moveaxis(pair[top:bottom,left:right], -1, 0)
+    x,field = (cv2.resize(v, (size, size), interpolation=cv2.INTER_AREA) for v in part)
+    seen = widened(field>127, rim)
+    return equalize_field(x, seen if seen.any() else ~seen)
