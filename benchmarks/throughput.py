@@ -68,7 +68,7 @@ class Ours:
 
 class Bare:
     "The same epoch as a loop that everybody could write"
-    def __init__(self, plain, arch, half):
+    def __init__(self, batches, arch, half):
         import torch
         from deepcovidexplainer.models import create_model
         with torch.random.fork_rng(): torch.manual_seed(0); self.model = create_model(arch).to(memory_format=torch.channels_last)
@@ -76,11 +76,11 @@ class Bare:
         skip = {id(p) for p in plain}
         self.opt = torch.optim.AdamW([dict(params=[p for p in self.model.parameters() if id(p) not in skip], weight_decay=.05),
                                       dict(params=list({id(p):p for p in plain}.values()), weight_decay=0.)], lr=1e-3, betas=(.9, .99), eps=1e-5)
-        self.loss, self.half, self.plain = torch.nn.CrossEntropyLoss(label_smoothing=.05), half, plain
+        self.loss, self.half, self.batches = torch.nn.CrossEntropyLoss(label_smoothing=.05), half, batches
     def epoch(self, i):
         import torch
         self.model.train(); began = CLOCK()
-        for x, y in self.plain.epoch(i):
+        for x, y in self.batches.epoch(i):
             with torch.autocast(x.device.type, torch.bfloat16, enabled=self.half): z = self.model(x)
             self.loss(z.float(), y).backward()
             self.opt.step(); self.opt.zero_grad()
