@@ -140,7 +140,8 @@ def offers(proc, docs_url, git_url):
         write(path, nb)
 
 def take_along(docs, nbs):
-    "The notebooks of the tutorials, beside their pages"
+    "The notebooks of the tutorials, beside their pages, and all pictures"
+    shutil.copytree(nbs/'images', docs/'images', dirs_exist_ok=True)
     for path in sorted((nbs/'tutorials').glob('*.ipynb')): shutil.copy(path, docs/'tutorials')
 
 # ---- search
