@@ -146,11 +146,6 @@ def take_along(docs, nbs):
 
 # ---- search
 
-ALSO = { # what people type → words of the pages
-    'AUC': 'area under the ROC curve AUROC', 'GPU': 'cuda device pip torch', 'license': 'licence Apache-2.0', 'batch': 'folder of films many',
-    'class names': 'own classes labels four classes', 'FAQ': 'questions and errors', 'uncertainty': 'calibration prediction set',
-    'saliency': 'heatmap attribution', 'x-ray': 'radiograph film', 'PACS': 'archive DICOM node', 'fine-tune': 'train own data',
-}
 ADDED = { # page → words that are searched for and do not stand on it
     'explanations/outside.html': 'AUC AUROC external validation generalisation sensitivity specificity',
     'explanations/model_card.html': 'AUC AUROC accuracy performance metrics',
@@ -182,7 +177,7 @@ def better_search(proc, docs):
     for e in entries:
         page = e['href'].partition('#')[0]
         for text in tests.get(page, ()): e['text'] = e['text'].replace(text, '')
-        if '#' not in e['href'] and page in ADDED: e['text'] += f' {ADDED[page]}'
+        if '#' not in e['href'] and page in ADDED: e['also'] = ADDED[page].lower()
         e['text'] = ' '.join(e['text'].split())
     entries.sort(key=lambda e: weight(e['href']))
     path.write_text(json.dumps(entries, ensure_ascii=False), encoding='utf-8')
@@ -201,7 +196,7 @@ def rank():
   const whole = (t, w) => new RegExp('(^|[^a-z0-9])' + w.replace(/[.*+?^${}()|[\\]\\\\]/g, '\\\\$&') + '(s|es)?([^a-z0-9]|$)').test(t)
   let score = 0
   for (const w of words) {
-    const s = 6*title.includes(w) + 4*part.includes(w) + 3*whole(text, w) + 2*whole(title, w) + text.includes(w)
+    const s = 6*title.includes(w) + 4*part.includes(w) + 3*whole(text, w) + 2*whole(title, w) + text.includes(w) + 7*whole(e.also || '', w)
     if (!s) return 0
     score += s
   }
