@@ -143,6 +143,7 @@ def main():
     offline(docs)
     extras.own_fonts(docs)
     extras.better_search(proc, docs)
+    extras.accessible(docs, cfg.nbs_path)
     extras.enlarge(docs)
     extras.take_along(docs, cfg.nbs_path)
     bad, total = broken_links(docs)

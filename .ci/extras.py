@@ -239,6 +239,25 @@ def enlarge(docs):
         text = path.read_text(encoding='utf-8').replace('</body>', f'<script src="{up}site_libs/enlarge.js" defer></script></body>', 1)
         path.write_text(text, encoding='utf-8')
 
+NAMED = { # tag → tag with what a screen reader says
+    '<nav class="navbar ': '<nav aria-label="Top" class="navbar ', '<nav class="quarto-secondary-nav"': '<nav aria-label="Where you are" class="quarto-secondary-nav"',
+    '<nav id="quarto-sidebar"': '<nav aria-label="All pages" id="quarto-sidebar"', '<nav id="TOC"': '<nav aria-label="On this page" id="TOC"',
+    '<nav class="page-navigation"': '<nav aria-label="Next and previous" class="page-navigation"',
+    '<nav class="quarto-page-breadcrumbs quarto-title-breadcrumbs d-none d-lg-block" aria-label="breadcrumb"':
+    '<nav class="quarto-page-breadcrumbs quarto-title-breadcrumbs d-none d-lg-block" aria-label="Path to this page"',
+    '<div id="quarto-margin-sidebar"': '<div role="complementary" aria-label="Beside the page" id="quarto-margin-sidebar"', '<th></th>': '<td></td>',
+}
+
+def accessible(docs, nbs):
+    "What axe-core finds in the template: landmarks get names, icons none; *View source* leads to the notebook"
+    where = {re.sub(r'^\d+[a-z]?_', '', p.name): p.relative_to(nbs).as_posix() for p in nbs.rglob('*.ipynb')}
+    for path in docs.rglob('*.html'):
+        text = path.read_text(encoding='utf-8')
+        for old, new in NAMED.items(): text = text.replace(old, new)
+        text = re.sub(r'(<i class="bi [^"]*") role="img"', r'\1 aria-hidden="true"', text)
+        text = re.sub(r'/blob/main/(?:[\w-]+/)*([\w-]+\.ipynb)" class="toc-action"', lambda m: f'/blob/main/nbs/{where.get(m[1], m[1])}" class="toc-action"', text)
+        path.write_text(text.replace('/blob/main/changelog.qmd', '/blob/main/CHANGELOG.md'), encoding='utf-8')
+
 def own_fonts(docs):
     "Style sheets fetch nothing from another host: the fonts are the system's"
     for path in docs.rglob('*.css'):
