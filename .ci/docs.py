@@ -136,7 +136,7 @@ def main():
     extras.add_changelog(proc, ROOT)
     extras.add_version(proc, cfg.version)
     linked = extras.link_terms(proc)
-    extras.caption_rooms(proc)
+    extras.caption_all(proc)
     extras.offers(proc, cfg.doc_host + cfg.doc_baseurl, cfg.git_url)
     rename_pages(proc, cfg.doc_host + cfg.doc_baseurl)
     n = render(proc, docs)

@@ -91,9 +91,9 @@ def last_sentence(markdown):
     text = ' '.join(re.sub(r'[*`#_]|^[-\d.]+ ', '', lines[-1] if lines else '').split())
     return re.split(r'(?<=[.:?!])\s+(?=[A-Z])', text)[-1].rstrip(': ').rstrip('.') + '.'
 
-def caption_rooms(proc):
-    "On pages of the reference a figure's caption is the sentence above it, where the cell names none"
-    for path in sorted(proc.glob('*.ipynb')):
+def caption_all(proc):
+    "Where a cell names no caption, it is the sentence above the figure"
+    for path in sorted(proc.rglob('*.ipynb')):
         nb, said = read(path), ''
         for cell in nb['cells']:
             if cell['cell_type'] == 'markdown': said = source(cell)
