@@ -245,7 +245,7 @@ NAMED = { # tag → tag with what a screen reader says
     '<nav class="page-navigation"': '<nav aria-label="Next and previous" class="page-navigation"',
     '<nav class="quarto-page-breadcrumbs quarto-title-breadcrumbs d-none d-lg-block" aria-label="breadcrumb"':
     '<nav class="quarto-page-breadcrumbs quarto-title-breadcrumbs d-none d-lg-block" aria-label="Path to this page"',
-    '<div id="quarto-margin-sidebar"': '<div role="complementary" aria-label="Beside the page" id="quarto-margin-sidebar"', '<th></th>': '<td></td>',
+    '<div id="quarto-margin-sidebar"': '<div role="complementary" aria-label="Beside the page" id="quarto-margin-sidebar"',
 }
 
 def accessible(docs, nbs):
@@ -254,6 +254,8 @@ def accessible(docs, nbs):
     for path in docs.rglob('*.html'):
         text = path.read_text(encoding='utf-8')
         for old, new in NAMED.items(): text = text.replace(old, new)
+        text = re.sub(r'(<a class="sidebar-item-t[^>]*?) role="navigation"', r'\1 role="button"', text)
+        text = re.sub(r'<th( class="blank[^"]*"|)( *)>(?:&nbsp;|\s)*</th>', r'<td\1></td>', text)
         text = re.sub(r'(<i class="bi [^"]*") role="img"', r'\1 aria-hidden="true"', text)
         text = re.sub(r'/blob/main/(?:[\w-]+/)*([\w-]+\.ipynb)" class="toc-action"', lambda m: f'/blob/main/nbs/{where.get(m[1], m[1])}" class="toc-action"', text)
         path.write_text(text.replace('/blob/main/changelog.qmd', '/blob/main/CHANGELOG.md'), encoding='utf-8')

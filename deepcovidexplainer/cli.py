@@ -6,7 +6,7 @@
 __all__ = ['command', 'dce_explain', 'dce_evaluate', 'dce_train']
 
 # %% ../nbs/39_cli.ipynb #c003
-import os,sys
+import os,sys,warnings
 from difflib import get_close_matches
 from functools import partial,wraps
 from pathlib import Path
@@ -51,6 +51,7 @@ def command(*examples):
         @wraps(func)
         def run(*args, **kwargs):
             if args or kwargs or not _from_shell(sys._getframe(1)): return func(*args, **kwargs)
+            warnings.filterwarnings('ignore', '.torch.jit', FutureWarning) # of fastai's imports, and nothing to do about it
             return func(**_options(func, examples, sys.argv[1:]))
         return run
     return as_command
