@@ -80,7 +80,8 @@ def evaluating(
 # %% ../nbs/21_forward.ipynb #c006
 def class_number(target, n):
     "A class name or number as a number below `n`"
-    if isinstance(target, str) and target in CLASSES: target = CLASSES.index(target)
+    known = CLASSES if n in (len(CLASSES), float('inf')) else () # of other networks a name would be a guess
+    if isinstance(target, str) and target in known: target = known.index(target)
     if isinstance(target, str) or isinstance(target, bool) or int(target)!=target or not 0<=int(target)<n:
         raise RadiographError(f'the target {target!r}',
                               f"a class number from 0 to {n-1}, or one of {', '.join(CLASSES)}", 'correct the target')

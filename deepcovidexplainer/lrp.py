@@ -40,18 +40,30 @@ def divide(
     grads = torch.autograd.grad(out, xs, r/below)
     return [x.detach()*g for x,g in zip(xs, grads)],z
 
+def _alone(
+    r,              # Relevance
+    z,              # What it was divided by
+    even,           # List to append to: the share of the relevance that had nothing to be divided by
+)->torch.Tensor|None: # That relevance, zero elsewhere; None when there is none
+    "Relevance where all contributions are zero"
+    nothing = z==0
+    if not nothing.any(): return None
+    alone = torch.where(nothing, r, 0)
+    size = float(alone.abs().sum())
+    if size==0: return None
+    even.append(size/float(r.abs().sum()))
+    return alone
+
 def _evenly(
     f,              # The layer, as a function that gives every input the same weight
     xs,             # Its inputs
     r,              # Relevance of its output
     z,              # What the relevance was divided by
-    even,           # List to append to: the share of the relevance that was divided like this
+    even,           # As for `_alone`
 )->list:            # Relevance of each input; 0 where there is none
     "Evenly, where there is nothing to divide by"
-    alone = None if z.all() else r.masked_fill(z!=0, 0)
-    if alone is None or not alone.any(): return [0]*len(xs)
-    even.append(float(alone.abs().sum()/r.abs().sum()))
-    return divide(f, [torch.ones_like(x) for x in xs], alone)[0]
+    alone = _alone(r, z, even)
+    return [0]*len(xs) if alone is None else divide(f, [torch.ones_like(x) for x in xs], alone)[0]
 
 # %% ../nbs/24_lrp.ipynb #c030
 def _half_of(t, sign): return t.clamp(min=0) if sign>0 else t.clamp(max=0)
@@ -96,6 +108,44 @@ def _flat(t):
     ones = torch.ones_like(t.layer.weight)
     return divide(lambda x: t.run(x, ones), [torch.ones_like(t.x)], t.r)[0][0]
 
+# %% ../nbs/24_lrp.ipynb #n241b
+def _is_plain(layer):
+    "Is it a convolution that pads with zeros?"
+    return type(layer) is nn.Conv2d and layer.padding_mode=='zeros' and not isinstance(layer.padding, str)
+
+def _mix(w, v):
+    "B×O×N: a dense layer at N places"
+    return torch.mm(w, v[0])[None] if len(v)==1 else w@v
+
+def _passes(layer, x):
+    "A convolution there (tensor, weights) and its derivative back (what comes back, weights), without autograd's record"
+    how = layer.stride,layer.padding,layer.dilation
+    def there(v, w): return F.conv2d(v, w, None, *how, layer.groups)
+    def back(s, w): return torch.ops.aten.convolution_backward(s, x, w, None, *how, False, [0,0], layer.groups, [True,False,False])[0]
+    if layer.kernel_size!=(1,1) or layer.stride!=(1,1) or layer.groups>1 or any(layer.padding): return there,back
+    def mix(v, w): return _mix(w.flatten(1), v.flatten(2))
+    def unmix(s, w): return _mix(w.flatten(1).T, s).view(x.shape)
+    return mix,unmix
+
+def _spread(layer, x, r):
+    "Relevance of a convolution's output, evenly to the inputs that it reads"
+    groups,per,how = layer.groups,layer.in_channels//layer.groups,(layer.stride, layer.padding, layer.dilation)
+    each = r if groups==r.shape[1] else r.unflatten(1, (groups, -1)).sum(2)
+    if layer.kernel_size!=(1,1) or layer.stride!=(1,1) or any(layer.padding):
+        ones,blank = x.new_ones(groups, 1, *layer.kernel_size),x.new_ones(len(x), groups, *x.shape[2:])
+        each = each/F.conv2d(blank[:1,:1], ones[:1], None, *how)
+        each = torch.ops.aten.convolution_backward(each, blank, ones, None, *how, False, [0,0], groups, [True,False,False])[0]
+    return each if per==1 else (each/per).repeat_interleave(per, 1)
+
+def _passes_of_any(t):
+    "The same by autograd, for layers of any kind"
+    def there(v, w): return t.run(v, w)
+    def back(s, w):
+        with torch.enable_grad():
+            v = t.x.detach().requires_grad_()
+            return torch.autograd.grad(t.run(v, w), v, s)[0]
+    return there,back
+
 # %% ../nbs/24_lrp.ipynb #c031
 def _above_or_below(layer, sign):
     "Its weights above zero (1) or below (−1), the others zero"
@@ -104,14 +154,21 @@ def _above_or_below(layer, sign):
 
 def _of_sign(t, sign):
     "By the contributions above zero (`sign` 1) or below (−1) alone"
+    there,back = _passes(t.layer, t.x) if _is_plain(t.layer) else _passes_of_any(t)
     same,bias = _above_or_below(t.layer, sign),t.bias(sign)
-    if t.rectified: parts,z = divide(lambda x: t.run(x, same, bias), [t.x], t.r)
+    if t.rectified: z = there(t.x, same)
     else:
         other = _above_or_below(t.layer, -sign)
-        def both(p, n): return t.run(p, same, bias)+t.run(n, other)
-        parts,z = divide(both, [_half_of(t.x, 1), _half_of(t.x, -1)], t.r)
+        z = there(_half_of(t.x, 1), same).add_(there(_half_of(t.x, -1), other))
+    if bias is not None: z += bias if isinstance(t.layer, nn.Linear) else bias.view(-1, *[1]*(z.ndim-2))
+    s = t.r.reshape(z.shape)/(z+sign*_TINY)
+    parts = back(s, same) if t.rectified else torch.where(t.x>0, back(s, same), back(s, other))
+    parts = parts.mul_(t.x)
+    alone = _alone(t.r, z.reshape(t.r.shape), t.even)
+    if alone is None: return parts
+    if _is_plain(t.layer): return parts.add_(_spread(t.layer, t.x, alone))
     def even(x): return t.run(x, torch.ones_like(t.layer.weight))
-    return sum(parts)+_evenly(even, [t.x], t.r, z, t.even)[0]
+    return parts+divide(even, [torch.ones_like(t.x)], alone)[0][0]
 
 def _z_plus(t):
     "z⁺: by the contributions above zero"

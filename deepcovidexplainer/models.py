@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from .core import CLASSES,RadiographError,fingerprint,sha256_of,write_json,write_whole,own_settings
+from .core import CLASSES,RadiographError,fingerprint,sha256_of,write_json,write_whole,made_apart,read_json,read_tensors
 from .download import fetch
 
 # %% ../nbs/13_models.ipynb #c005
@@ -336,13 +336,29 @@ def save_weights(
     write_json(path.with_suffix('.json'), card.to_dict())
     return path
 
+def _is_text(v): return isinstance(v, str)
+
+_IN_CARD = dict( # Key of a card → whether a value can be one
+    arch=_is_text, sha256=_is_text, preprocess=lambda v: isinstance(v, dict), crop=lambda v: v in (None, 'lungs'),
+    classes=lambda v: isinstance(v, list) and 0<len(v)<=1000 and all(map(_is_text, v)))
+
 def _read_card(path):
-    if not path.exists():
-        raise RadiographError(f'{path.name} is missing', 'a card beside the weights', 'copy both files together')
-    try: return Card.from_dict(json.loads(path.read_text(encoding='utf-8')))
-    except (KeyError, TypeError, json.JSONDecodeError) as e:
-        raise RadiographError(f'{path.name} is no card ({e!r})', 'the JSON that `save_weights` wrote',
-                              'copy the card again') from None
+    if not path.exists(): raise RadiographError(f'{path.name} is missing', 'a card beside the weights', 'copy both files together')
+    d,wanted,todo = read_json(path, 'the JSON that `save_weights` wrote', 'copy the card again'),'the JSON that `save_weights` wrote','copy the card again'
+    odd = next((k for k,fits in _IN_CARD.items() if not (isinstance(d, dict) and fits(d.get(k)))), None)
+    if odd: raise RadiographError(f'{path.name} is no card (see {odd!r})', wanted, todo)
+    try: return Card.from_dict(d)
+    except (KeyError, TypeError, ValueError) as e:
+        if isinstance(e, RadiographError): raise
+        raise RadiographError(f'{path.name} is no card ({e!r})', wanted, todo) from None
+
+def _filled(model, path):
+    "Put the file's tensors into the network: (names that it lacks, names that fit nothing)"
+    try: return model.load_state_dict(_whole(read_tensors(path)), strict=False)
+    except RadiographError: raise
+    except (RuntimeError, TypeError, ValueError, AttributeError):
+        came = f'{path.name}, whose tensors do not fit its card'
+        raise RadiographError(came, 'weights saved by `save_weights`', 'copy weights and card again') from None
 
 def _rebuilt(card, path):
     "The untrained network that a card names"
@@ -355,15 +371,12 @@ def load_weights(
 ):                 # `(model, card)`: the network in evaluation mode, single precision
     "Rebuild a network from its weights and card; `RadiographError` if they do not belong together"
     import torch
-    from safetensors.torch import load_file
     path = Path(path)
     if not path.exists(): raise RadiographError(f'no weights at {path.name}', 'a .safetensors file', 'check the path')
     card = _read_card(path.with_suffix('.json'))
-    if sha256_of(path)!=card.sha256:
-        raise RadiographError(f'{path.name} is not the file that its card describes', f'SHA-256 {card.sha256[:12]}…',
-                              'copy weights and card again')
-    with own_settings(): model = _rebuilt(card, path)
-    missing,unexpected = model.load_state_dict(_whole(load_file(path)), strict=False)
+    if sha256_of(path)!=card.sha256: raise RadiographError(f'{path.name} is not the file that its card describes', f'SHA-256 {card.sha256[:12]}…', 'copy weights and card again')
+    model = made_apart(lambda: _rebuilt(card, path))
+    missing,unexpected = _filled(model, path)
     lost = [k for k in missing if not k.endswith('num_batches_tracked')]+unexpected
     if lost:
         raise RadiographError(f'{path.name} does not fit {card.arch}, first at {lost[0]}',

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .attribution import Attribution,mean_attribution
-from .core import CLASSES,RadiographError,class_of,own_settings
+from .core import RadiographError,class_of,own_settings
 from .similar import similar_films
 from .words import explain,method_title
 from .cam import CAM_METHODS,CAPTUM_METHODS,cam_evidence
@@ -81,13 +81,15 @@ def _canonical(model):
     if _CANONICAL.get(model, (None,))[0]!=state: _CANONICAL[model] = state,canonical(model)
     return _CANONICAL[model][1]
 
-def _member_maps(model, x, target, methods):
-    "(method → `Attribution` on the grid of `x`; class → its signed map, where a class activation map was asked for)"
+def _member_maps(model, x, target, methods, classes):
+    "(method → `Attribution` on the grid of `x`, in the order asked for; class → its signed map, where a class activation map was asked for)"
     cams,rules = [m for m in methods if m in CAM_METHODS],[_LRP[m] for m in methods if m in _LRP]
+    number = classes.index(target)
     seen = Pass(_canonical(model), x) if rules else model # one forward pass for all of them
-    maps,signed = cam_evidence(seen if rules and seen.net.features else model, x, target, cams) if cams else ({}, {})
-    if rules: maps |= lrp_attributions(seen, x, target, rules)
-    def other(m): return Attribution(METHODS[m](model, x, target)[0], m, target, signed=METHODS[m].signed)
+    look = seen if rules and seen.net.features else model
+    maps,signed = cam_evidence(look, x, target, cams, classes=classes) if cams else ({}, {})
+    if rules: maps |= lrp_attributions(seen, x, number, rules, classes=classes)
+    def other(m): return Attribution(METHODS[m](model, x, number)[0], m, target, signed=METHODS[m].signed)
     return {m:maps[m] if m in maps else other(m) for m in methods},signed
 
 def _mean_evidence(signed):
@@ -98,7 +100,7 @@ def _mean_evidence(signed):
 
 def _all_maps(ensemble, x, target, methods):
     "Of every member: (its maps, its signed maps)"
-    return tuple(zip(*(_member_maps(m.model, x, target, methods) for m in ensemble.members)))
+    return tuple(zip(*(_member_maps(m.model, x, target, methods, ensemble.classes) for m in ensemble.members)))
 
 def _refusal(ensemble, x, target, method):
     "Why a method cannot serve these networks; None if it can"
@@ -139,13 +141,12 @@ def ensemble_attributions(
     return maps
 
 # %% ../nbs/31_pipeline.ipynb #c011
-def _class(target):
-    if target is None or target in CLASSES: return target
-    if isinstance(target, str): return class_of(target, 'the target')
-    if isinstance(target, int) and not isinstance(target, bool) and 0<=target<len(CLASSES): return CLASSES[target]
-    raise RadiographError(f'the target {target!r}',
-                          f"one of {', '.join(CLASSES)}, a class number, or None for the most probable",
-                          'correct the target')
+def _class(target, classes):
+    if target is None or target in classes: return target
+    if isinstance(target, str): return class_of(target, 'the target', classes)
+    if isinstance(target, int) and not isinstance(target, bool) and 0<=target<len(classes): return classes[target]
+    wanted = f"one of {', '.join(classes)}, a class number, or None for the most probable"
+    raise RadiographError(f'the target {target!r}', wanted, 'correct the target')
 
 def _explain_film(film, ensemble, methods, target, max_side):
     "One film"
@@ -181,10 +182,9 @@ def predict_and_explain(
     errors:str='raise',      # What a list does with a film that cannot be used: `'raise'`, or `'report'` the error at its place
 ):                           # An `Explanation`; a list gives a list
     "Classify chest radiographs and explain the answer; `RadiographError` for what is no film"
-    target = _class(target)
     _known(methods)
     if not hasattr(ensemble, 'predict'): ensemble = load_ensemble(ensemble)
-    if errors not in ('raise', 'report'):
-        raise RadiographError(f'errors={errors!r}', "'raise' or 'report'", 'correct it')
+    target = _class(target, ensemble.classes)
+    if errors not in ('raise', 'report'): raise RadiographError(f'errors={errors!r}', "'raise' or 'report'", 'correct it')
     if isinstance(film, (list, tuple)): return _explain_list(film, ensemble, methods, target, max_side, errors=errors)
     with own_settings(): return _explain_film(film, ensemble, methods, target, max_side)
