@@ -231,11 +231,18 @@ def question(
 
 def _check_classes(folder):
     "The table has a column for each of the paper's classes, and no other"
-    first = json.loads((folder/'ensemble.json').read_text(encoding='utf-8'))['members'][0]
-    classes = json.loads((folder/f'{first}.json').read_text(encoding='utf-8'))['classes']
+    def read(name):
+        text = (folder/f'{name}.json').read_text(encoding='utf-8')
+        return json.loads(text)
+    first = read('ensemble')['members'][0]
+    classes = read(first)['classes']
     if tuple(classes)==CLASSES: return
-    came = f"an ensemble of the classes {', '.join(classes)}"
-    raise RadiographError(came, f"one of {', '.join(CLASSES)}: the columns of the table", 'dce_explain, which takes any')
+    came = ', '.join(classes)
+    wanted = ', '.join(CLASSES)
+    raise RadiographError(
+        f'an ensemble of the classes {came}',
+        f'one of {wanted}: the columns of the table',
+        'dce_explain, which takes any')
 
 def _cards(folder):
     "What changes with an ensemble: its cards name the weights by their hashes"
