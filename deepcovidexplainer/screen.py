@@ -248,8 +248,17 @@ def _cards(folder):
     "What changes with an ensemble: its cards name the weights by their hashes"
     about = json.loads((folder/'ensemble.json').read_text(encoding='utf-8'))
     paths = [folder/f'{name}.json' for name in ('ensemble', *about['members'])]
+    _check_classes(json.loads(paths[1].read_text(encoding='utf-8')))
     hashes = [sha256_of(p) for p in paths]
     return fingerprint(hashes)
+
+def _check_classes(card):
+    "The table has a column for each of our classes, and none for others"
+    classes = tuple(card.get('classes', CLASSES))
+    if classes==CLASSES: return
+    came,wanted = ', '.join(classes),', '.join(CLASSES)
+    todo = 'predict_and_explain, which takes any'
+    raise RadiographError(f'an ensemble for the classes {came}', f'one for {wanted}', todo)
 
 # %% ../nbs/34_screen.ipynb #s031
 def judge(
