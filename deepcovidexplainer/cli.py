@@ -351,7 +351,7 @@ def dce_train(
     classes:str=None,        # What is learned, separated by commas; default: every label that is a class
     sources:str=None,        # Or public collections, by the names of their readers, separated by commas
     data:str=None,           # Folder of the public collections; default: the environment variable DCE_DATA
-    arch:str='resnet18',     # Network: vgg16, vgg19, resnet18, resnet34, densenet161, densenet201 or efficientnet_lite0
+    arch:str='resnet18',     # Network: resnet18 and other names of 13_models, or any classifier of timm
     fold:int=0,              # The fold that validates
     folds:int=5,             # Folds, split by patient
     cycles:int=3,            # Cosine cycles; each leaves one network

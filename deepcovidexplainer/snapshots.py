@@ -114,14 +114,18 @@ class SnapshotCallback(Callback):
         values = zip(self.recorder.metric_names[1:], map(float, self.recorder.log[1:]))
         self.rows.append(dict(epoch=done, **dict(values)))
         self.seconds = time.monotonic()-self.began
-        if done%(self.n_epoch//self.cycles)==0: self._snapshot(done*self.cycles//self.n_epoch)
-        about = dict(epoch=done, log=self.rows, cycles=self.cycles, n_epoch=self.n_epoch, seconds=self.seconds)
-        _save_checkpoint(self.learn, self.folder/f'{self.stem}.checkpoint', **about)
+        length = self.n_epoch//self.cycles
+        if done%length==0: self._snapshot(done*self.cycles//self.n_epoch)
+        shape = dict(cycles=self.cycles, n_epoch=self.n_epoch)
+        path = self.folder/f'{self.stem}.checkpoint'
+        _save_checkpoint(self.learn, path, epoch=done, log=self.rows, seconds=self.seconds, **shape)
 
     def _snapshot(self, i):
         card = Card.from_dict(self.card.to_dict())
-        card.recipe = dict(card.recipe, snapshot=i, minutes=round(self.seconds/60, 1), log=self.rows)
-        save_weights(self.learn.model, self.folder/f'{self.stem}-{i}.safetensors', card)
+        minutes = round(self.seconds/60, 1)
+        card.recipe = dict(card.recipe, snapshot=i, minutes=minutes, log=self.rows)
+        path = self.folder/f'{self.stem}-{i}.safetensors'
+        save_weights(self.learn.model, path, card)
 
 # %% ../nbs/16_snapshots.ipynb #c012
 def _place(learn):
@@ -151,15 +155,18 @@ def fit_snapshots(
 )->list[Path]:               # The snapshots, in order
     "Train in cosine cycles, one snapshot a cycle; a killed run resumes after its last whole epoch"
     if sizes and len(sizes)!=cycles:
-        raise RadiographError(f'{len(sizes)} sizes for {cycles} cycles', 'one size a cycle', 'name as many sizes as cycles')
+        came = f'{len(sizes)} sizes for {cycles} cycles'
+        raise RadiographError(came, 'one size a cycle', 'name as many sizes as cycles')
     folder,total = Path(folder),cycles*epochs
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder, name)
     _place(learn)
     learn.create_opt()
     meta = _found(learn, folder/f'{name}.checkpoint', cycles, total)
-    cb = SnapshotCallback(cycles, lr, folder, card, name, seed, sizes, meta['log'], meta.get('seconds', 0))
-    if meta['epoch']<total: learn.fit(total, lr, cbs=[cb, *cbs], start_epoch=meta['epoch'])
+    before = meta['log'],meta.get('seconds', 0)
+    cb = SnapshotCallback(cycles, lr, folder, card, name, seed, sizes, *before)
+    if meta['epoch']<total:
+        learn.fit(total, lr, cbs=[cb, *cbs], start_epoch=meta['epoch'])
     return [folder/f'{name}-{i}.safetensors' for i in range(1, cycles+1)]
 
 # %% ../nbs/16_snapshots.ipynb #n7f6a02
@@ -181,19 +188,25 @@ def _check_kin(paths, cards):
 
 def _runs(cards):
     "Of each run the recipe of the last snapshot, whose log is whole"
-    def key(c): return json.dumps({k:v for k,v in c.recipe.items() if k not in ('snapshot', 'minutes', 'log')}, sort_keys=True)
-    return list({key(c):c.recipe for c in cards}.values())
+    def key(recipe):
+        same = {k:v for k,v in recipe.items() if k not in ('snapshot', 'minutes', 'log')}
+        return json.dumps(same, sort_keys=True)
+    recipes = [c.recipe for c in cards]
+    return list({key(r):r for r in recipes}.values())
 
 def average_snapshots(
     paths,         # Weight files with cards: snapshots of one run, or of runs of which each started from the one before
     out:str|Path,  # `NAME.safetensors` to write
 )->Path:           # The file; its card says what was averaged
-    "The mean of the snapshots' weights and batch-norm statistics; `RadiographError` for snapshots that do not belong together"
+    "The mean of the snapshots' weights and batch-norm statistics; `RadiographError` where they do not belong together"
     paths = [Path(p) for p in paths]
     loaded = [load_weights(p) for p in paths]
     models,cards = [m for m,_ in loaded],[c for _,c in loaded]
     _check_kin(paths, cards)
     model,card = models[-1],Card.from_dict(cards[-1].to_dict())
-    model.load_state_dict(_mean_state([m.state_dict() for m in models]))
-    card.recipe,card.scores = dict(averaged=[p.stem for p in paths], runs=_runs(cards)),{}
+    states = [m.state_dict() for m in models]
+    model.load_state_dict(_mean_state(states))
+    names = [p.stem for p in paths]
+    card.recipe = dict(averaged=names, runs=_runs(cards))
+    card.scores = {}
     return save_weights(model, out, card)
