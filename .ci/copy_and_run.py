@@ -82,6 +82,6 @@ def main(args):
         print(f"{path.relative_to(NBS)}: {wrong[0] if wrong else '{cells} visible cells'.format(**cost)} ({seconds:.0f} s)")
     if writes: keep({p.stem: cost for p, cost, wrong, _ in done if not wrong and cost['cells']})
     if bad := [path for path, _, wrong, _ in done if wrong]: sys.exit(f'{len(bad)} of {len(done)} pages cannot be copied')
-    print(f'{len(done)} pages, {sum(cost['cells'] for _, cost, *_ in done)} visible cells run')
+    print(f"{len(done)} pages, {sum(cost['cells'] for _, cost, *_ in done)} visible cells run")
 
 if __name__ == '__main__': main(sys.argv[1:])
