@@ -2,16 +2,42 @@
 
     python benchmarks/throughput.py
 
-Same network and start, same augmented films in the same order, same batch, side, precision, loss, AdamW and schedule of one rate;
-the two take turns in one process on the CPU, and the medians of their epochs are compared, in seconds of processor time, so that a busy
+Same network and start, same augmented films in the same order, same batch, side, precision, loss, AdamW and schedule of one rate. The bare
+loop has torch's `DataLoader` over a list of arrays and calls `augment`; the learner has fastai's loaders with their transforms. The two take
+turns in one process on the CPU, and the medians of their epochs are compared, in seconds of processor time, so that a busy
 machine does not blur them. Prints films a second and the overhead in per cent.
 """
 import argparse, statistics, tempfile, time
 from pathlib import Path
 
+import numpy as np
+
 CLOCK = time.process_time # seconds of the processor that this process used: other programs do not count
 
+class PlainFilms:
+    "What anybody would write to feed arrays to torch"
+    def __init__(self, films, y, size): self.films, self.y, self.size, self.epoch = films, y, size, 0
+    def __len__(self): return len(self.y)
+    def __getitem__(self, key):
+        import torch
+        from deepcovidexplainer.loaders import augment
+        i, draw = key
+        x = augment(self.films[i], self.size, np.random.default_rng([0, self.epoch, draw]))
+        return torch.from_numpy((x[None].astype(np.float32)/255-.5)/.25), int(self.y[i])
+
+class PlainLoader:
+    "Its epochs, drawn as the learner's are"
+    def __init__(self, films, weights, bs): self.films, self.weights, self.bs = films, weights, bs
+    def epoch(self, i):
+        from torch.utils.data import DataLoader
+        n, self.films.epoch = len(self.films), i
+        drawn = np.random.default_rng([0, i]).choice(n, n, p=self.weights).tolist()
+        return DataLoader(self.films, self.bs, sampler=list(zip(drawn, range(n))), drop_last=True)
+
 def loaders(data, bs, size, n):
+    "The learner's, and the bare loop's"
+    from deepcovidexplainer.core import CLASSES, class_numbers
+    from deepcovidexplainer.loaders import sample_weights
     from deepcovidexplainer.loaders import film_cache, radiograph_dls
     from deepcovidexplainer.sources import read_table
     from deepcovidexplainer.splits import patient_split
@@ -20,7 +46,9 @@ def loaders(data, bs, size, n):
     if not (data/'index.csv').exists(): synth_dataset(data, n_per_class=n, seed=0)
     t = read_table(data/'index.csv')
     films = film_cache(t, data, Preprocess(size=size, equalize='hist+clahe', diffuse=False, unsharp=False, remove_text=False), data/'cache', crop=None)
-    return radiograph_dls(t, films, patient_split(t, 6)==0, size=size, bs=bs)
+    valid = patient_split(t, 6)==0
+    plain = PlainLoader(PlainFilms(films[~valid], class_numbers(t.label[~valid], CLASSES), size), sample_weights(t[~valid]), bs)
+    return radiograph_dls(t, films, valid, size=size, bs=bs, device='cpu'), plain
 
 class Ours:
     "An epoch of training with the learner, without its validation"
@@ -40,7 +68,7 @@ class Ours:
 
 class Bare:
     "The same epoch as a loop that everybody could write"
-    def __init__(self, dls, arch, half):
+    def __init__(self, batches, arch, half):
         import torch
         from deepcovidexplainer.models import create_model
         with torch.random.fork_rng(): torch.manual_seed(0); self.model = create_model(arch).to(memory_format=torch.channels_last)
@@ -48,11 +76,11 @@ class Bare:
         skip = {id(p) for p in plain}
         self.opt = torch.optim.AdamW([dict(params=[p for p in self.model.parameters() if id(p) not in skip], weight_decay=.05),
                                       dict(params=list({id(p):p for p in plain}.values()), weight_decay=0.)], lr=1e-3, betas=(.9, .99), eps=1e-5)
-        self.loss, self.half, self.dls = torch.nn.CrossEntropyLoss(label_smoothing=.05), half, dls
+        self.loss, self.half, self.batches = torch.nn.CrossEntropyLoss(label_smoothing=.05), half, batches
     def epoch(self, i):
         import torch
-        self.dls.set_epoch(i); self.model.train(); began = CLOCK()
-        for x, y in self.dls[0]:
+        self.model.train(); began = CLOCK()
+        for x, y in self.batches.epoch(i):
             with torch.autocast(x.device.type, torch.bfloat16, enabled=self.half): z = self.model(x)
             self.loss(z.float(), y).backward()
             self.opt.step(); self.opt.zero_grad()
@@ -68,8 +96,9 @@ def main(arch, bs, size, half, repeats, n, threads):
     import torch
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as d:
-        dls = loaders(Path(d), bs, size, n)
-        both = dict(bare=Bare(dls, arch, half), learner=Ours(dls, arch, half))
+        dls, plain = loaders(Path(d), bs, size, n)
+        for (a, b), (x, y) in zip(dls.train, plain.epoch(0), strict=True): assert torch.equal(a, x) and torch.equal(b, y), 'other films'
+        both = dict(bare=Bare(plain, arch, half), learner=Ours(dls, arch, half))
         for run in both.values(): run.epoch(0) # warm
         times = {k:[] for k in both}
         for i in range(1, repeats+1):

@@ -12,7 +12,7 @@ import cv2,numpy as np
 from fastcore.basics import patch
 
 from .attribution import Attribution,strongest_half
-from .core import CLASSES,DISCLAIMER,RadiographError
+from .core import DISCLAIMER,RadiographError
 from .guard import LIMITS
 from .lungs import lung_box,lung_zones,zone_shares
 
@@ -21,7 +21,7 @@ from .lungs import lung_box,lung_zones,zone_shares
 class Explanation:
     "One film, its class, and what speaks for and against it"
     film:object          # The `Radiograph` that heatmaps and mask lie on
-    prediction:object    # `Prediction`, drawn towards one third if `doubts` is not empty
+    prediction:object    # `Prediction`, drawn towards one third (of three classes) if `doubts` is not empty
     target:str           # The class that the heatmaps speak of
     attributions:dict    # Method → `Attribution` on the film's grid
     mask:np.ndarray      # H×W bool, the lungs
@@ -35,7 +35,9 @@ class Explanation:
     @property
     def label(self): "Most probable class; None where the picture cannot be judged"; return self.prediction.label
     @property
-    def posteriors(self): "Class → calibrated probability"; return dict(zip(CLASSES, map(float, self.prediction.posteriors)))
+    def classes(self): "In the order of the posteriors"; return self.prediction.classes
+    @property
+    def posteriors(self): "Class → calibrated probability"; return self.prediction.named
     @property
     def usable(self): "False when the guard doubts it: then `label` is None, and no heatmap is drawn"; return not self.doubts
     looks_like_chest = usable
@@ -49,8 +51,9 @@ def speaker(attributions):
 def inside_lungs(rows):
     "Zone → share of the relevance inside the lungs, most first; share outside"
     shares = {r['zone']:r['positive'] for r in rows}
-    outside = shares.pop('outside the lungs', 0.); total = sum(shares.values()) or 1
-    return dict(sorted(((z, s/total) for z,s in shares.items()), key=lambda kv: -kv[1])),outside
+    outside = shares.pop('outside the lungs', 0.)
+    total = sum(shares.values()) or 1
+    return {z:shares[z]/total for z in sorted(shares, key=lambda z: -shares[z]/total)},outside
 
 def focus(
     rows:list,  # From `zone_shares`
@@ -89,7 +92,8 @@ def spot(
     n,label,stats,centre = cv2.connectedComponentsWithStats(half.astype(np.uint8))
     top = 1+int(stats[1:,cv2.CC_STAT_AREA].argmax())
     column,row = centre[top]/np.array(half.shape[::-1])
-    return dict(area=float(half.sum()/lungs.sum()), together=float(stats[top,cv2.CC_STAT_AREA]/half.sum()), row=float(row), column=float(column))
+    area,together = half.sum()/lungs.sum(),stats[top,cv2.CC_STAT_AREA]/half.sum()
+    return dict(area=float(area), together=float(together), row=float(row), column=float(column))
 
 def concentrated(
     s:dict|None, # From `spot`
@@ -100,9 +104,9 @@ def concentrated(
 # %% ../nbs/28_explanation.ipynb #n922659
 @patch
 def rival(self:Explanation):
-    "The class that the target is set against: normal, or for a normal film the likeliest other"
-    others = [c for c in CLASSES if c!=self.target]
-    return 'normal' if self.target!='normal' else max(others, key=lambda c: self.posteriors[c])
+    "The class that the target is set against: normal, or for a normal film, or without such a class, the likeliest other"
+    others = {c:p for c,p in self.posteriors.items() if c!=self.target}
+    return 'normal' if 'normal' in others else max(others, key=others.get)
 
 @patch
 def contrast(self:Explanation,
@@ -110,16 +114,23 @@ def contrast(self:Explanation,
 )->Attribution:          # Signed: above zero speaks for the target, below for the rival
     "What speaks for the target rather than another class; `RadiographError` without `evidence`"
     rival = rival or self.rival()
-    if rival not in CLASSES or rival==self.target: raise RadiographError(f'the rival {rival!r}', f"one of {', '.join(c for c in CLASSES if c!=self.target)}", 'correct the class')
-    if not self.evidence: raise RadiographError('an explanation without the evidence of all classes', "one with a class activation map among its methods", "methods=('grad-cam', …)")
+    others = [c for c in self.classes if c!=self.target]
+    if rival not in others: raise RadiographError(f'the rival {rival!r}', f"one of {', '.join(others)}", 'correct the class')
+    if not self.evidence:
+        wanted = 'one with a class activation map among its methods'
+        raise RadiographError('an explanation without the evidence of all classes', wanted, "methods=('grad-cam', …)")
     a,b = self.evidence[self.target],self.evidence[rival]
-    return replace(a, data=a.data-b.data, method='contrast', target=f'{self.target} or {rival}', checks={}, signed=True, agreement=None, members={})
+    nothing = dict(checks={}, agreement=None, members={})
+    return replace(a, data=a.data-b.data, method='contrast', target=f'{self.target} or {rival}', signed=True, **nothing)
 
 @patch
 def by_class(self:Explanation)->list: # Rows: class, zone, for, against (shares of all that speaks for and against the class), area
     "How what speaks for and against each class divides over the zones"
     lungs = lung_zones(self.mask)
-    return [{'class':c, 'zone':r['zone'], 'for':r['positive'], 'against':r['negative'], 'area':r['area']} for c,a in self.evidence.items() for r in (zone_shares(a.data, lungs, self.mask) if lungs else [])]
+    if not lungs: return []
+    rows = [(c, r) for c,a in self.evidence.items() for r in zone_shares(a.data, lungs, self.mask)]
+    def row(c, r): return {'class':c, 'zone':r['zone'], 'for':r['positive'], 'against':r['negative'], 'area':r['area']}
+    return [row(c, r) for c,r in rows]
 
 # %% ../nbs/28_explanation.ipynb #c036
 @patch
@@ -127,6 +138,8 @@ def to_dict(self:Explanation)->dict:
     "Everything but the pixels, JSON-safe"
     from deepcovidexplainer import __version__
     places = {'lungs':self.mask, **{z.name:z.mask for z in lung_zones(self.mask)}}
-    return {**self.prediction.to_dict(), 'target':self.target, 'film':self.film.to_dict(), 'looks_like_chest':self.looks_like_chest, 'doubts':list(self.doubts),
-            'zones':[dict(r) for r in self.zones], 'sentences':list(self.sentences), 'warnings':list(self.warnings),
-            'attributions':{m:a.to_dict(places) for m,a in self.attributions.items()}, 'by_class':self.by_class(), 'similar':[f.to_dict() for f in self.similar], 'disclaimer':DISCLAIMER, 'version':__version__}
+    answer = dict(target=self.target, film=self.film.to_dict(), looks_like_chest=self.looks_like_chest, doubts=list(self.doubts))
+    words = dict(zones=[dict(r) for r in self.zones], sentences=list(self.sentences), warnings=list(self.warnings))
+    maps = dict(attributions={m:a.to_dict(places) for m,a in self.attributions.items()}, by_class=self.by_class())
+    return {**self.prediction.to_dict(), **answer, **words, **maps, 'similar':[f.to_dict() for f in self.similar],
+            'disclaimer':DISCLAIMER, 'version':__version__}

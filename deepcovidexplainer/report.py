@@ -21,11 +21,11 @@ from fastcore.basics import patch
 
 from .attribution import eye_scale,overlay
 from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,fingerprint,package_file
-from .core import safe_cell,sha256_of,write_json,write_whole
+from .core import read_json,safe_cell,sha256_of,write_json,write_whole
 from .explanation import Explanation,focus,speaker,strays
 from .lungs import LEVELS,lung_zones,show_lungs
 from .radiograph import plain_name
-from .words import WORDS,method_title,percent
+from .words import WORDS,method_title,percent,words_of
 
 # %% ../nbs/30_report.ipynb #w001
 REPORT_WORDS = dict(
@@ -301,8 +301,8 @@ def _votes_line(p, W):
 def _open_line(p, W):
     "What else is possible"
     if not p.prediction_set: return W['lost']
-    left = [(c, v) for c,v in zip(CLASSES, p.posteriors) if c in p.prediction_set and c!=p.label]
-    others = [W['other'].format(name=WORDS['name'][c], p=percent(v)) for c,v in left]
+    left,name = [c for c in p.classes if c in p.prediction_set and c!=p.label],words_of(p)['name']
+    others = [W['other'].format(name=name[c], p=percent(p.named[c])) for c in left]
     return W['left_open'].format(others=W['join'].join(others)) if others else W['settled']
 
 def _where_line(e, W):
@@ -360,7 +360,7 @@ def _table(caption, head, rows): return dict(caption=caption, head=head, rows=[[
 
 def _votes(e, W):
     rows = [] if e.doubts else [[name, *map(percent, q)] for name,q in e.prediction.members.items()]
-    return _table(W['votes'], [W['network'], *CLASSES], rows)
+    return _table(W['votes'], [W['network'], *e.classes], rows)
 
 def _checks(e, W):
     "What was verified of each heatmap, one column a method"
@@ -522,12 +522,14 @@ def _pdf_warnings(pdf, said):
 
 def _pdf_bars(pdf, said, x, width, size=8.5):
     "Probabilities as bars with their numbers"
+    pdf.set_font('sans', 'B', size)
+    names = min(max(24, *(2+pdf.get_string_width(_printable(pdf, b['name'])) for b in said['bars_'])), width/2) if said['bars_'] else 24
     for i,b in enumerate(said['bars_']):
-        _write(pdf, b['name'], size, 'B' if i==0 else '', x=x, width=24, gap=.4)
-        y,room = pdf.y-size*.42,width-38
+        _write(pdf, b['name'], size, 'B' if i==0 else '', x=x, width=names, gap=.4)
+        y,room = pdf.y-size*.42,width-14-names
         for colour,part in ((_LINE, 1), (_ACCENT if i==0 else _SECOND, b['p'])):
             pdf.set_fill_color(*colour)
-            pdf.rect(x+24, y, room*part, size*.34, 'F')
+            pdf.rect(x+names, y, room*part, size*.34, 'F')
         pdf.set_y(pdf.y-size*.46)
         _write(pdf, b['text'], size, 'B' if i==0 else '', x=x+width-12, width=13, gap=0)
 
@@ -699,17 +701,23 @@ def report_pdf(
 # %% ../nbs/30_report.ipynb #xc032
 def _draw_posteriors(ax, p):
     "Bars for the ensemble, a dot for each member, finding first"
-    order = np.argsort(p.posteriors); y = np.arange(len(CLASSES))
-    ax.barh(y, p.posteriors[order], color=[PALETTE['other']]*2+[PALETTE['first']], height=.62)
+    order,y = np.argsort(p.posteriors),np.arange(len(p.classes))
+    ax.barh(y, p.posteriors[order], color=[PALETTE['other']]*(len(y)-1)+[PALETTE['first']], height=.62)
     for q in p.members.values(): ax.plot(np.asarray(q)[order], y, '.', c='k', ms=4, alpha=.55)
-    ax.set_yticks(y, [f'{CLASSES[i]}  {percent(p.posteriors[i])}' for i in order], fontsize=8)
-    ax.set(xlim=(0, 1), xticks=[0, .5, 1]); ax.tick_params(axis='x', labelsize=7); ax.spines[['top', 'right']].set_visible(False)
+    ax.set_yticks(y, [f'{p.classes[i]}  {percent(p.posteriors[i])}' for i in order], fontsize=8)
+    ax.set(xlim=(0, 1), xticks=[0, .5, 1])
+    ax.tick_params(axis='x', labelsize=7)
+    ax.spines[['top', 'right']].set_visible(False)
     ax.set_title('calibrated probability; dots: the networks', fontsize=7, color='.35', loc='left')
 
-def _draw_words(ax, e, width):
+def _paragraphs(e, width):
+    "Sentences and warnings as text of so many letters a line"
+    parts = [*(f'• {s}' for s in e.sentences), *(f'! {w}' for w in e.warnings)]
+    return '\n'.join(textwrap.fill(p, width, subsequent_indent='  ') for p in parts)
+
+def _draw_words(ax, text):
     ax.axis('off')
-    lines = [textwrap.fill('• '+s, width, subsequent_indent='  ') for s in e.sentences]+[textwrap.fill('! '+w, width, subsequent_indent='  ') for w in e.warnings]
-    ax.text(0, 1, '\n'.join(lines), va='top', fontsize=8, linespacing=1.35, transform=ax.transAxes, parse_math=False)
+    ax.text(0, 1, text, va='top', fontsize=8, linespacing=1.35, transform=ax.transAxes, parse_math=False)
     ax.text(0, -.12, DISCLAIMER.split('.')[0]+'.', fontsize=6.5, color='.4', transform=ax.transAxes)
 
 # %% ../nbs/30_report.ipynb #xc033
@@ -721,13 +729,16 @@ def show(self:Explanation,
     "Film, heatmaps, probabilities and sentences in one figure"
     import matplotlib.pyplot as plt
     n = 1+len(self.attributions)
-    fig = plt.figure(figsize=figsize or (2.9*max(n, 3), 4.9), layout='constrained')
-    top,bottom = fig.subfigures(2, 1, height_ratios=[1.55, 1])
+    text = _paragraphs(self, 29*max(n, 3))
+    more = .16*max(0, text.count('\n')-9) # inches for words that need more room
+    fig = plt.figure(figsize=figsize or (2.9*max(n, 3), 4.9+more), layout='constrained')
+    top,bottom = fig.subfigures(2, 1, height_ratios=[1.55, 1+more/1.92])
     axs = np.atleast_1d(top.subplots(1, n))
     show_lungs(self.film, self.mask, axs[0], zones=bool(self.mask.any())); axs[0].set_title(title or self.film.source, fontsize=9, parse_math=False)
     for ax,(m,a) in zip(axs[1:], self.attributions.items()): a.show(ax, title=f'{method_title(m)}: {a.target}', blur=.008*max(a.data.shape) if a.signed else 0)
     bars,words = bottom.subplots(1, 2, width_ratios=[1, 2.1])
-    _draw_posteriors(bars, self.prediction); _draw_words(words, self, 29*max(n, 3))
+    _draw_posteriors(bars, self.prediction)
+    _draw_words(words, text)
     return fig
 
 # %% ../nbs/30_report.ipynb #xn352429
@@ -862,23 +873,47 @@ def index_row(
     return dict(row, answer=_headline(e, W), probability=number, posteriors=posteriors, doubts=list(e.doubts),
                 warnings=_warnings(e, W), thumbnail=thumbnail)
 
+def _is_text(v): return isinstance(v, str)
+def _is_text_or_none(v): return v is None or _is_text(v)
+def _is_share(v): return isinstance(v, (int, float)) and not isinstance(v, bool) and 0<=v<=1
+def _are_texts(v): return isinstance(v, list) and all(map(_is_text, v))
+
+_ROW = dict( # Key of a row → whether a value can be one
+    film=_is_text, answer=_is_text, report=_is_text_or_none, thumbnail=_is_text_or_none,
+    probability=lambda v: v is None or _is_share(v),
+    posteriors=lambda v: isinstance(v, dict) and all(map(_is_share, v.values())),
+    doubts=_are_texts, warnings=_are_texts)
+
+def _is_plain(v): return v is None or isinstance(v, (str, int, float))
+
+def _is_row(r):
+    "Whether an earlier run can have written it"
+    if not isinstance(r, dict) or not all(k in r and fits(r[k]) for k,fits in _ROW.items()): return False
+    return _is_text_or_none(r.get('time')) and all(map(_is_plain, (v for k,v in r.items() if k not in _ROW)))
+
 def index_rows(
     out,     # Folder with an index
 )->list:     # Rows of earlier runs; empty where there is none
-    "What an index holds"
+    "What an index holds; `RadiographError` for a file of that name that is none"
     path = Path(out)/'index.json'
-    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else []
+    if not path.is_file(): return []
+    what = 'the index of answers that an earlier run wrote'
+    todo = 'another folder, or delete the file: the same command makes it again'
+    rows = read_json(path, what, todo)
+    if isinstance(rows, list) and all(map(_is_row, rows)): return rows
+    raise RadiographError(f'{path.name}, which is no index of answers', what, todo)
 
 _COLUMNS = ('film', 'report', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
             'software', 'ensemble', 'ensemble_version')
 
-def _csv_row(row):
-    cells = [*(row.get(k) for k in _COLUMNS), *(row['posteriors'].get(c) for c in CLASSES)]
+def _csv_row(row, classes):
+    cells = [*(row.get(k) for k in _COLUMNS), *(row['posteriors'].get(c) for c in classes)]
     return [safe_cell(' | '.join(v) if isinstance(v, list) else v) for v in cells]
 
 def _write_csv(path, rows):
+    told = list(dict.fromkeys(c for r in rows for c in r['posteriors'])) or CLASSES # of several ensembles, perhaps
     with open(path, 'w', newline='', encoding='utf-8') as f:
-        csv.writer(f).writerows([[*_COLUMNS, *CLASSES], *map(_csv_row, rows)])
+        csv.writer(f).writerows([[*_COLUMNS, *map(safe_cell, told)], *(_csv_row(r, told) for r in rows)])
 
 def _index_row(r, W):
     "A row as the page shows it"

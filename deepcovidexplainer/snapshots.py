@@ -27,35 +27,50 @@ def cosine_cycles(
 # %% ../nbs/16_snapshots.ipynb #c009
 def _split_state(state):
     "An optimiser's state as tensors and as JSON-safe numbers"
-    tensors = {f'opt.{i}.{k}':v.contiguous() for i,s in enumerate(state) for k,v in s.items() if hasattr(v, 'dtype')}
-    numbers = [{k:v for k,v in s.items() if not hasattr(v, 'dtype')} for s in state]
+    is_tensor = lambda v: hasattr(v, 'dtype')
+    tensors,numbers = {},[]
+    for i,s in enumerate(state):
+        tensors |= {f'opt.{i}.{k}':v.contiguous() for k,v in s.items() if is_tensor(v)}
+        numbers.append({k:v for k,v in s.items() if not is_tensor(v)})
     return tensors,numbers
 
 def _join_state(tensors, numbers):
+    "… and back"
     state = [dict(s) for s in numbers]
     for key,v in tensors.items():
-        if key.startswith('opt.'): _,i,k = key.split('.', 2); state[int(i)][k] = v
+        kind,i,*k = key.split('.', 2)
+        if kind=='opt': state[int(i)][k[0]] = v
     return state
 
 def _sweep(folder, name):
     "Remove what a killed run left half-written, also under the names that safetensors gives (`.tmp` and six letters)"
-    for p in [*folder.glob('.tmp??????'), *folder.glob(f'.{name}.checkpoint.*'), *folder.glob(f'.{name}-*.safetensors.*'), *folder.glob(f'.{name}-*.json.*')]: p.unlink()
+    left = ('.tmp??????', f'.{name}.checkpoint.*', f'.{name}-*.safetensors.*', f'.{name}-*.json.*')
+    for pattern in left:
+        for p in list(folder.glob(pattern)): p.unlink()
 
 def _save_checkpoint(learn, path, **meta):
+    "Weights and optimiser in one file, and what is known of the run"
     from safetensors.torch import save_file
     tensors,numbers = _split_state(learn.opt.state_dict()['state'])
-    tensors.update({f'model.{k}':v.contiguous() for k,v in learn.model.state_dict().items()})
+    weights = {f'model.{k}':v.contiguous() for k,v in learn.model.state_dict().items()}
     about = {k:json.dumps(v) for k,v in dict(meta, numbers=numbers).items()}
-    write_whole(path, lambda p: save_file(tensors, p, metadata=about))
+    write_whole(path, lambda p: save_file(tensors | weights, p, metadata=about))
+
+def _read_checkpoint(path, device):
+    "`(tensors, meta)`"
+    from safetensors import safe_open
+    with safe_open(path, 'pt', device=device) as f:
+        meta = {k:json.loads(v) for k,v in f.metadata().items()}
+        return {k:f.get_tensor(k) for k in f.keys()},meta
 
 def _load_checkpoint(learn, path):
     "Restore weights and optimiser; gives what was saved beside them"
-    from safetensors import safe_open
-    with safe_open(path, 'pt', device=str(next(learn.model.parameters()).device)) as f:
-        meta = {k:json.loads(v) for k,v in f.metadata().items()}
-        tensors = {k:f.get_tensor(k) for k in f.keys()}
-    learn.model.load_state_dict({k[6:]:v for k,v in tensors.items() if k.startswith('model.')})
-    learn.opt.load_state_dict(dict(state=_join_state(tensors, meta.pop('numbers')), hypers=learn.opt.hypers))
+    device = next(learn.model.parameters()).device
+    tensors,meta = _read_checkpoint(path, str(device))
+    weights = {k[6:]:v for k,v in tensors.items() if k.startswith('model.')}
+    learn.model.load_state_dict(weights)
+    state = _join_state(tensors, meta.pop('numbers'))
+    learn.opt.load_state_dict(dict(state=state, hypers=learn.opt.hypers))
     return meta
 
 # %% ../nbs/16_snapshots.ipynb #c011
@@ -72,40 +87,59 @@ class SnapshotCallback(Callback):
         log:list|None=None,  # Rows of the epochs before, when resuming; fastai skips as many epochs
         seconds:float=0.,    # Spent on them
     ):
-        self.cycles,self.top_lr,self.folder,self.card,self.stem,self.seed,self.sizes = cycles,lr,Path(folder),card,name,seed,sizes
+        self.cycles,self.top_lr,self.seed,self.sizes = cycles,lr,seed,sizes
+        self.folder,self.card,self.stem = Path(folder),card,name
         self.rows,self.seconds = list(log or []),seconds
 
     def before_fit(self): self.began = time.monotonic()-self.seconds
 
     def before_epoch(self):
         import torch
-        torch.manual_seed(self.seed*100_003+self.epoch); self.dls.set_epoch(self.epoch, *self._size())
+        torch.manual_seed(self.seed*100_003+self.epoch)
+        self.dls.set_epoch(self.epoch, self._size())
         self.recorder.smooth_loss.reset() # each epoch's own, so that a resumed run logs the same
 
-    def _size(self): return self.sizes[self.epoch*self.cycles//self.n_epoch:][:1]
+    def _size(self):
+        if not self.sizes: return None
+        return self.sizes[self.epoch*self.cycles//self.n_epoch]
 
     def before_batch(self):
         if not self.training: return
-        t = self.epoch*self.n_iter+self.iter+1
-        self.opt.set_hypers(lr=cosine_cycles(t, self.n_epoch*self.n_iter, self.cycles, self.top_lr))
+        t,total = self.epoch*self.n_iter+self.iter+1,self.n_epoch*self.n_iter
+        self.opt.set_hypers(lr=cosine_cycles(t, total, self.cycles, self.top_lr))
 
     def after_epoch(self):
         if self.epoch<len(self.rows): return # fastai calls this for the epochs that it skips, too
-        values = dict(zip(self.recorder.metric_names[1:], [float(v) for v in self.recorder.log[1:]]))
-        self.rows.append(dict(epoch=self.epoch+1, **values)); self.seconds = time.monotonic()-self.began
-        if (self.epoch+1)%(self.n_epoch//self.cycles)==0: self._snapshot((self.epoch+1)*self.cycles//self.n_epoch)
-        _save_checkpoint(self.learn, self.folder/f'{self.stem}.checkpoint', epoch=self.epoch+1, log=self.rows, cycles=self.cycles, n_epoch=self.n_epoch, seconds=self.seconds)
+        done = self.epoch+1
+        values = zip(self.recorder.metric_names[1:], map(float, self.recorder.log[1:]))
+        self.rows.append(dict(epoch=done, **dict(values)))
+        self.seconds = time.monotonic()-self.began
+        length = self.n_epoch//self.cycles
+        if done%length==0: self._snapshot(done*self.cycles//self.n_epoch)
+        shape = dict(cycles=self.cycles, n_epoch=self.n_epoch)
+        path = self.folder/f'{self.stem}.checkpoint'
+        _save_checkpoint(self.learn, path, epoch=done, log=self.rows, seconds=self.seconds, **shape)
 
     def _snapshot(self, i):
         card = Card.from_dict(self.card.to_dict())
-        card.recipe = dict(card.recipe, snapshot=i, minutes=round(self.seconds/60, 1), log=self.rows)
-        save_weights(self.learn.model, self.folder/f'{self.stem}-{i}.safetensors', card)
+        minutes = round(self.seconds/60, 1)
+        card.recipe = dict(card.recipe, snapshot=i, minutes=minutes, log=self.rows)
+        path = self.folder/f'{self.stem}-{i}.safetensors'
+        save_weights(self.learn.model, path, card)
 
 # %% ../nbs/16_snapshots.ipynb #c012
 def _place(learn):
     "Move the network to where fastai will train it, before the optimiser's state is loaded"
     from fastai.torch_core import default_device
     learn.model.to(getattr(learn.dls, 'device', default_device()))
+
+def _found(learn, path, cycles, total):
+    "What is known of the run that lies there; the beginning of one where there is none"
+    if not path.exists(): return dict(epoch=0, log=[])
+    meta = _load_checkpoint(learn, path)
+    if (meta['cycles'], meta['n_epoch'])==(cycles, total): return meta
+    lies = f"a run of {meta['cycles']} cycles and {meta['n_epoch']} epochs lies in {path.parent.name}"
+    raise RadiographError(lies, f'{cycles} cycles and {total} epochs', 'use another folder or name')
 
 def fit_snapshots(
     learn,                   # From `radiograph_learner`
@@ -120,32 +154,59 @@ def fit_snapshots(
     cbs=(),                  # More fastai callbacks
 )->list[Path]:               # The snapshots, in order
     "Train in cosine cycles, one snapshot a cycle; a killed run resumes after its last whole epoch"
-    if sizes and len(sizes)!=cycles: raise RadiographError(f'{len(sizes)} sizes for {cycles} cycles', 'one size a cycle', 'name as many sizes as cycles')
-    folder = Path(folder); folder.mkdir(parents=True, exist_ok=True); _sweep(folder, name)
-    _place(learn); learn.create_opt()
-    checkpoint,total = folder/f'{name}.checkpoint',cycles*epochs
-    meta = _load_checkpoint(learn, checkpoint) if checkpoint.exists() else dict(epoch=0, log=[], cycles=cycles, n_epoch=total)
-    if (meta['cycles'], meta['n_epoch'])!=(cycles, total):
-        raise RadiographError(f"a run of {meta['cycles']} cycles and {meta['n_epoch']} epochs lies in {folder.name}", f'{cycles} cycles and {total} epochs', 'use another folder or name')
-    cb = SnapshotCallback(cycles, lr, folder, card, name, seed, sizes, meta['log'], meta.get('seconds', 0))
-    if meta['epoch']<total: learn.fit(total, lr, cbs=[cb, *cbs], start_epoch=meta['epoch'])
+    if sizes and len(sizes)!=cycles:
+        came = f'{len(sizes)} sizes for {cycles} cycles'
+        raise RadiographError(came, 'one size a cycle', 'name as many sizes as cycles')
+    folder,total = Path(folder),cycles*epochs
+    folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder, name)
+    _place(learn)
+    learn.create_opt()
+    meta = _found(learn, folder/f'{name}.checkpoint', cycles, total)
+    before = meta['log'],meta.get('seconds', 0)
+    cb = SnapshotCallback(cycles, lr, folder, card, name, seed, sizes, *before)
+    if meta['epoch']<total:
+        learn.fit(total, lr, cbs=[cb, *cbs], start_epoch=meta['epoch'])
     return [folder/f'{name}-{i}.safetensors' for i in range(1, cycles+1)]
 
 # %% ../nbs/16_snapshots.ipynb #n7f6a02
+def _mean_state(states):
+    "The mean of state dictionaries, in double precision; counters from the last"
+    def mean(k, v):
+        if not v.is_floating_point(): return v
+        return sum(s[k].double() for s in states).div(len(states)).to(v.dtype)
+    return {k:mean(k, v) for k,v in states[-1].items()}
+
+def _check_kin(paths, cards):
+    "`RadiographError` for snapshots that do not belong together"
+    if not paths: raise RadiographError('no snapshot', 'at least one', 'check the folder')
+    kind = lambda c: (c.arch, tuple(c.classes), c.preprocess, c.crop)
+    for p,c in zip(paths, cards):
+        if kind(c)==kind(cards[-1]): continue
+        came = f'{p.name} is another network, or was trained on films prepared otherwise, than {paths[-1].name}'
+        raise RadiographError(came, 'snapshots of one recipe', 'average them separately')
+
+def _runs(cards):
+    "Of each run the recipe of the last snapshot, whose log is whole"
+    def key(recipe):
+        same = {k:v for k,v in recipe.items() if k not in ('snapshot', 'minutes', 'log')}
+        return json.dumps(same, sort_keys=True)
+    recipes = [c.recipe for c in cards]
+    return list({key(r):r for r in recipes}.values())
+
 def average_snapshots(
     paths,         # Weight files with cards: snapshots of one run, or of runs of which each started from the one before
     out:str|Path,  # `NAME.safetensors` to write
 )->Path:           # The file; its card says what was averaged
-    "The mean of the snapshots' weights and batch-norm statistics; `RadiographError` for snapshots that do not belong together"
-    import torch
+    "The mean of the snapshots' weights and batch-norm statistics; `RadiographError` where they do not belong together"
     paths = [Path(p) for p in paths]
-    if not paths: raise RadiographError('no snapshot', 'at least one', 'check the folder')
-    models,cards = zip(*map(load_weights, paths)); kind = lambda c: (c.arch, tuple(c.classes), c.preprocess, c.crop)
-    other = next((p for p,c in zip(paths, cards) if kind(c)!=kind(cards[-1])), None)
-    if other: raise RadiographError(f'{other.name} is another network, or was trained on films prepared otherwise, than {paths[-1].name}', 'snapshots of one recipe', 'average them separately')
+    loaded = [load_weights(p) for p in paths]
+    models,cards = [m for m,_ in loaded],[c for _,c in loaded]
+    _check_kin(paths, cards)
+    model,card = models[-1],Card.from_dict(cards[-1].to_dict())
     states = [m.state_dict() for m in models]
-    mean = {k:sum(s[k].double() for s in states).div(len(states)).to(v.dtype) if v.is_floating_point() else v for k,v in states[-1].items()}
-    model,card = models[-1],Card.from_dict(cards[-1].to_dict()); model.load_state_dict(mean)
-    runs = {json.dumps({k:v for k,v in c.recipe.items() if k not in ('snapshot', 'minutes', 'log')}, sort_keys=True):c.recipe for c in cards} # of each run the last snapshot, whose log is whole
-    card.recipe = dict(averaged=[p.stem for p in paths], runs=list(runs.values())); card.scores = {}
+    model.load_state_dict(_mean_state(states))
+    names = [p.stem for p in paths]
+    card.recipe = dict(averaged=names, runs=_runs(cards))
+    card.scores = {}
     return save_weights(model, out, card)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['difference_hash', 'film_hashes', 'kept_hashes', 'near_duplicates', 'assign_groups', 'patient_split', 'check_split',
-           'doubtful', 'assign_roles']
+           'PatientSplitter', 'doubtful', 'assign_roles']
 
 # %% ../nbs/11_splits.ipynb #t003
 from pathlib import Path
@@ -70,6 +70,12 @@ def assign_groups(
     return t.assign(reserved=t.groupby('group').reserved.transform('any'))
 
 # %% ../nbs/11_splits.ipynb #c022
+def _who(t):
+    "Whom each film belongs to"
+    if 'group' in t: return t['group']
+    if 'patient' in t: return t.patient
+    raise RadiographError('a table without patients', 'a column `patient`, or `group`', 'read it with `read_table`')
+
 def patient_split(
     t:pd.DataFrame,    # An index with `group` (or `patient`) and `label`
     n_folds:int=5,     # Number of folds
@@ -77,10 +83,13 @@ def patient_split(
 )->np.ndarray:         # N fold numbers, 0 to `n_folds`-1
     "Class-stratified folds that keep every patient and every copy on one side"
     from sklearn.model_selection import StratifiedGroupKFold
-    key = t['group'] if 'group' in t else t.patient
-    if key.nunique()<n_folds: raise RadiographError(f'{key.nunique()} patients for {n_folds} folds', 'more patients than folds', 'use fewer folds')
-    groups = np.unique(key, return_inverse=True)[1]; order = np.random.RandomState(seed).permutation(groups.max()+1) # a generator that NumPy keeps as it is
-    fold,folds = np.full(len(t), -1),StratifiedGroupKFold(n_folds).split(t, t.label, np.argsort(order)[groups])
+    key = _who(t)
+    if key.nunique()<n_folds:
+        raise RadiographError(f'{key.nunique()} patients for {n_folds} folds', 'more patients than folds', 'use fewer folds')
+    groups = np.unique(key, return_inverse=True)[1]
+    order = np.random.RandomState(seed).permutation(groups.max()+1) # a generator that NumPy keeps as it is
+    fold = np.full(len(t), -1)
+    folds = StratifiedGroupKFold(n_folds).split(t, t.label, np.argsort(order)[groups])
     for i,(_,held) in enumerate(folds): fold[held] = i
     return fold
 
@@ -89,11 +98,27 @@ def check_split(
     held_out:np.ndarray, # N bool: True on the held-out side
 ):
     "`RadiographError` naming a patient that is on both sides of a split"
-    key = t['group'] if 'group' in t else t.patient
+    key = _who(t)
     both = set(key[held_out]) & set(key[~held_out])
-    if both:
-        first = t.patient[key.isin(both)].iloc[0]
-        raise RadiographError(f'{len(both)} patients on both sides of the split, {first} among them', 'every patient on one side', 'split with `patient_split`')
+    if not both: return
+    name = t.patient if 'patient' in t else key
+    first = name[key.isin(both)].iloc[0]
+    raise RadiographError(f'{len(both)} patients on both sides of the split, {first} among them', 'every patient on one side',
+                          'split with `patient_split`')
+
+# %% ../nbs/11_splits.ipynb #h1s026
+def PatientSplitter(
+    n_folds:int=5, # Number of folds
+    fold:int=0,    # The fold that validates
+    seed:int=0,    # Shuffles the patients
+):                 # Function of an index: the numbers of the rows that train, and of those that validate
+    "A fastai splitter that keeps every patient, and every copy, on one side"
+    if not 0<=fold<n_folds: raise RadiographError(f'fold {fold} of {n_folds}', f'0 to {n_folds-1}', 'correct the fold')
+    def split(t):
+        held = patient_split(t, n_folds, seed)==fold
+        judged = held & (t.label!=OTHER).to_numpy()
+        return np.flatnonzero(~held).tolist(),np.flatnonzero(judged).tolist()
+    return split
 
 # %% ../nbs/11_splits.ipynb #c026
 def doubtful(t):
@@ -114,14 +139,15 @@ def assign_roles(
     trust_reports:bool=False,      # Train on NIH labels, too, that a radiologist contradicted
     others:bool=False,             # Train on films of other diseases, too, which are only known not to be normal
     seed:int=0,                    # Of the folds
+    classes:tuple=CLASSES,         # Labels that are classes
 )->pd.DataFrame:                   # `t` with `role`
     "Training, validation, test, external or left out, never two for one patient"
     role = pd.Series('left out', index=t.index)
-    external = t.source.isin(hold_out) & t.label.isin(CLASSES)
+    external = t.source.isin(hold_out) & t.label.isin(classes)
     outside = t.group.isin(set(t.group[t.source.isin(hold_out)]))
     in_test = (t.collection==test) & ~outside
     tested = t.group.isin(_fold_of(t, in_test, test_folds, seed))
-    usable = t.label.isin(CLASSES) & ~t.reserved & ~t.child & ~outside & ~tested
+    usable = t.label.isin(classes) & ~t.reserved & ~t.child & ~outside & ~tested
     usable &= ~t[usable].duplicated('duplicate').reindex(t.index, fill_value=False)
     valid = t.group.isin(_fold_of(t, usable, valid_folds, seed+1))
     role[usable & valid] = 'valid'

@@ -21,6 +21,7 @@ from .models import Card,load_weights
 from .preprocess import Preprocess
 from .scores import score
 from .snapshots import average_snapshots,fit_snapshots
+from .sources import classes_of
 from .splits import assign_groups,doubtful,kept_hashes,patient_split
 
 # %% ../nbs/18_training.ipynb #c006
@@ -38,7 +39,7 @@ class Recipe:
     balance:str|None = 'class+source' # What is drawn evenly, as for `sample_weights`
     strength:float = 1.     # Share of the training films that are disturbed
     crop:str|None = None    # `'lungs'`: cut films to them
-    field:float|None = None # Rim around the lung field, outside of which the film is blank, as a share of the side; None: nothing is blanked
+    field:float|None = None # Rim around the lung field, as a share of the side: all else is blank; None: nothing is
     half:bool = False       # Train in bfloat16
     frozen:tuple = ()       # Parts of the network that keep their start weights
     average:bool = False    # One member, the mean of the snapshots' weights, instead of one a snapshot
@@ -47,7 +48,8 @@ class Recipe:
     def __post_init__(self):
         if len(self.sizes) not in (1, self.cycles) or max(self.sizes)!=self.sizes[-1]:
             shown = ','.join(map(str, self.sizes))
-            raise RadiographError(f'the sizes {shown} for {self.cycles} cycles', 'one size, or one a cycle and the largest last', 'correct the sizes')
+            raise RadiographError(f'the sizes {shown} for {self.cycles} cycles', 'one size, or one a cycle and the largest last',
+                                  'correct the sizes')
 
     @property
     def sides(self): "One side a cycle"; return self.sizes*self.cycles if len(self.sizes)==1 else self.sizes
@@ -65,22 +67,29 @@ class Study:
     table:pd.DataFrame # One row a film, with `label` and `group`
     root:Path          # The folder that its `film` paths start from
     valid:np.ndarray   # N bool: the films that validate
+    classes:tuple=()   # In the order of the logits; default: every label, those of `CLASSES` first
+
+    def __post_init__(self): self.classes = tuple(self.classes) or classes_of(self.table.label)
 
     def about(self):
         "Which films of which sources played which role, for the card"
         def counts(t): return {s:g.label.value_counts().to_dict() for s,g in t.groupby('source')}
         parts = dict(train=self.table[~self.valid], valid=self.table[self.valid])
+        films = {k:counts(t) for k,t in parts.items()}
+        groups = {k:int(t.group.nunique()) for k,t in parts.items()}
         split = 'by patient; near-duplicates (16×16 difference hash, 12 of 256 bits) count as one patient'
-        return dict(index=fingerprint(sorted(self.table.film)), split=split, films={k:counts(t) for k,t in parts.items()},
-                    groups={k:int(t.group.nunique()) for k,t in parts.items()})
+        return dict(index=fingerprint(sorted(self.table.film)), split=split, films=films, groups=groups)
 
     def __repr__(self):
-        return f'Study({len(self.table)} films of {self.table.group.nunique()} patients, {self.valid.sum()} of them validate)'
+        films = f'{len(self.table)} films of {self.table.group.nunique()} patients'
+        return f"Study({', '.join(self.classes)}: {films}, {self.valid.sum()} of them validate)"
 
-def _trainable(t, own):
-    "Films of the three classes, one of each copy; of public collections no reserved, children's or contradicted ones"
-    use = t.label.isin(CLASSES) & ~t.reserved & (own | ~(t.child | doubtful(t)))
-    return t[use & ~t[use].duplicated('duplicate').reindex(t.index, fill_value=False)].reset_index(drop=True)
+def _trainable(t, own, classes):
+    "Films of the classes, one of each copy; of public collections no reserved, children's or contradicted ones"
+    use = t.label.isin(classes) & ~t.reserved
+    if not own: use &= ~(t.child | doubtful(t))
+    t = t[use]
+    return t[~t.duplicated('duplicate')].reset_index(drop=True)
 
 def study_of(
     t:pd.DataFrame,  # An index, from `read_index` or `read_table`
@@ -89,13 +98,15 @@ def study_of(
     fold:int=0,      # The fold that validates
     folds:int=5,     # Folds, split by patient; the same for every seed
     own:bool=False,  # Films of your own: none are left out
+    classes=None,    # Labels to learn, in the order of the networks' answers; None: all of them, those of `CLASSES` first
 )->Study:            # Every class on both sides
     "An index, grouped by patient and by copies, split by these groups"
     if not 0<=fold<folds: raise RadiographError(f'fold {fold} of {folds}', f'0 to {folds-1}', 'correct --fold')
-    t = _trainable(assign_groups(t, kept_hashes(t, root, work)), own)
+    classes = tuple(classes or classes_of(t.label))
+    t = _trainable(assign_groups(t, kept_hashes(t, root, work)), own, classes)
     valid = patient_split(t, folds)==fold
-    for side in (valid, ~valid): class_weights(t.label[side])
-    return Study(t, Path(root), valid)
+    for side in (valid, ~valid): class_weights(t.label[side], classes)
+    return Study(t, Path(root), valid, classes)
 
 # %% ../nbs/18_training.ipynb #c014
 def pick_device(
@@ -109,6 +120,15 @@ def pick_device(
     if name in have: return name
     raise RadiographError(f'this computer has no device {name!r}', f"one of auto, {', '.join(have)}", 'choose one of these')
 
+def _learner(study, recipe, films, device, workers):
+    "What trains: loaders and network of a recipe"
+    import torch
+    p,r = recipe.preprocess(),recipe
+    own = dict(vocab=study.classes, preprocess=p, crop=r.crop, root=study.root, device=torch.device(device), num_workers=workers)
+    drawn = dict(bs=r.bs, balance=r.balance, seed=r.seed, strength=r.strength, draws=r.draws)
+    dls = radiograph_dls(study.table, films, study.valid, r.sides[0], p.mean, p.std, **drawn, **own)
+    return radiograph_learner(dls, r.arch, r.init, half=r.half, frozen=r.frozen, seed=r.seed)
+
 def fit_networks(
     study:Study,       # What to train on
     recipe:Recipe,     # How
@@ -120,40 +140,54 @@ def fit_networks(
     bars:bool=False,   # Show progress
 )->list:               # Paths of the members' weights, in order
     "Train in cosine cycles; what is there already is not done again"
-    import torch
     folder,prepared,name = Path(folder),recipe.preprocess(),name or recipe.arch
     averaged = folder.parent/f'{name}.safetensors'
     if recipe.average and averaged.exists(): return [averaged]
     if films is None: films = film_cache(study.table, study.root, prepared, folder, recipe.crop)
-    dls = radiograph_dls(study.table, films, study.valid, recipe.sides[0], prepared.mean, prepared.std, recipe.bs, recipe.balance,
-                         recipe.seed, recipe.strength, workers, recipe.draws)
-    learn = radiograph_learner(dls, recipe.arch, recipe.init, half=recipe.half, frozen=recipe.frozen, seed=recipe.seed)
-    learn.dls._device = torch.device(device) # fastai trains where its loaders live
-    card = Card(recipe.arch, prepared.to_dict(), crop=recipe.crop, data=study.about(), recipe=dict(asdict(recipe), device=device))
-    with nullcontext() if bars else learn.no_bar():
-        paths = fit_snapshots(learn, folder, card, recipe.cycles, recipe.epochs, recipe.lr, name, recipe.seed, recipe.sides)
+    learn = _learner(study, recipe, films, device, workers)
+    how = dict(crop=recipe.crop, data=study.about(), recipe=dict(asdict(recipe), device=device))
+    card = Card(recipe.arch, prepared.to_dict(), study.classes, **how)
+    run = dict(cycles=recipe.cycles, epochs=recipe.epochs, lr=recipe.lr, name=name, seed=recipe.seed, sizes=recipe.sides)
+    with nullcontext() if bars else learn.no_bar(): paths = fit_snapshots(learn, folder, card, **run)
     return [average_snapshots(paths, averaged)] if recipe.average else paths
 
 # %% ../nbs/18_training.ipynb #c015
+def _earlier(path):
+    "The settings of the run that lies there, if one does"
+    if not path.exists(): return {}
+    try: return json.loads(path.read_text(encoding='utf-8'))
+    except ValueError:
+        raise RadiographError(f'{path.name} is damaged', 'the file that the run left', f'delete {path.name}; the same command goes on') from None
+
 def _same_run(path, settings):
     "`RadiographError` when something else was trained here"
-    now = json.loads(json.dumps(settings)) # tuples as lists
-    try: before = json.loads(path.read_text(encoding='utf-8')) if path.exists() else now
-    except ValueError: raise RadiographError(f'{path.name} is damaged', 'the file that the run left', f'delete {path.name}; the same command goes on') from None
+    now,before = json.loads(json.dumps(settings)),_earlier(path) # tuples as lists
     differs = next((k for k in now if before.get(k, now[k])!=now[k]), None)
     if differs is None: return
     with_what = f'another {differs}' if differs=='index' else f'{differs}={before[differs]!r}'
-    raise RadiographError(f'{path.parent.parent.name} holds a run with {with_what}', 'the same command, which goes on', 'name another folder with --out')
+    came = f'{path.parent.parent.name} holds a run with {with_what}'
+    raise RadiographError(came, 'the same command, which goes on', 'name another folder with --out')
+
+def _typical(train, n=800):
+    "Numbers of some of the training films, in order"
+    return np.sort(np.random.default_rng(0).permutation(np.flatnonzero(train))[:n])
 
 def _calibrated(paths, study, films, name):
     "The networks together, calibrated and scored on the validation films"
-    y = class_numbers(study.table.label[study.valid])
-    few = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(~study.valid))[:800]) # what is typical
-    e = calibrate([Member(p.stem, *load_weights(p)) for p in paths], films[study.valid], y, films[few], name=name)
-    scores = score(average_posteriors(e.posteriors(films[study.valid])[0]), y, study.table.group[study.valid].to_numpy()).to_dict()
+    judged = study.table[study.valid]
+    y,held = class_numbers(judged.label, study.classes),films[study.valid]
+    members = [Member(p.stem, *load_weights(p)) for p in paths]
+    e = calibrate(members, held, y, films[_typical(~study.valid)], name=name)
+    p = average_posteriors(e.posteriors(held)[0])
+    scores = score(p, y, judged.group.to_numpy(), classes=study.classes).to_dict()
     note = 'the films that calibrated it: a little kind; measure on films of your own'
     e.about = dict(data=study.about(), scores=dict(valid=scores, note=note))
     return e
+
+def _log(ensemble, averaged):
+    "The epochs of the last network, a row each"
+    how = ensemble.members[-1].card.recipe
+    return pd.DataFrame((how['runs'][-1] if averaged else how)['log'])
 
 def train(
     study:Study,        # What to train on
@@ -165,14 +199,14 @@ def train(
 ):                      # `Ensemble`
     "A snapshot ensemble from a study and a recipe; the same call again goes on where it was stopped"
     out,device = Path(out),pick_device(device)
-    work,films = out/'training',study.table[['film', 'label', 'group']]
-    settings = dict(asdict(recipe), valid=int(study.valid.sum()), index=fingerprint(films.astype(str).values.tolist()))
+    work,rows = out/'training',study.table[['film', 'label', 'group']].astype(str).values.tolist()
+    settings = dict(asdict(recipe), valid=int(study.valid.sum()), index=fingerprint(rows))
+    if study.classes!=CLASSES: settings['classes'] = study.classes
     _same_run(work/'command.json', settings)
     films = film_cache(study.table, study.root, recipe.preprocess(), work, recipe.crop)
     write_json(work/'command.json', settings)
     paths = fit_networks(study, recipe, work, films, device=device, workers=workers, bars=bars)
     e = _calibrated(paths, study, films, out.name)
     save_ensemble(e, out)
-    how = e.members[-1].card.recipe
-    pd.DataFrame((how['runs'][-1] if recipe.average else how)['log']).to_csv(out/'log.csv', index=False)
+    _log(e, recipe.average).to_csv(out/'log.csv', index=False)
     return e
