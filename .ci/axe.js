@@ -21,6 +21,9 @@ async function look(page, width, axe) {
   const over = d.documentElement.scrollWidth - width
   if (over > 0) say(`FAULT ${name}${over} pixels wider than the screen`)
   for (const fault of hand(d, w)) say('FAULT ' + name + fault)
+  for (const r of w.performance.getEntriesByType('resource')) {
+    if (!r.name.startsWith(location.origin) && !r.name.startsWith('data:')) say(`FAULT ${name}asks ${r.name} for something`)
+  }
   say(`looked ${name}${found.length} violations`)
   frame.remove()
 }
@@ -67,7 +70,7 @@ function hand(d, w) {
 
 async function all() {
   const axe = await (await fetch('axe.min.js')).text()
-  for (const page of pages) for (const width of [1280, 390]) await look(page, width, axe)
+  for (const page of pages) for (const width of widths) await look(page, width, axe)
   say('DONE')
 }
 all().catch(e => say('FAULT ' + e)).finally(() => document.title = 'end')

@@ -3,6 +3,7 @@
     python .ci/axe.py PAGE.html ...     each page at 1280 and 390 pixels, in light and in dark
     python .ci/axe.py                   pages made from samples of the package: an answer, a refusal, a folder's index,
                                         and a fragment inside another page
+    python .ci/axe.py --site _docs      ten pages of the site: wide and light, narrow and dark
     python .ci/axe.py --found           are there a browser and axe-core (or npm to fetch it)?
 
 Chromium runs without a window; AXE_CORE names a copy of `axe.min.js`, otherwise npm fetches one.
@@ -22,6 +23,9 @@ def axe_core(folder):
     subprocess.run(command, capture_output=True, timeout=300)
     path = Path(folder)/'node_modules'/'axe-core'/'axe.min.js'
     return path if path.is_file() else None
+
+SITE = ['index', 'tutorials/explain', 'tutorials/read_heatmaps', 'tutorials/own_data', 'explanations/model_card', 'explanations/outside',
+        'reference', 'gallery', 'faq', 'scores']
 
 def samples(folder):
     "A report with heatmaps, one that refuses, an index, and a fragment inside another page"
@@ -45,10 +49,10 @@ def shown(folder, address, dark):
                           capture_output=True, text=True, timeout=400)
     return done.stdout
 
-def said(folder, pages, dark):
+def said(folder, pages, dark, widths=(1280, 390)):
     "What the browser said of the pages, in lines"
     names = json.dumps([quote(p) for p in pages])
-    steps = f'<!doctype html><pre id="out"></pre><script>const pages = {names}</script><script src="axe.js"></script>'
+    steps = f'<!doctype html><pre id="out"></pre><script>const pages = {names}, widths = {list(widths)}</script><script src="axe.js"></script>'
     (folder/'steps.html').write_text(steps, encoding='utf-8')
     serve = functools.partial(Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), serve)
@@ -64,14 +68,20 @@ def main(paths):
         folder = Path(tmp)
         axe = axe_core(folder/'npm')
         if axe is None: return print('skipped axe-core: neither AXE_CORE nor npm on this machine')
+        if paths[:1] == ['--site']: shutil.copytree(paths[1], folder, dirs_exist_ok=True)
         shutil.copy(axe, folder/'axe.min.js')
         shutil.copy(Path(__file__).parent/'axe.js', folder)
+        if paths[:1] == ['--site']: return tell([f'{p}.html' for p in SITE], folder, {'light': [1280], 'dark': [390]})
         pages = [shutil.copy(p, folder/f'{i}-{Path(p).name}') for i, p in enumerate(paths)] or samples(folder)
         names = [Path(p).name for p in pages]
-        lines = [f'{look}: {line}' for look in ('light', 'dark') for line in said(folder, names, look == 'dark')]
+        tell(names, folder, {'light': [1280, 390], 'dark': [1280, 390]})
+
+def tell(names, folder, looks):
+    "Look, print what was seen, and exit 1 when something is wrong"
+    lines = [f'{look}: {line}' for look, widths in looks.items() for line in said(folder, names, look == 'dark', widths)]
     print('\n'.join(lines))
     if sum(line.endswith(': DONE') for line in lines) != 2 or any('FAULT' in line for line in lines): sys.exit(1)
-    print(f'{len(pages)} pages, 2 widths, light and dark: no violation')
+    print(f"{len(names)} pages, {' and '.join(f'{look} at {widths}' for look, widths in looks.items())}: no violation")
 
 if __name__ == '__main__':
     if sys.argv[1:] == ['--found']: sys.exit(not (browser() and (os.environ.get('AXE_CORE') or shutil.which('npm'))))

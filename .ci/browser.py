@@ -3,12 +3,16 @@
     python .ci/browser.py FOLDER_OF_THE_SITE
     python .ci/browser.py --found      is there a browser?
 
-Chromium or Chrome runs without a window; the steps are a script in a page beside the site, which looks at the site in a frame.
+No other host can be reached, and none is asked for. Chromium or Chrome runs without a window; the steps are a script in a page beside the site, which looks at the site in a frame.
 """
-import functools, html, http.server, re, shutil, subprocess, sys, tempfile, threading
+import functools, html, http.server, json, re, shutil, subprocess, sys, tempfile, threading
 from pathlib import Path
 
+PAGES = ['index.html', 'tutorials/explain.html', 'reference.html', 'lrp.html', 'explanations/model_card.html', 'gallery.html']
+WANTED = {'AUC': 'outside', 'GPU': 'faq', 'license': 'faq', 'JSON': 'tutorials/explain', 'batch': 'faq', 'class names': 'own_data'}
+
 STEPS = """<!doctype html><iframe id=f src="index.html" style="width:1200px;height:900px"></iframe><pre id=out></pre><script>
+const PAGES = %s, WANTED = %s
 const f = document.getElementById('f'), out = document.getElementById('out'), say = s => out.textContent += s + '\\n'
 const sleep = ms => new Promise(r => setTimeout(r, ms)), page = () => f.contentDocument
 async function until(what, look) { for (let i = 0; i < 200; i++) { try { const v = look(); if (v) { say('ok ' + what); return v } } catch (e) {} await sleep(50) } throw 'not seen: ' + what }
@@ -22,9 +26,25 @@ async function go() {
   link.click()
   await until('the tutorial', () => /tutorials\\/explain/.test(f.contentWindow.location.href) && page().readyState == 'complete' && page().querySelector('h1'))
   await until('a figure in the tutorial', () => [...page().querySelectorAll('main img')].some(seen))
+  const figure = await until('a button that enlarges it', () => page().querySelector('button.enlarge'))
+  figure.click()
+  await until('the figure as large as the screen', () => page().querySelector('dialog.enlarged[open] img'))
+  for (const [asked, wanted] of WANTED) {
+    const input = page().querySelector('input[type=search]')
+    input.focus(); input.value = asked; input.dispatchEvent(new Event('input', {bubbles: true}))
+    await until(`"${asked}" finds ${wanted} among the first three`, () => [...page().querySelectorAll('a.search-result')].slice(0, 3).some(a => a.href.includes(wanted)))
+  }
+  for (const name of PAGES) {
+    f.src = name
+    await until(name + ' asks nobody else for anything', () => f.contentWindow.location.pathname.endsWith(name) && page().readyState == 'complete'
+      && f.contentWindow.performance.getEntriesByType('resource').every(r => r.name.startsWith(location.origin) || r.name.startsWith('data:')))
+  }
 }
 go().then(() => say('DONE'), e => say('FAILED ' + e)).finally(() => document.title = 'end')
 </script>"""
+
+def steps():
+    return STEPS.replace('%s', json.dumps(PAGES), 1).replace('%s', json.dumps(list(WANTED.items())), 1)
 
 def browser(): return next((b for b in map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')) if b), None)
 
@@ -34,10 +54,10 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def main(site):
     if not browser(): sys.exit('no Chromium or Chrome on this machine')
     with tempfile.TemporaryDirectory() as tmp:
-        shutil.copytree(site, Path(tmp)/'site'); (Path(tmp)/'site'/'steps.html').write_text(STEPS, encoding='utf-8')
+        shutil.copytree(site, Path(tmp)/'site'); (Path(tmp)/'site'/'steps.html').write_text(steps(), encoding='utf-8')
         server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=str(Path(tmp)/'site')))
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        shown = subprocess.run([browser(), '--headless', '--no-sandbox', '--disable-gpu', f'--user-data-dir={tmp}/profile', '--virtual-time-budget=60000', '--dump-dom',
+        shown = subprocess.run([browser(), '--headless', '--no-sandbox', '--disable-gpu', f'--user-data-dir={tmp}/profile', '--virtual-time-budget=120000', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--dump-dom',
                                 f'http://127.0.0.1:{server.server_port}/steps.html'], capture_output=True, text=True, timeout=180).stdout
     said = html.unescape(re.search(r'<pre id="out">(.*?)</pre>', shown, re.S)[1]) if '<pre id="out">' in shown else shown[-500:]
     steps = said.strip().splitlines(); print('\n'.join(steps))

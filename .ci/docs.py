@@ -10,6 +10,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+sys.path.insert(0, str(Path(__file__).parent))
+import extras
+
 os.environ.setdefault('MPLBACKEND', 'Agg')
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERED = re.compile(r'(?<![\w.])\d+[a-z]?_(?=\w+\.ipynb$)', re.M)                # in a file's name
@@ -128,12 +131,24 @@ def main():
     from nbdev.config import get_config
     cfg = get_config()
     check_sidebar(cfg.nbs_path)
-    proc = process(ROOT)
+    proc, docs = process(ROOT), cfg.doc_path
+    extras.run_fresh(proc, cfg.nbs_path)
+    extras.add_changelog(proc, ROOT)
+    extras.add_version(proc, cfg.version)
+    linked = extras.link_terms(proc)
+    extras.caption_rooms(proc)
+    extras.offers(proc, cfg.doc_host + cfg.doc_baseurl, cfg.git_url)
     rename_pages(proc, cfg.doc_host + cfg.doc_baseurl)
-    n = render(proc, cfg.doc_path)
-    offline(cfg.doc_path)
-    bad, total = broken_links(cfg.doc_path)
+    n = render(proc, docs)
+    offline(docs)
+    extras.own_fonts(docs)
+    extras.better_search(proc, docs)
+    extras.enlarge(docs)
+    extras.take_along(docs, cfg.nbs_path)
+    bad, total = broken_links(docs)
     if bad: sys.exit(f'{len(bad)} broken links:\n' + '\n'.join(bad))
-    print(f'{n} pages, {total} links, none broken: {os.path.relpath(cfg.doc_path)}/index.html')
+    silent, figures = extras.wordless(docs)
+    if silent: sys.exit(f'{len(silent)} figures without words:\n' + '\n'.join(silent))
+    print(f'{n} pages, {total} links, none broken, {figures} figures with words, {linked} links to the glossary: {os.path.relpath(docs)}/index.html')
 
 if __name__ == '__main__': main()

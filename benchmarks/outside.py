@@ -2,9 +2,11 @@
 
     DCE_DATA=folder/with/the/collections python benchmarks/outside.py train A/0 A/1 A/2 B/0 B/1 B/2 all/0 all/1 all/2 all/3 all/4 --work runs
     DCE_DATA=folder/with/the/collections python benchmarks/outside.py measure --work runs
+    DCE_DATA=folder/with/the/collections python benchmarks/outside.py train cut/A/0 without-rsna/A/0 192/A/0 224/A/0 --work runs
+    DCE_DATA=folder/with/the/collections python benchmarks/outside.py ablate --work runs
     DCE_DATA=folder/with/the/collections python benchmarks/outside.py ship --work runs --out deepcovidexplainer/weights/default
 
-A run is FOLD/SEED: fold A leaves Hannover, Shenzhen, Montgomery, JSRT and OpenIST out together, B leaves ieee8023 out, `all` nothing.
+A run is FOLD/SEED, or VARIANT/FOLD/SEED for a recipe with one part changed: fold A leaves Hannover, Shenzhen, Montgomery, JSRT and OpenIST out together, B leaves ieee8023 out, `all` nothing.
 One stage, 300 steps of 32 films drawn evenly from the sources, the weights of three snapshots averaged: about seven minutes of one core
 (half as long again without a memory allocator that keeps its pages, such as jemalloc). Resumable; what is finished is not done again.
 """
@@ -15,6 +17,7 @@ from pathlib import Path
 import cv2, numpy as np, pandas as pd, torch
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -42,7 +45,8 @@ def _auc(score, positive):
 
 RECIPE = Recipe('efficientnet_lite0', 'imagenet', (160,), cycles=3, epochs=1, draws=3200, balance='source', crop='lungs', field=.0125,
                 frozen=FROZEN, average=True)
-VARIANTS = {'':RECIPE, '192':replace(RECIPE, sizes=(192,)), '224':replace(RECIPE, sizes=(224,)), 'without-rsna':RECIPE}
+VARIANTS = {'':RECIPE, '192':replace(RECIPE, sizes=(192,)), '224':replace(RECIPE, sizes=(224,)), 'without-rsna':RECIPE,
+            'cut':replace(RECIPE, field=None)} # cut to the lungs, nothing blanked
 LEFT_OUT = {'without-rsna':('rsna',)} # Collections that a variant does without
 
 def study(root, work, fold, variant=''):
@@ -261,6 +265,39 @@ def looked_at(ensemble, t, root, folder):
         write_json(path, dict(exchange=own, common_bodies=common, evidence=evidence(ensemble, t, root)))
     return json.loads(path.read_text(encoding='utf-8'))
 
+# ---------------------------------------------------------------- what each part of the recipe is worth
+def variant_members(variant, fold, work):
+    "The runs of a variant"
+    for path in sorted((work/'outside').glob(f'{variant}-{fold}-?.safetensors')):
+        model, card = load_weights(path)
+        if VARIANTS[variant].field is not None: card.preprocess = dict(card.preprocess, field=RIM)
+        yield Member(path.stem, model, card)
+
+def ablated(variant, root, work, fold='A'):
+    "Rows of the leave-one-source-out table for each run of a variant, with its macro-F1 on the test fold and its background gap"
+    t = study(root, work, fold, variant)[0]
+    asked = t[t.role.isin(['external', 'test'])].reset_index(drop=True)
+    recipe = VARIANTS[variant]
+    seen = recipe if recipe.field is None else replace(recipe, field=RIM)
+    films = film_cache(asked, root, seen.preprocess(), work/'films', 'lungs', ready=True)
+    home = ((asked.role=='test') & asked.label.isin(CLASSES)).to_numpy()
+    for m in variant_members(variant, fold, work):
+        e = Ensemble([m])
+        p = e.posteriors(films)[0][0]
+        gap = exchange_scores(exchanged(e, t, root))
+        f1 = f1_score(class_numbers(asked.label[home]), p[home].argmax(1), average='macro')
+        for question, (yes, no, scores) in QUESTIONS[fold].items():
+            at = (yes(asked)|no(asked)).to_numpy()
+            positive, group = yes(asked).to_numpy()[at], asked.group.to_numpy()[at]
+            for s in scores:
+                area = auc(SCORES[s](p[at]), positive, group)
+                yield dict(variant=variant, run=m.name, question=question, score=s, macro_f1=round(float(f1), 4), exchange=gap, **area)
+
+def main_ablate(work, out):
+    """Measure every variant of which a run is there"""
+    there = [v for v in VARIANTS if v and any((work/'outside').glob(f'{v}-A-?.safetensors'))]
+    write_json(out, [row for v in there for row in ablated(v, data_dir(), work)])
+
 NAMES = ('lungs alone, sources left out', 'the default of version 0.1')
 
 def main_measure(work, out, beside):
@@ -294,10 +331,11 @@ def main_ship(work, out):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('what', choices=('train', 'measure', 'ship')); p.add_argument('jobs', nargs='*', help='FOLD/SEED, or VARIANT/FOLD/SEED')
+    p.add_argument('what', choices=('train', 'measure', 'ablate', 'ship')); p.add_argument('jobs', nargs='*', help='FOLD/SEED, or VARIANT/FOLD/SEED')
     p.add_argument('--work', type=Path, default='runs'); p.add_argument('--out', type=Path, help='results/outside.json, or the folder of the ensemble')
     p.add_argument('--beside', help='another ensemble to be measured by the same script: a name or a folder')
     a = p.parse_args(); torch.set_num_threads(1)
     if a.what=='train': main_train(a.jobs, a.work)
     if a.what=='measure': main_measure(a.work, a.out or package_file('results')/'outside.json', a.beside)
+    if a.what=='ablate': main_ablate(a.work, a.out or package_file('results')/'ablations.json')
     if a.what=='ship': main_ship(a.work, a.out or a.work/'shipped')

@@ -16,12 +16,14 @@ __all__ = [*_DOOR, '__version__']
 # Module -> its public names, all to be had from the package for one more version;
 # `python .ci/public_names.py` writes this table from the modules' `__all__`
 _NAMES = {
-    'core': ('CLASSES DISCLAIMER PALETTE class_numbers RadiographError class_of package_file data_dir fingerprint '
-             'sha256_of html_table safe_cell write_whole write_json file_stamp kept_array own_settings'),
+    'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of package_file '
+             'data_dir fingerprint sha256_of html_table safe_cell write_whole write_json read_json read_tensors '
+             'file_stamp kept_array own_settings made_apart'),
     'radiograph': ('plain_name Radiograph quiet age_years is_dataset oriented load_radiograph get_radiograph_files '
                    'list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',
-    'preprocess': 'equalize perona_malik unsharp text_mask remove_text Preprocess widened equalize_field',
+    'preprocess': ('equalize perona_malik unsharp text_mask remove_text register_step Preprocess widened '
+                   'equalize_field'),
     'lungs': ('SIDE LEVELS lung_net lung_input lung_output load_lungs Zone lung_zones zone_shares lung_box Lungs '
               'find_lungs as_lungs lung_mask show_lungs plain_field'),
     'lung_training': ('FILM SHARES ABOUT USE LEARNED HELD_OUT mask_files load_pair mask_pairs disturbed stranger dice '
@@ -29,51 +31,57 @@ _NAMES = {
     'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
     'sources': ('COLUMNS OTHER SOURCES READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover '
                 'read_figure1 read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_rsna '
-                'read_kermany read_siim read_actualmed read_index read_table check_index'),
+                'read_kermany read_siim read_actualmed read_index classes_of read_table check_index'),
     'splits': ('difference_hash film_hashes kept_hashes near_duplicates assign_groups patient_split check_split '
                'PatientSplitter doubtful assign_roles'),
     'loaders': ('film_cache augment vary_field augment_field swap_background class_weights sample_weights FilmItem '
                 'FilmTransform Spare SwapBackground Warp Expose Shade Degrade Boxes VaryField film_tfms '
                 'TensorRadiograph Standardize ReadFilm Labels RadiographDL RadiographBlock LabelBlock radiograph_block '
                 'radiograph_dls'),
-    'models': 'list_archs create_model cam_layer imagenet_weights load_pretrained Card save_weights load_weights',
+    'models': ('list_archs create_model cam_layer register_arch pooled_features imagenet_weights load_pretrained Card '
+               'save_weights load_weights'),
     'scores': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
                'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
                'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '
                'risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
     'learner': 'PartialLabelLoss HalfPrecision body_and_head radiograph_learner',
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',
-    'ensemble': ('average_posteriors max_prediction majority_vote select_members power_law layer_spectra '
-                 'spectral_quality Prediction Typicality Member features_and_logits Ensemble calibrate save_ensemble '
-                 'load_folder'),
+    'ensemble': ('WORDS_OF_A_CLASS average_posteriors max_prediction majority_vote select_members power_law '
+                 'layer_spectra spectral_quality Prediction Typicality Member features_and_logits Ensemble calibrate '
+                 'save_ensemble load_folder'),
     'training': 'Recipe Study study_of pick_device fit_networks train',
     'zoo': 'RELEASED list_ensembles ensemble_folder load_ensemble fetch_ensemble',
     'attribution': 'Attribution strongest_half eye_scale overlay mean_attribution',
     'forward': ('Caught find_layer probe evaluating class_number class_index Look widen check_input run_network '
                 'target_name captum_style'),
-    'canonical': 'ACTS POOLS WEIGHTED Add Cat Clip Canonical',
+    'canonical': ('ACTS POOLS MOVES NORMS WEIGHTED Add Cat Clip Gate Attend Affine Prefix Permute Tokens Pick '
+                  'MeanToken Smooth Canonical'),
     'cam': ('CAM_METHODS CAPTUM_METHODS cam_maps gradcam gradcam_pp cam_attributions cam_evidence CAM GradCAM '
             'GradCAMPlusPlus integrated_gradients occlusion guided_gradcam'),
-    'lrp': 'LRP_RULES LRP_METHODS Composite lrp_rules Pass lrp_attributions LRP',
+    'lrp': 'LAYER_RULES LRP_RULES LRP_METHODS divide Task Composite lrp_rules Pass lrp_attributions LRP',
     'faithful': ('BASELINES MEASURES NEEDS LOWER_IS_BETTER pointing_hit relevance_mass rank_accuracy deletion_curve '
                  'insertion_curve curve_area impute road_curve random_map gaussian_map lung_map Case film_scores '
                  'summarise score_methods against_baseline show_scores agreement randomization_check fell '
                  'quantus_explainer'),
-    'guard': 'LIMITS told_by_header doubted',
+    'guard': 'LIMITS HEADER PICTURE told_by_header heart_right told_by_picture doubted',
     'similar': 'SimilarFilm load_similar similar_films',
-    'explanation': 'Explanation speaker inside_lungs focus spot concentrated',
-    'words': 'CONFIDENCE WORDS speaking percent rows_of method_title describe explain',
+    'explanation': 'Explanation speaker inside_lungs focus strays spot concentrated',
+    'words': 'CONFIDENCE WORDS speaking words_of percent rows_of method_title describe explain',
     'report': ('REPORT_WORDS SAVERS salted_hash film_name film_identity ensemble_card result_identity unseen_hospitals '
                'report_content report_html report_pdf save_report output_paths index_row index_rows folder_index'),
-    'pipeline': 'METHODS Method ensemble_attributions predict_and_explain',
+    'pipeline': 'METHODS DEFAULT_METHODS Method ensemble_attributions predict_and_explain',
     'dicom_out': ('MAKER IMPLEMENTATION_UID DICOM_KINDS zones_on_source is_answer answer_picture to_dicom save_dicom '
                   'write_dicom'),
     'evaluation': ('labelled_films card_films trial_films say card_scores Trial try_ensemble score_table save_trial '
                    'differences'),
+    'screen': ('FILM_COLUMNS Archive find_films question judge Screener Table do_task work RayWorker films_table '
+               'Screened'),
     'app': 'APP_WORDS DOWNLOADS Line downloads picture similar_html Film App build_app dce_app',
     'node': 'log Inbox Peer Node serve_dicom run_node dce_node',
     'exchange': 'lay_lungs exchange_test exchange_scores outside_share',
-    'cli': 'dce_explain dce_evaluate dce_train',
+    'screen_report': ('PLACE COUNTS LABELS PLACES DOUBTS REFUSED OTHERS DRIFT_MEASURES WORKLIST open_screen ask places '
+                      'ks_interval film_measures reference drift worklist report_parts'),
+    'cli': 'command dce_explain dce_evaluate dce_screen dce_train',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -24,7 +24,7 @@ from .attribution import overlay
 from .core import CLASSES,DISCLAIMER,RadiographError,package_file
 from .explanation import speaker
 from .lungs import lung_zones
-from .radiograph import load_radiograph
+from .radiograph import load_radiograph,plain_name
 from .report import REPORT_WORDS,report_content,report_html,report_pdf,result_identity
 from .words import method_title
 
@@ -403,6 +403,7 @@ def add(self:App,
     source:bytes, # The file
 ):
     "Queue a film"
+    name = plain_name(name)
     with self._lock:
         if self._left==0: self.refused.value = ''
         if len(source)>self.max_size: return self._too_large(name, source)
@@ -528,12 +529,18 @@ def _explain_class(self:App, film, target):
     self._say(4, film.name)
 
 @patch
+def _choices(self:App, film):
+    "The classes of the ensemble that answered, and the one that is looked at"
+    if self.target.options!=self.answer.classes: self.target.options = self.answer.classes
+    self.target.value = film.target
+
+@patch
 def _show(self:App):
     "Everything of the film that is looked at"
     with self._lock:
         film = self.shown
         self.answer = film.answer
-        with self._quietly(): self.target.value = film.target
+        with self._quietly(): self._choices(film)
         self.words.value,self.similar.value = words(self.answer, film.name),similar_html(self.answer)
         self.link.value = ''
         self._draw()

@@ -26,23 +26,36 @@ def _gradient(logits, index, a, last):
     if g is None: raise RadiographError('scores that do not depend on that layer', 'a layer between film and score', 'name another layer')
     return widen(g)/lift
 
+def _as_grid(a, x, model):
+    "B×C×h×w: an activation as it is, channels first, or a transformer's tokens laid out in the shape of the film"
+    if a.ndim==4: return a.permute(0, 3, 1, 2) if getattr(model, 'output_fmt', '')=='NHWC' else a
+    if a.ndim!=3: return a
+    extra,(height,width) = getattr(model, 'num_prefix_tokens', 0),x.shape[-2:]
+    n = a.shape[1]-extra
+    h = round((n*height/width)**.5)
+    if h<1 or n%h: raise RadiographError(f'{n} tokens for a film of {height}×{width}', 'as many as a grid has cells', 'name another layer')
+    return a[:,extra:].transpose(1, 2).unflatten(2, (h, n//h))
+
 def _look(model, x, targets, layer, gradients=True):
     "Everything the methods need, from one forward pass"
     if hasattr(model, 'look'): return model.look(targets, layer, gradients)
     check_input(x)
     with evaluating(model), probe(model, cam_layer(model) if layer is None else layer) as caught:
         logits,a = run_network(model, x),caught.output
-        if len(caught.outputs)>1: raise RadiographError(f'{caught.name} ran {len(caught.outputs)} times in one forward pass', 'a layer that runs once')
-        if a.ndim!=4 or len(a)!=len(x): raise RadiographError(f'{caught.name} gives {tuple(a.shape)}', 'a layer that gives B×C×h×w')
+        times,grid = len(caught.outputs),_as_grid(a, x, model)
+        if times>1: raise RadiographError(f'{caught.name} ran {times} times in one forward pass', 'a layer that runs once')
+        if grid.ndim!=4 or len(a)!=len(x): raise RadiographError(f'{caught.name} gives {tuple(a.shape)}', 'a layer that gives B×C×h×w')
         index,single = class_index(targets, logits)
         n = index.shape[1]
-        g = [_gradient(logits, index[:,t], a, t==n-1) for t in range(n)] if gradients else [None]*n
-    return Look(widen(a), logits.detach(), index, single, g, _linear_head(model, a.detach(), logits.detach()))
+        g = [_as_grid(_gradient(logits, index[:,t], a, t==n-1), x, model) for t in range(n)] if gradients else [None]*n
+    head = _linear_head(model, grid.detach(), logits.detach())
+    return Look(widen(grid), logits.detach(), index, single, g, head)
 
 # %% ../nbs/23_cam.ipynb #c011
 def _linear_head(model, a, logits):
     "The linear layer that turns averaged activations into these very logits; None if there is none"
-    heads = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and (m.in_features, m.out_features)==(a.shape[1], logits.shape[1])]
+    sizes = a.shape[1],logits.shape[1]
+    heads = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and (m.in_features, m.out_features)==sizes]
     if not heads: return None
     with torch.no_grad():
         w,b = heads[-1].weight,heads[-1].bias
@@ -52,7 +65,9 @@ def _linear_head(model, a, logits):
 
 # %% ../nbs/23_cam.ipynb #c013
 def _cam_weights(look, t):
-    if look.head is None: raise RadiographError('a network whose scores are not a linear function of that layer\'s averages', 'global average pooling and one linear layer, for CAM', "method 'grad-cam', which equals CAM there and works elsewhere")
+    if look.head is None:
+        raise RadiographError("a network whose scores are not a linear function of that layer's averages", 'global average pooling and one linear layer, for CAM',
+                              "method 'grad-cam', which equals CAM there and works elsewhere")
     return widen(look.head.weight).to(look.a)[look.index[:,t]]
 
 # %% ../nbs/23_cam.ipynb #c014
@@ -62,7 +77,10 @@ def _gradcam_weights(look, t): return look.g[t].mean((2,3))
 def _gradcam_pp_weights(look, t):
     up = look.g[t].clamp(min=0)
     below = 2 + up*look.a.sum((2,3), keepdim=True)
-    if below.min()<1: raise RadiographError(f'a layer with negative outputs, where the denominators of Grad-CAM++ fall to {float(below.min()):.2g}', 'a rectified layer: denominators of at least 2', 'name the ReLU that follows the layer')
+    least = float(below.min())
+    if least<1:
+        raise RadiographError(f'a layer with negative outputs, where the denominators of Grad-CAM++ fall to {least:.2g}',
+                              'a rectified layer: denominators of at least 2', 'name the ReLU that follows the layer')
     return (up/below).sum((2,3))
 
 # %% ../nbs/23_cam.ipynb #c016

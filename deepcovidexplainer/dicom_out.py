@@ -16,7 +16,7 @@ import cv2,numpy as np
 from fastcore.basics import patch
 
 from .attribution import eye_scale,overlay
-from .core import CLASSES,DISCLAIMER,RadiographError,package_file,sha256_of
+from .core import DISCLAIMER,RadiographError,fingerprint,package_file,sha256_of
 from .explanation import Explanation,speaker
 from .words import method_title,percent
 from .lungs import lung_zones
@@ -202,7 +202,7 @@ def _words(e):
     yield from ((f'! {w}', _AMBER) for w in e.warnings)
     yield from ((s, _INK) for s in e.sentences)
     if e.doubts: return
-    each = ', '.join(f'{c} {percent(p)}' for c,p in zip(CLASSES, e.prediction.posteriors))
+    each = ', '.join(f'{c} {percent(p)}' for c,p in e.posteriors.items())
     yield f'Calibrated probabilities: {each}',_INK
 
 def _wrapped(text, font, width):
@@ -320,10 +320,16 @@ def _seg(e, ref, algorithm):
 
 # %% ../nbs/32_dicom_out.ipynb #d028
 _FINDINGS = {'normal':('17621005', 'SCT', 'Normal'), 'pneumonia':('233604007', 'SCT', 'Pneumonia'),
-             'covid-19':('840539006', 'SCT', 'COVID-19')}
+             'covid-19':('840539006', 'SCT', 'COVID-19'), 'tuberculosis':('56717001', 'SCT', 'Tuberculosis')}
 
 def _code(value, meaning): return _highdicom().sr.CodedConcept(value[:16].upper(), '99DCE', meaning[:64])
-def _finding(name): return _highdicom().sr.CodedConcept(*_FINDINGS[name]) if name in _FINDINGS else _code(name, name)
+
+def _finding(name, words):
+    "The code of a class: what the ensemble says, what is known, or one of our own"
+    code = words.get(name, {}).get('code') or _FINDINGS.get(name)
+    if code: return _highdicom().sr.CodedConcept(*code)
+    short = name if len(name)<=16 and name.isascii() else f'C{fingerprint(name)[:15]}' # as long as a code may be
+    return _code(short, name)
 
 def _by(algorithm):
     "The algorithm as a report names it (TID 4019)"
@@ -361,9 +367,10 @@ def _said(e, ref, algorithm):
 def _classes(e, ref, algorithm):
     "A group for each class: its calibrated probability"
     from pydicom.sr.codedict import codes
-    for name,p in zip(CLASSES, e.prediction.posteriors):
+    for name,p in e.posteriors.items():
         number = _number(codes.DCM.Probability, p, algorithm)
-        yield _group(ref, f'class {name}', finding_type=_finding(name), measurements=[number])
+        finding = _finding(name, e.prediction.words)
+        yield _group(ref, f'class {name}', finding_type=finding, measurements=[number])
 
 def _site(zone):
     "Where a zone is, or None for what lies outside the lungs"

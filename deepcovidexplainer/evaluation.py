@@ -28,20 +28,22 @@ from .radiograph import load_radiograph
 
 # %% ../nbs/33_evaluation.ipynb #c006
 def labelled_films(
-    data:str|Path, # A CSV index, or a folder with one subfolder a class: what `read_table` reads
-)->pd.DataFrame:   # One row a film, with the role `own`
+    data:str|Path,   # A CSV index, or a folder with one subfolder a class: what `read_table` reads
+    classes=CLASSES, # Of the ensemble
+)->pd.DataFrame:     # One row a film, with the role `own`
     "Films with labels, of some of the classes at least; `RadiographError` naming what cannot be used"
-    t = read_table(data, every_class=False)
-    other = t[~t.label.isin(CLASSES)]
+    t = read_table(data, every_class=False, classes=classes)
+    other = t[~t.label.isin(classes)]
     if len(other):
         came = f'the film {other.film.iloc[0]} has the class {other.label.iloc[0]!r}'
-        raise RadiographError(came, f"one of {', '.join(CLASSES)}", 'leave such films out')
+        raise RadiographError(came, f"one of {', '.join(classes)}", 'leave such films out')
     return t.assign(role='own')
 
 # %% ../nbs/33_evaluation.ipynb #c011
 def _counts(t):
     "Films of each class of each source, and patients"
-    return {s:{c:int(n) for c,n in g.label.value_counts().items()} for s,g in t.groupby('source')},int(t.group.nunique())
+    films = {s:{c:int(n) for c,n in g.label.value_counts().items()} for s,g in t.groupby('source')}
+    return films,int(t.group.nunique())
 
 def card_films(
     ensemble,         # `Ensemble` with a card
@@ -50,11 +52,14 @@ def card_films(
 )->pd.DataFrame:      # Films with the roles test, external and guard; `attrs['same']` says whether there are as many as the card says
     "Test and external films of an ensemble, found again by the rules that chose them"
     about = (ensemble.about or {}).get('data')
-    if not (about and about['films'].get('test')): raise RadiographError(f'the card of {ensemble.name} names no test films', 'an ensemble whose card does', 'give a folder or index of films that it was not trained on')
-    t = read_index(root)
+    if not (about and about['films'].get('test')):
+        todo = 'give a folder or index of films that it was not trained on'
+        raise RadiographError(f'the card of {ensemble.name} names no test films', 'an ensemble whose card does', todo)
+    t = read_index(root, classes=ensemble.classes)
     away = tuple(about['films'].get('external', ()))
-    t = assign_roles(assign_groups(t, kept_hashes(t, root, cache)), away)
-    same = all(_counts(t[t.role==r])==(about['films'].get(r, {}), about['groups'].get(r, 0)) for r in ('test', 'external'))
+    t = assign_roles(assign_groups(t, kept_hashes(t, root, cache)), away, classes=ensemble.classes)
+    said = {r:(about['films'].get(r, {}), about['groups'].get(r, 0)) for r in ('test', 'external')}
+    same = all(_counts(t[t.role==r])==counts for r,counts in said.items())
     t.loc[t.source.isin((*away, 'jsrt')) & (t.role!='external'), 'role'] = 'guard'
     t = t[t.role.isin(['test', 'external', 'guard'])].reset_index(drop=True)
     t.attrs['same'] = same
@@ -69,25 +74,41 @@ def trial_films(
     data = Path(data)
     if not data.exists(): raise RadiographError(f'{data.name} does not exist', 'a CSV index or a folder', 'check the path')
     if (data/'darkcovidnet').is_dir(): return card_films(ensemble, data, cache),data
-    return labelled_films(data),(data.parent if data.is_file() else data)
+    return labelled_films(data, ensemble.classes),(data.parent if data.is_file() else data)
 
 # %% ../nbs/33_evaluation.ipynb #c013
 def _read(path, name):
     try: return load_radiograph(path).resized(512)
-    except RadiographError as e: raise RadiographError(f'the film {name} cannot be used: {e.came}', e.wanted, 'mend it or leave it out') from e
+    except RadiographError as e:
+        came = f'the film {name} cannot be used: {e.came}'
+        raise RadiographError(came, e.wanted, 'mend it or leave it out') from e
+
+def _cleaned(ensemble, film, lungs):
+    "A film as the networks get it, S×S uint8"
+    places = (lungs.box, lungs.field) if ensemble.crop=='lungs' else ()
+    return np.round(ensemble.preprocess.clean(film, *places)*255).astype(np.uint8)
+
+def _places(typicality, features):
+    "How far each film lies from the training films, and whether that is typical"
+    n = len(features)
+    if typicality is None: return np.full(n, np.nan),np.ones(n, bool)
+    return typicality.distance(features),typicality.typical(features)
+
+def _columns(ensemble): "The columns with each member's posteriors"; return [[f'{m.name}: {c}' for c in ensemble.classes] for m in ensemble.members]
 
 def _rows(ensemble, films):
     "What is said of a batch of `Radiograph`s"
-    lungs = [find_lungs(f) for f in films]
-    places = [(l.box, l.field) if ensemble.crop=='lungs' else () for l in lungs]
-    clean = np.stack([np.round(ensemble.preprocess.clean(f, *p)*255).astype(np.uint8) for f,p in zip(films, places)])
-    members,features = ensemble.posteriors(clean); p = average_posteriors(members)
-    t = ensemble.typicality; distance,typical = (t.distance(features),t.typical(features)) if t else (np.full(len(p), np.nan),np.ones(len(p), bool))
-    sets = prediction_sets(p, ensemble.threshold)
+    lungs,classes = [find_lungs(f) for f in films],ensemble.classes
+    members,features = ensemble.posteriors(np.stack([_cleaned(ensemble, f, l) for f,l in zip(films, lungs)]))
+    p,between = average_posteriors(members),', ' if any(' ' in c for c in classes) else ' '
+    sets,(distance,typical) = prediction_sets(p, ensemble.threshold),_places(ensemble.typicality, features)
     for i,film in enumerate(films):
-        yield dict(zip(CLASSES, p[i]), sha256=film.meta.get('sha256'), said=CLASSES[p[i].argmax()], set=' '.join(c for c,there in zip(CLASSES, sets[i]) if there), outlined=lungs[i].found,
-                   typical=bool(typical[i]), distance=distance[i], doubts=' '.join(guard(film, lungs[i], SimpleNamespace(typical=typical[i]))),
-                   **{f'{m.name}: {c}':q for m,ps in zip(ensemble.members, members) for c,q in zip(CLASSES, ps[i])}, bits=difference_hash(film.data))
+        doubts = guard(film, lungs[i], SimpleNamespace(typical=typical[i]))
+        inside = between.join(c for c,there in zip(classes, sets[i]) if there)
+        said = dict(zip(classes, p[i]), sha256=film.meta.get('sha256'), said=classes[p[i].argmax()], set=inside)
+        looks = dict(outlined=lungs[i].found, typical=bool(typical[i]), distance=distance[i], doubts=' '.join(doubts))
+        each = {k:q for names,ps in zip(_columns(ensemble), members) for k,q in zip(names, ps[i])}
+        yield dict(said, **looks, **each, bits=difference_hash(film.data))
 
 def _read_all(root, names, errors, left):
     "Films that can be read, with their names; the others into `left`"
@@ -112,7 +133,9 @@ def say(
         if films: rows += _rows(ensemble, [film for _,film in films])
         read += [name for name,_ in films]
         if tell: tell(min(i+bs, len(t)), len(t))
-    if not rows: raise RadiographError(f'{len(t)} films, none of which can be read', 'films', next(iter(left.values()), 'check the table'))
+    if not rows:
+        why = next(iter(left.values()), 'check the table')
+        raise RadiographError(f'{len(t)} films, none of which can be read', 'films', why)
     t = t[t.film.isin(read)]
     said = pd.DataFrame(rows, index=t.index)
     bits = np.stack(said.pop('bits'))
@@ -124,27 +147,43 @@ def say(
 # %% ../nbs/33_evaluation.ipynb #c018
 def card_scores(
     t:pd.DataFrame,       # Test and external films: role, label, source, group
-    members:np.ndarray,   # M×N×3 calibrated posteriors, in the order of `t`
+    members:np.ndarray,   # M×N×K calibrated posteriors, in the order of `t`
     far,                  # N bool: unlike the training films, or strange
     names,                # M names of members
     temperature:float=1., # That calibrated `members`
     threshold:float=1.,   # Of the prediction sets
     n_boot:int=2000,      # Resamples of the ensemble's intervals; its members get a quarter
     bias=0.,              # That calibrated `members` after the temperature, one number a class
+    classes=CLASSES,      # K names
 )->dict:                  # JSON-safe
     "The scores of an ensemble's card"
-    at,ext = (t.role==r for r in ('test', 'external')); at,ext = at.to_numpy(),ext.to_numpy()
-    y,group = class_numbers(t.label[at]),t.group[at].to_numpy()
+    at,ext = ((t.role==r).to_numpy() for r in ('test', 'external'))
+    y,group = class_numbers(t.label[at], classes),t.group[at].to_numpy()
     m,p = members[:,at],average_posteriors(members)
-    raw = average_posteriors(apply_temperature(apply_temperature(m, 1, -np.asarray(bias)), 1/temperature)); sets = prediction_sets(p[at], threshold)
-    out = dict(test=score(p[at], y, group, n_boot).to_dict(), ece=dict(before=round(calibration(raw, y)['ece'], 4), after=round(calibration(p[at], y)['ece'], 4), by_chance={k:round(v, 4) for k,v in ece_by_chance(p[at]).items()}),
-               coverage=rate(sets[np.arange(len(y)), y]), set_size=round(float(sets.sum(1).mean()), 3),
-               accuracy={k:float((said==y).mean()) for k,said in (('SCPA', p[at].argmax(1)), ('PM', max_prediction(m)), ('vote', majority_vote(m)))},
-               members={n:score(q, y, group, n_boot//4).to_dict() for n,q in zip(names, m)}, external={})
-    if not ext.any(): return out
-    apart = np.asarray(far); right = prediction_sets(p[ext], threshold)[np.arange(ext.sum()), class_numbers(t.label[ext])]
-    for s,v in single_class_scores(p[ext], t.label[ext], t.source[ext]).items():
-        here = (t.source==s).to_numpy(); out['external'][s] = {**v, 'sets that hold the truth':rate(right[here[ext]]), 'called unlike the training films':rate(apart[ext & here])}
+    raw = average_posteriors(apply_temperature(apply_temperature(m, 1, -np.asarray(bias)), 1/temperature))
+    def scores(q, n): return score(q, y, group, n, classes=classes).to_dict()
+    rules = dict(SCPA=p[at].argmax(1), PM=max_prediction(m), vote=majority_vote(m))
+    out = dict(test=scores(p[at], n_boot), ece=_errors(raw, p[at], y), **_set_scores(p[at], y, threshold),
+               accuracy={k:float((said==y).mean()) for k,said in rules.items()},
+               members={n:scores(q, n_boot//4) for n,q in zip(names, m)}, external={})
+    if ext.any(): out['external'] = _away(t[ext], p[ext], np.asarray(far)[ext], threshold, classes)
+    return out
+
+def _errors(raw, p, y):
+    "Calibration errors before and after, and what chance makes of the latter"
+    before,after = (round(calibration(q, y)['ece'], 4) for q in (raw, p))
+    return dict(before=before, after=after, by_chance={k:round(v, 4) for k,v in ece_by_chance(p).items()})
+
+def _set_scores(p, y, threshold):
+    sets = prediction_sets(p, threshold)
+    return dict(coverage=rate(sets[np.arange(len(y)), y]), set_size=round(float(sets.sum(1).mean()), 3))
+
+def _away(t, p, far, threshold, classes):
+    "Each external source on its own"
+    held,out = prediction_sets(p, threshold)[np.arange(len(t)), class_numbers(t.label, classes)],{}
+    for s,v in single_class_scores(p, t.label, t.source, classes).items():
+        here = (t.source==s).to_numpy()
+        out[s] = {**v, 'sets that hold the truth':rate(held[here]), 'called unlike the training films':rate(far[here])}
     return out
 
 @dataclass
@@ -156,16 +195,22 @@ class Trial:
     prevalence:dict|None=None # Class → share where the ensemble is to be used
 
     @property
-    def main(self): "The films that are scored together: the test films of the card, or all of your own"; return self.films[self.films.role.isin(['test', 'own'])]
+    def classes(self): "Those of the ensemble"; return self.ensemble.classes
     @property
-    def p(self): "Their N×3 posteriors"; return self.main[list(CLASSES)].to_numpy()
+    def main(self):
+        "The films that are scored together: the test films of the card, or all of your own"
+        return self.films[self.films.role.isin(['test', 'own'])]
     @property
-    def y(self): "Their N class numbers"; return class_numbers(self.main.label)
+    def p(self): "Their N×K posteriors"; return self.main[list(self.classes)].to_numpy()
+    @property
+    def y(self): "Their N class numbers"; return class_numbers(self.main.label, self.classes)
     @property
     def group(self): "Their N patients, copies joined"; return self.main.group.to_numpy()
     @property
     def of_card(self): "True for the public films that the card names"; return bool((self.films.role=='test').any())
-    def __repr__(self): return f"Trial({self.ensemble.name} on {len(self.main)} films of {len(set(self.group))} patients, accuracy {np.mean(self.p.argmax(1)==self.y):.3f})"
+    def __repr__(self):
+        films = f'{len(self.main)} films of {len(set(self.group))} patients'
+        return f'Trial({self.ensemble.name} on {films}, accuracy {np.mean(self.p.argmax(1)==self.y):.3f})'
 
 def try_ensemble(
     ensemble,              # `Ensemble`
@@ -184,9 +229,12 @@ def try_ensemble(
 @patch
 def scores(self:Trial)->dict:
     "As in an ensemble's card"
-    t = self.films[self.films.role!='guard']; t = t.assign(role=t.role.replace('own', 'test'))
-    members = np.stack([t[[f'{m.name}: {c}' for c in CLASSES]].to_numpy() for m in self.ensemble.members])
-    return card_scores(t, members, ~t.typical, [m.name for m in self.ensemble.members], self.ensemble.temperature, self.ensemble.threshold, self.n_boot, self.ensemble.bias)
+    e,t = self.ensemble,self.films[self.films.role!='guard']
+    t = t.assign(role=t.role.replace('own', 'test'))
+    names = [m.name for m in e.members]
+    return card_scores(t, _posteriors(e, t), ~t.typical, names, e.temperature, e.threshold, self.n_boot, e.bias, e.classes)
+
+def _posteriors(ensemble, t): "Each member's, M×N×K"; return np.stack([t[c].to_numpy() for c in _columns(ensemble)])
 
 def _flat(d, path=()):
     "Dictionaries in dictionaries → (path, leaf); a value with its interval is one leaf"
@@ -198,24 +246,31 @@ def score_table(
     d:dict, # From `Trial.scores` or a card
 )->pd.DataFrame: # part, score, value, low, high, n
     "The same numbers, one a row"
-    row = lambda path, v: dict(part=' '.join(path[:-1]).replace(' scores', '').strip() or 'test', score=path[-1], value=v.get('value'), low=v.get('low'), high=v.get('high'), n=v.get('n'))
+    def row(path, v):
+        part = ' '.join(path[:-1]).replace(' scores', '').strip() or 'test'
+        return dict(part=part, score=path[-1], **{k:v.get(k) for k in ('value', 'low', 'high', 'n')})
     return pd.DataFrame([row(path, v) for path,v in _flat(d)])
 
 @patch
 def by_group(self:Trial)->pd.DataFrame:
     "Scores by source, view, age group and sex of the main films"
     m = self.main
-    return subgroups(self.p, self.y, dict(source=m.source, view=m.view, age=age_group(m.age), sex=m.sex), self.group, n_boot=max(1, self.n_boot//2))
+    groups = dict(source=m.source, view=m.view, age=age_group(m.age), sex=m.sex)
+    return subgroups(self.p, self.y, groups, self.group, n_boot=max(1, self.n_boot//2), classes=self.classes)
 
 @patch
 def guarded(self:Trial)->pd.DataFrame:
     "Source by source: lungs outlined, films doubted, and right answers with and without an outline"
     def row(t):
-        scored = t[t.label.isin(CLASSES)]
-        right = {name:rate((g.said==g.label).to_numpy()) for name,g in (('right where outlined', scored[scored.outlined]), ('right where not', scored[~scored.outlined]))}
-        return dict(films=len(t), **{k:r for k,r in (('lungs not outlined', rate(~t.outlined.to_numpy())), ('doubted', rate((t.doubts!='').to_numpy())), *right.items())})
-    rows = {s:row(g) for s,g in self.films.groupby('source')}
-    return pd.DataFrame.from_dict({s:{f'{k} {e}'.strip():v for k,x in r.items() for e,v in ((('', x['value']), ('low', x['low']), ('high', x['high'])) if isinstance(x, dict) else (('', x),))} for s,r in rows.items()}, orient='index').rename_axis('source')
+        scored = t[t.label.isin(self.classes)]
+        right,there = (scored.said==scored.label).to_numpy(),scored.outlined.to_numpy(bool)
+        shares = {'lungs not outlined':~t.outlined.to_numpy(bool), 'doubted':(t.doubts!='').to_numpy(),
+                  'right where outlined':right[there], 'right where not':right[~there]}
+        for k,hit in shares.items():
+            r = rate(hit)
+            yield from ((k, r['value']), (f'{k} low', r['low']), (f'{k} high', r['high']))
+    rows = {s:dict(films=len(g), **dict(row(g))) for s,g in self.films.groupby('source')}
+    return pd.DataFrame.from_dict(rows, orient='index').rename_axis('source')
 
 # %% ../nbs/33_evaluation.ipynb #c026
 def _figure(draw):
@@ -223,27 +278,41 @@ def _figure(draw):
     def write(path):
         import matplotlib.pyplot as plt
         fig,ax = plt.subplots(figsize=(4, 3.7), layout='constrained')
-        draw(ax); fig.savefig(path, format='png', dpi=130, facecolor='w', metadata=dict(Software=None)); plt.close(fig)
+        draw(ax)
+        fig.savefig(path, format='png', dpi=130, facecolor='w', metadata=dict(Software=None))
+        plt.close(fig)
     return write
 
 def _figures(t):
     "File → what draws it"
-    return {'confusion.png':lambda ax: show_confusion(confusion(t.p, t.y), ax), 'roc.png':lambda ax: show_roc(t.p, t.y, t.group, ax, t.n_boot), 'precision_recall.png':lambda ax: show_precision_recall(t.p, t.y, t.group, ax, t.n_boot),
-            'reliability.png':lambda ax: show_reliability(t.p, t.y, ax), 'risk_coverage.png':lambda ax: show_risk_coverage(t.p, t.y, ax)}
+    whole = (t.p, t.y, t.group)
+    def curves(show): return lambda ax: show(*whole, ax, t.n_boot, t.classes)
+    return {'confusion.png':lambda ax: show_confusion(confusion(t.p, t.y), ax, classes=t.classes),
+            'roc.png':curves(show_roc), 'precision_recall.png':curves(show_precision_recall),
+            'reliability.png':lambda ax: show_reliability(t.p, t.y, ax),
+            'risk_coverage.png':lambda ax: show_risk_coverage(t.p, t.y, ax)}
 
 def _tables(t):
     "File → table"
-    raw = t.ensemble.uncalibrated(np.stack([t.main[[f'{m.name}: {c}' for c in CLASSES]].to_numpy() for m in t.ensemble.members])).mean(0)
-    out = {'scores.csv':score_table(t.scores()), 'subgroups.csv':t.by_group().reset_index(), 'sets.csv':coverage_table(t.p, t.y, t.ensemble.threshold, t.group).reset_index(), 'guard.csv':t.guarded().reset_index(),
-           'calibration.csv':calibration_table({'before the temperature':raw, 'after':t.p}, t.y, t.group, max(1, t.n_boot//4)).reset_index()}
-    return out | ({'predictive_values.csv':ppv_at(t.p, t.y, t.prevalence, t.group, t.n_boot).reset_index()} if t.prevalence else {})
+    p,y,group,classes = t.p,t.y,t.group,t.classes
+    claims = {'before the temperature':t.ensemble.uncalibrated(_posteriors(t.ensemble, t.main)).mean(0), 'after':p}
+    out = {'subgroups.csv':t.by_group(), 'sets.csv':coverage_table(p, y, t.ensemble.threshold, group, classes),
+           'guard.csv':t.guarded(), 'calibration.csv':calibration_table(claims, y, group, max(1, t.n_boot//4))}
+    if t.prevalence: out['predictive_values.csv'] = ppv_at(p, y, t.prevalence, group, t.n_boot, classes=classes)
+    return {'scores.csv':score_table(t.scores()), **{f:v.reset_index() for f,v in out.items()}}
 
-_CAPTIONS = {'scores.csv':'Scores', 'subgroups.csv':'For whom does it work?', 'sets.csv':'Prediction sets', 'guard.csv':'The guard, and films without an outline of the lungs', 'calibration.csv':'Calibration',
-             'predictive_values.csv':'Predictive values at the stated prevalence'}
-_PAGE = '''<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title><style>
-body{{font:15px/1.5 system-ui,sans-serif;color:#1b2530;max-width:1100px;margin:0 auto;padding:8px 20px}}table{{border-collapse:collapse;font-size:.85em;margin:1em 0}}td,th{{border:1px solid #d9e0e6;padding:3px 9px;text-align:left}}
-caption{{text-align:left;font-weight:600;padding:.4em 0}}img{{max-width:340px}}.notice{{background:#eef3f7;border-left:4px solid #1f5a86;padding:.5em .9em}}.wide{{overflow-x:auto}}</style></head><body>
-<h1>{title}</h1><p class="notice">{notice}</p><p>{lead}</p>{pictures}{tables}<p>Tables as CSV: {links}. What was said of each film: <a href="predictions.csv">predictions.csv</a>.</p></body></html>
+_CAPTIONS = {
+    'scores.csv':'Scores', 'subgroups.csv':'For whom does it work?', 'sets.csv':'Prediction sets',
+    'guard.csv':'The guard, and films without an outline of the lungs', 'calibration.csv':'Calibration',
+    'predictive_values.csv':'Predictive values at the stated prevalence'}
+_PAGE = '''<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">\
+<title>{title}</title><style>
+body{{font:15px/1.5 system-ui,sans-serif;color:#1b2530;max-width:1100px;margin:0 auto;padding:8px 20px}}\
+table{{border-collapse:collapse;font-size:.85em;margin:1em 0}}td,th{{border:1px solid #d9e0e6;padding:3px 9px;text-align:left}}
+caption{{text-align:left;font-weight:600;padding:.4em 0}}img{{max-width:340px}}\
+.notice{{background:#eef3f7;border-left:4px solid #1f5a86;padding:.5em .9em}}.wide{{overflow-x:auto}}</style></head><body>
+<h1>{title}</h1><p class="notice">{notice}</p><p>{lead}</p>{pictures}{tables}<p>Tables as CSV: {links}. \
+What was said of each film: <a href="predictions.csv">predictions.csv</a>.</p></body></html>
 '''
 
 def _spans(t):
@@ -259,11 +328,17 @@ def _spans(t):
 def _lead(t):
     "What was done, in a sentence"
     from deepcovidexplainer import __version__
-    where = 'Test and external films of the ensemble’s card' if t.of_card else 'Your own films; whether the ensemble was trained on them cannot be told'
-    same = '' if not t.of_card else '; there are as many films and patients as the card says.' if t.films.attrs.get('same') else '; the folder is not the one that the card was made from, so its numbers may differ.'
     left = t.films.attrs.get('left out')
     less = f' {len(left)} films could not be read and are not scored: left_out.csv.' if left else ''
-    return f'{where}{same or "."}{less} {t!r}. Intervals: 95 %, patient bootstrap with {t.n_boot} resamples, or Wilson’s. deepcovidexplainer {__version__}.'
+    how = f'Intervals: 95 %, patient bootstrap with {t.n_boot} resamples, or Wilson’s'
+    return f'{_whence(t)}{less} {t!r}. {how}. deepcovidexplainer {__version__}.'
+
+def _whence(t):
+    "Which films these are"
+    if not t.of_card: return 'Your own films; whether the ensemble was trained on them cannot be told.'
+    same = 'there are as many films and patients as the card says'
+    other = 'the folder is not the one that the card was made from, so its numbers may differ'
+    return f'Test and external films of the ensemble’s card; {same if t.films.attrs.get("same") else other}.'
 
 @patch
 def page(self:Trial, tables=None)->str:
@@ -272,11 +347,13 @@ def page(self:Trial, tables=None)->str:
     pictures = ''.join(f'<img src="{f}" alt="{f[:-4].replace("_", " ")}">' for f in _figures(self))
     shown = ''.join(f'<div class="wide">{html_table(_spans(v), _CAPTIONS[f])}</div>' for f,v in tables.items())
     links = ', '.join(f'<a href="{f}">{f}</a>' for f in tables)
-    return _PAGE.format(title=html.escape(f'Evaluation of the ensemble “{self.ensemble.name}”'), notice=DISCLAIMER, lead=html.escape(_lead(self)), pictures=pictures, tables=shown, links=links)
+    title,lead = (html.escape(x) for x in (f'Evaluation of the ensemble “{self.ensemble.name}”', _lead(self)))
+    return _PAGE.format(title=title, notice=DISCLAIMER, lead=lead, pictures=pictures, tables=shown, links=links)
 
 def _safe(t):
     "A table whose text no spreadsheet runs"
-    text = [c for c in t if not pd.api.types.is_numeric_dtype(t[c]) and not pd.api.types.is_bool_dtype(t[c])]
+    from pandas.api.types import is_bool_dtype,is_numeric_dtype
+    text = [c for c in t if not is_numeric_dtype(t[c]) and not is_bool_dtype(t[c])]
     return t.assign(**{c:[safe_cell(v) if isinstance(v, str) else v for v in t[c]] for c in text})
 
 def save_trial(
@@ -284,7 +361,8 @@ def save_trial(
     out:str|Path,    # Folder
 )->Path:             # The page
     "Tables, figures and `index.html`, each written whole or not at all"
-    out = Path(out); out.mkdir(parents=True, exist_ok=True)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
     tables = _tables(trial)
     told = trial.films.drop(columns=['reserved', 'licence'], errors='ignore')
     left = pd.DataFrame(list(trial.films.attrs.get('left out', {}).items()), columns=['film', 'why'])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import cv2,numpy as np,pandas as pd
 
-from .core import CLASSES,RadiographError
+from .core import RadiographError
 from .lungs import Lungs,as_lungs,find_lungs
 from .radiograph import load_radiograph
 
@@ -55,16 +55,16 @@ def lay_lungs(
     return np.clip(weight*((moved-m)*spread/s+to)+(1-weight)*b, 0, 1).astype(np.float32)
 
 # %% ../nbs/37_exchange.ipynb #e020
-def _evidence(p):
-    p = np.clip(p, 1e-6, 1)
-    return float(np.log(p[CLASSES.index('covid-19')]/p[CLASSES.index('normal')]))
+def _evidence(named, target):
+    p,q = (max(named[c], 1e-6) for c in (target, 'normal'))
+    return float(np.log(min(p, 1)/min(q, 1)))
 
-def _asked(ensemble, x, name):
+def _asked(ensemble, x, name, target):
     "What is said of a picture, as columns that begin with `name`"
     lungs = find_lungs(x)
-    p = ensemble.predict(x, lungs).posteriors
-    columns = {f'{name} {c}':float(v) for c,v in zip(CLASSES, p)}
-    return dict(columns, **{f'{name} evidence':_evidence(p), f'{name} found':lungs.found})
+    named = ensemble.predict(x, lungs).named
+    columns = {f'{name} {c}':v for c,v in named.items()}
+    return dict(columns, **{f'{name} evidence':_evidence(named, target), f'{name} found':lungs.found})
 
 def exchange_test(
     ensemble,     # `Ensemble`, or anything with its `predict`
@@ -72,6 +72,7 @@ def exchange_test(
     labels:list,  # Their classes
     bodies:list,  # As many films of other sources: the bodies
     tell=None,    # Called with the number of films done and the number of all
+    target:str='covid-19', # The class whose evidence against normal is told
 )->pd.DataFrame:  # One row a film: label, and posteriors and evidence of `own`, `moved` (on the other body), `body` (as it is)
     "What an ensemble says of lungs on their own bodies and on others; pairs without two outlines are left out"
     if not len(films)==len(labels)==len(bodies):
@@ -82,7 +83,7 @@ def exchange_test(
         try: mixed = lay_lungs(a, b)
         except RadiographError: continue
         pictures = dict(own=a, moved=mixed, body=b)
-        said = {k:v for name,x in pictures.items() for k,v in _asked(ensemble, x, name).items()}
+        said = {k:v for name,x in pictures.items() for k,v in _asked(ensemble, x, name, target).items()}
         rows.append(dict(film=str(film), label=label, **said))
         if tell: tell(i+1, len(films))
     return pd.DataFrame(rows)

@@ -16,7 +16,7 @@ from functools import partial
 import cv2,numpy as np,pandas as pd,torch
 
 from .attribution import Attribution,mean_attribution
-from .core import CLASSES,PALETTE,RadiographError
+from .core import PALETTE,RadiographError
 from .scores import wilson_ci
 from .lungs import lung_mask
 
@@ -198,7 +198,6 @@ class Case:
     mask:np.ndarray|None=None       # H×W bool: the lungs that the network is shown; found if not given
 
     def __post_init__(self):
-        if self.target not in CLASSES: raise RadiographError(f'the target {self.target!r}', f"one of {', '.join(CLASSES)}", 'correct the target')
         for name in ('truth', 'lungs', 'mask'):
             m = getattr(self, name)
             if m is not None and np.shape(m)!=self.film.data.shape: raise RadiographError(f'{name} of shape {np.shape(m)}', f'{self.film.data.shape}, the shape of the film', 'scale the mask to the film')
@@ -216,7 +215,7 @@ class _Sight:
 
     def score(self, x):
         "B probabilities of the class"
-        return self.ensemble.member_posteriors(x)[0].mean(0)[:,CLASSES.index(self.case.target)]
+        return self.ensemble.member_posteriors(x)[0].mean(0)[:,self.ensemble.classes.index(self.case.target)]
 
     def lungs(self):
         "The lungs on the grid of `x`"
@@ -244,7 +243,8 @@ def _wanted(measures, case):
 # %% ../nbs/25_faithful.ipynb #c040
 def _mean_maps(ensemble, x, target, methods):
     "Name → `Attribution`: each method on each member, averaged"
-    one = lambda name,f,m: Attribution(f(m.model, x, target)[0], name, target)
+    number = ensemble.classes.index(target)
+    def one(name, f, m): return Attribution(f(m.model, x, number)[0], name, target)
     return {name:mean_attribution([one(name, f, m) for m in ensemble.members]) for name,f in methods.items()}
 
 def _maps(sight, methods, baselines):
@@ -262,6 +262,8 @@ def film_scores(
     seed:int=0,             # Of noise and ties
 )->list[dict]:              # Rows: film, patient, method, measure, score
     "Every method and baseline by every measure that the case allows"
+    if case.target not in ensemble.classes:
+        raise RadiographError(f'the target {case.target!r}', f"one of {', '.join(ensemble.classes)}", 'correct the target')
     x,box = ensemble.inputs(case.film, case.mask)
     sight,rows = _Sight(ensemble, case, x, box, seed),[]
     for name,a in _maps(sight, methods, baselines).items():

@@ -10,7 +10,7 @@ from fastai.callback.core import Callback
 from fastai.data.transforms import get_c
 from fastai.losses import CrossEntropyLossFlat
 from .core import CLASSES,RadiographError
-from .models import create_model,imagenet_weights,load_pretrained,load_weights
+from .models import create_model,imagenet_weights,list_archs,load_pretrained,load_weights
 
 # %% ../nbs/15_learner.ipynb #p002
 class PartialLabelLoss(CrossEntropyLossFlat):
@@ -60,20 +60,27 @@ class HalfPrecision(Callback):
 
 # %% ../nbs/15_learner.ipynb #c005
 def _trained(path, arch, vocab):
-    "A network from its weights, if it is the one that was asked for"
-    model,card = load_weights(path)
+    "A network from its weights, if it is the one that was asked for; where the classes are others, all but its head"
+    trained,card = load_weights(path)
     if card.arch!=arch:
         raise RadiographError(f'weights of {card.arch}', f'weights of {arch}', 'name the same architecture')
-    if list(card.classes)!=vocab:
-        came,wanted = (f"weights for {', '.join(v)}" for v in (card.classes, vocab))
-        raise RadiographError(came, wanted, 'use films of the same classes')
-    return model.train()
-
-def _start(arch, init, vocab):
-    "The network that training starts from"
-    if not isinstance(arch, str): return arch
-    if init not in ('scratch', 'imagenet'): return _trained(init, arch, vocab)
+    if list(card.classes)==vocab: return trained.train()
     model = create_model(arch, n_classes=len(vocab))
+    load_pretrained(model, trained.state_dict())
+    return model
+
+def _side(arch, dls):
+    "Side of the films in pixels, where a network is built for one size; None where it takes every size"
+    if not isinstance(arch, str) or arch in list_archs(): return None
+    state = getattr(dls.train, 'state', None)
+    return state.size if state else int(dls.one_batch()[0].shape[-1])
+
+def _start(arch, init, vocab, size=None):
+    "The network that training starts from"
+    if not isinstance(arch, str) and init!='scratch':
+        raise RadiographError(f'init={init!r} for a module', "'scratch': a module brings its own weights", 'leave it out')
+    if init not in ('scratch', 'imagenet'): return _trained(init, arch, vocab)
+    model = create_model(arch, n_classes=len(vocab), size=size)
     if init=='imagenet': load_pretrained(model, imagenet_weights(arch))
     return model
 
@@ -111,7 +118,7 @@ def _vocab(dls):
 
 def radiograph_learner(
     dls,                     # From `radiograph_dls`
-    arch,                    # One of `list_archs()`, or a network: B×1×S×S → B logits for each class
+    arch,                    # As `create_model` takes it: one of `list_archs()`, a classifier of timm, a name of your own, or a module
     init:str='scratch',      # `'scratch'`, `'imagenet'`, or the path of weights with a card
     label_smoothing:float=0.05, # Label noise that the loss expects
     wd:float=0.05,           # Decoupled weight decay
@@ -128,7 +135,7 @@ def radiograph_learner(
     vocab = _vocab(dls)
     with torch.random.fork_rng(): # the caller's random state stays as it was
         torch.manual_seed(seed)
-        model = _start(arch, init, vocab).to(memory_format=torch.channels_last) # faster, the same numbers
+        model = _start(arch, init, vocab, _side(arch, dls)).to(memory_format=torch.channels_last) # faster, the same numbers
     loss = PartialLabelLoss(label_smoothing, vocab.index('normal') if 'normal' in vocab else 0)
     cbs = _freeze(model, frozen)+[HalfPrecision()]*half+list(kwargs.pop('cbs', None) or [])
     own = dict(opt_func=Adam, wd=wd, splitter=body_and_head, metrics=[F1Score(average='macro'), BalancedAccuracy()])

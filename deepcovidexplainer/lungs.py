@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2,numpy as np
 
-from .core import PALETTE,RadiographError,package_file,sha256_of
+from .core import PALETTE,RadiographError,made_apart,package_file,read_json,read_tensors,sha256_of
 from .preprocess import equalize_field,widened
 
 # %% ../nbs/04_lungs.ipynb #c005
@@ -37,14 +37,17 @@ def lung_net(
             self.c4,self.c3,self.c2,self.c1 = conv(112, d),conv(d+40, c),conv(c+24, b),conv(b+16, a)
             self.out,self.chest = nn.Conv2d(a, 1, 1),nn.Linear(112, 1)
 
-        def forward(self, x):
+        def look(self, x):
+            "What `forward` gives, and the last block's output"
             x,kept = self.stem(x),[]
             for block in self.blocks: kept.append(x := block(x))
             y = self.c4(x)
             for level,skip in zip((self.c3, self.c2, self.c1), (kept[2], kept[1], kept[0])):
                 y = F.interpolate(y, size=skip.shape[-2:], mode='bilinear', align_corners=False)
                 y = level(torch.cat([y, skip], 1))
-            return self.out(y),self.chest(x.mean((2, 3)))[:,0]
+            return self.out(y),self.chest(x.mean((2, 3)))[:,0],x
+
+        def forward(self, x): return self.look(x)[:2]
     return LungNet()
 
 def lung_input(
@@ -57,25 +60,27 @@ def lung_input(
 def lung_output(
     net,         # From `lung_net`
     films:list,  # H×W uint8 arrays
+    deep:bool=False, # Also the last block's output, N×112×S/16×S/16
 ):               # N×S/2×S/2 probabilities of lung, N probabilities of an upright frontal chest film
     "What the network says of some films, in one pass"
     import torch
     x = torch.from_numpy(np.stack([lung_input(f) for f in films])[:,None]).contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode(): lung,chest = net(x)
-    return lung.sigmoid()[:,0].numpy(),chest.sigmoid().numpy()
+    with torch.inference_mode(): lung,chest,last = net.look(x)
+    said = lung.sigmoid()[:,0].numpy(),chest.sigmoid().numpy()
+    return (*said, last.numpy()) if deep else said
 
 # %% ../nbs/04_lungs.ipynb #c016a
 def load_lungs(
     path:str|Path, # `NAME.safetensors`, with `NAME.json` beside it, as `save_lungs` wrote them
 ):                 # The network in evaluation mode
     "A trained lung network; `RadiographError` if weights and card do not belong together"
-    from safetensors.torch import load_file
     path = Path(path)
-    card = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
+    card = read_json(path.with_suffix('.json'), 'the card beside the weights')
     if sha256_of(path)!=card['sha256']:
         raise RadiographError(f'{path.name} is not the file that its card describes', 'weights and card of one run',
                               'copy both again, or pip install --force-reinstall deepcovidexplainer')
-    net = lung_net(); net.load_state_dict({k:v.float() for k,v in load_file(path).items()}, strict=False)
+    net = made_apart(lung_net)
+    net.load_state_dict({k:v.float() for k,v in read_tensors(path).items()}, strict=False)
     return net.eval()
 
 @lru_cache(1)
@@ -192,6 +197,7 @@ class Lungs:
     probability:np.ndarray|None=None # S/2×S/2 float32, of lung, as the network gave it
     chest:float=1.                   # 0…1: that the picture is a frontal chest film and stands upright
     turn:int=0                       # 0, 90, 180 or 270: degrees against the clock after which it would
+    around:np.ndarray|None=None      # 112×8×8 float32: what the network saw from the lungs' top to the belly below them
 
     @property
     def found(self)->bool:
@@ -234,14 +240,27 @@ def _turned(grey):
     _,chest = lung_output(_net(), [np.ascontiguousarray(np.rot90(grey, k)) for k in (1, 2, 3)])
     return 90*(1+int(chest.argmax())) if chest.max()>.5 else 0
 
+_BELOW,_BESIDE = .25,.05 # Shares of the lungs' box: where heart and stomach show the side
+
+def _around(deep, small, n=8):
+    "The network's view of the lungs and what lies below them, C×n×n; a mirrored film gives it mirrored"
+    scale = deep.shape[-1]/len(small)
+    top,left,bottom,right = (scale*v for v in lung_box(_hulls(small)))
+    side,low = _BESIDE*(right-left),bottom+_BELOW*(bottom-top)
+    corners = np.float32([[left-side, top], [right+side, top], [left-side, low]])-.5
+    to = cv2.getAffineTransform(corners, np.float32([[0, 0], [n, 0], [0, n]])-.5)
+    warp = lambda c: cv2.warpAffine(np.ascontiguousarray(c), to, (n, n), borderMode=cv2.BORDER_REPLICATE)
+    return np.stack([warp(c) for c in deep])
+
 def find_lungs(
     film,            # `Radiograph` or H×W float in 0…1
 )->Lungs:            # With an empty mask where none were found
     "Ask the lung network once, and three times more in one batch where the picture does not look like an upright chest film"
     grey = _grey(film)
-    p,chest = (a[0] for a in lung_output(_net(), [grey]))
+    p,chest,deep = (a[0] for a in lung_output(_net(), [grey], deep=True))
     small = _fill(_two_largest(p>.5))
-    if chest>.5 and _shaped_like_lungs(small): return Lungs(_full_size(p, small, grey.shape), p, float(chest))
+    if chest>.5 and _shaped_like_lungs(small):
+        return Lungs(_full_size(p, small, grey.shape), p, float(chest), around=_around(deep, small))
     return Lungs(np.zeros(grey.shape, bool), p, float(chest), _turned(grey) if chest<=.5 else 0)
 
 def as_lungs(

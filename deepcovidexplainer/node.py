@@ -380,7 +380,7 @@ def serve_dicom(
     kinds=('sr', 'sc', 'seg'), # What is sent: some of `DICOM_KINDS`
     secondary:bool=False,      # Also take Secondary Captures? Some collections hold their films as such
     ensemble='default',        # As for `predict_and_explain`
-    methods=('grad-cam','grad-cam++','lrp'), # As for `predict_and_explain`
+    methods=None,  # As for `predict_and_explain`
     retry:tuple=(5., 300.),    # Seconds until a second try, and at most
 )->Node:                       # Listening and working; `stop` it, or use it in a `with`
     "Receive films, answer with DICOM objects. Research use only, not a medical device"

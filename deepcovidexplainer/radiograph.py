@@ -21,7 +21,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
-from .core import RadiographError,html_table,package_file
+from .core import NoFilm,RadiographError,html_table,package_file
 
 # %% ../nbs/01_radiograph.ipynb #c006
 def plain_name(
@@ -238,6 +238,8 @@ _MAGIC = [(b'\x89PNG\r\n\x1a\n', 'PNG'), (b'\xff\xd8\xff', 'JPEG'),
           (b'PK\x03\x04', 'a ZIP archive'), (b'\x1f\x8b', 'a gzip archive'),
           (b'\0\0\0\x0cjP  ', 'a JPEG 2000 picture'), (b'\xff\x4f\xff\x51', 'a JPEG 2000 picture'),
           (b'8BPS', 'a Photoshop file'), (b'<!DOCTYPE', 'a web page'), (b'<html', 'a web page'), (b'\x89HDF', 'an HDF5 file'), (b'\x93NUMPY', 'a NumPy file')]
+
+_DOCUMENTS = ('text', 'a PDF document', 'a web page', 'a ZIP archive', 'a gzip archive', 'an HDF5 file', 'a NumPy file')
 
 def _is_dicom(b):
     "Has the DICOM mark, or begins with a data element of group 2 or 8 as files without preamble do"
@@ -604,24 +606,24 @@ def _check_pixels(ds, name):
     if 'PixelData' in ds: return
     h,w = (_value(ds, k, int, 0) for k in ('Rows', 'Columns'))
     if 'FloatPixelData' in ds or 'DoubleFloatPixelData' in ds:
-        raise RadiographError(f'{name}: DICOM whose pixels are floating-point numbers (a computed map)',
-                              'a radiograph: whole numbers',
-                              'the film that the map was computed from')
+        raise NoFilm(f'{name}: DICOM whose pixels are floating-point numbers (a computed map)',
+                     'a radiograph: whole numbers',
+                     'the film that the map was computed from')
     if h and w:
         why = 'it was cut short, or only the header was sent'
         raise RadiographError(f'{name}: a DICOM header for {h}×{w} pixels without the pixels; {why}',
                               'a complete DICOM file', 'copying or exporting it again')
-    raise RadiographError(f'{name}: DICOM without pixels (a report, a presentation state, or not DICOM at all)',
-                          'a DICOM image',
-                          'the image of the same study')
+    raise NoFilm(f'{name}: DICOM without pixels (a report, a presentation state, or not DICOM at all)',
+                 'a DICOM image',
+                 'the image of the same study')
 
 def _check_header(ds, name, max_pixels):
     "Raise unless the header promises one film of a modality and a size that we can read"
     modality,frames = _modality(ds),_value(ds, 'NumberOfFrames', int, 1)
     if modality not in _MODALITIES:
-        raise RadiographError(f'{name}: DICOM of modality {modality}',
-                              'a radiograph: modality CR, DX or RG, or a secondary capture of one (OT)',
-                              'the chest radiograph of the study')
+        raise NoFilm(f'{name}: DICOM of modality {modality}',
+                     'a radiograph: modality CR, DX or RG, or a secondary capture of one (OT)',
+                     'the chest radiograph of the study')
     _check_pixels(ds, name)
     if frames>1:
         raise RadiographError(f'{name}: DICOM with {frames} frames', 'a single film',
@@ -1252,7 +1254,8 @@ def _read(b, name, keep_identifiers, max_pixels, path=None):
     if not b: raise RadiographError(f'{name} is empty (0 bytes)', _WANTED, 'copying it again from its source')
     kind = _kind(b)
     if kind not in ('DICOM', *_PICTURES):
-        raise RadiographError(f'{name} is {kind}', _WANTED, 'saving the film in one of these formats')
+        error = NoFilm if kind in _DOCUMENTS else RadiographError # a picture of a strange format may be a film
+        raise error(f'{name} is {kind}', _WANTED, 'saving the film in one of these formats')
     try:
         if kind=='DICOM': film = _read_dicom(b, name, keep_identifiers, max_pixels)
         else: film = _read_picture(b, kind, name, max_pixels)

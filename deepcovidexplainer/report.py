@@ -21,11 +21,11 @@ from fastcore.basics import patch
 
 from .attribution import eye_scale,overlay
 from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,fingerprint,package_file
-from .core import safe_cell,sha256_of,write_json,write_whole
-from .explanation import Explanation,focus,speaker
+from .core import read_json,safe_cell,sha256_of,write_json,write_whole
+from .explanation import Explanation,focus,speaker,strays
 from .lungs import LEVELS,lung_zones,show_lungs
 from .radiograph import plain_name
-from .words import WORDS,method_title,percent
+from .words import WORDS,method_title,percent,words_of
 
 # %% ../nbs/30_report.ipynb #w001
 REPORT_WORDS = dict(
@@ -71,7 +71,7 @@ REPORT_WORDS = dict(
     alt_shown='The chest film with the {method} heatmap and the outlines of the lungs; hottest point {place}',
     alt_zones='The chest film with the outlines of the lungs and their zones',
     alt_map='{method} for {name}; hottest point {place}', nowhere='nowhere, the map is empty',
-    beyond='outside the lungs', in_zone='in the {zone}', maps='Every heatmap', about='for {name}',
+    beyond='outside the lungs', rim='at the edge of the lungs', in_zone='in the {zone}', maps='Every heatmap', about='for {name}',
     signed=('against', 'for'), unsigned=('weak', 'strong'),
     # Below the fold
     where='Where the evidence lies', outside='outside the lungs',
@@ -274,7 +274,7 @@ def _place(e, a, W):
     at = a.peak()
     if at is None: return W['nowhere']
     zone = next((z.name for z in lung_zones(e.mask) if z.mask[at]), None)
-    return W['in_zone'].format(zone=zone) if zone else W['beyond']
+    return W['in_zone'].format(zone=zone) if zone else W['beyond' if strays(a, e.mask) else 'rim']
 
 # %% ../nbs/30_report.ipynb #p001
 def _headline(e, W):
@@ -289,7 +289,7 @@ def _listed(parts, W):
 def _hot_outside(e, W):
     "A warning where the hottest point of a map lies outside the lungs"
     if e.doubts or not e.mask.any(): return []
-    found = [method_title(m) for m,a in e.attributions.items() if a.peak() is not None and not e.mask[a.peak()]]
+    found = [method_title(m) for m,a in e.attributions.items() if strays(a, e.mask)]
     return [W['peak'].format(methods=_listed(found, W))] if found else []
 
 def _warnings(e, W): return [*e.warnings, *_hot_outside(e, W)]
@@ -301,8 +301,8 @@ def _votes_line(p, W):
 def _open_line(p, W):
     "What else is possible"
     if not p.prediction_set: return W['lost']
-    left = [(c, v) for c,v in zip(CLASSES, p.posteriors) if c in p.prediction_set and c!=p.label]
-    others = [W['other'].format(name=WORDS['name'][c], p=percent(v)) for c,v in left]
+    left,name = [c for c in p.classes if c in p.prediction_set and c!=p.label],words_of(p)['name']
+    others = [W['other'].format(name=name[c], p=percent(p.named[c])) for c in left]
     return W['left_open'].format(others=W['join'].join(others)) if others else W['settled']
 
 def _where_line(e, W):
@@ -360,7 +360,7 @@ def _table(caption, head, rows): return dict(caption=caption, head=head, rows=[[
 
 def _votes(e, W):
     rows = [] if e.doubts else [[name, *map(percent, q)] for name,q in e.prediction.members.items()]
-    return _table(W['votes'], [W['network'], *CLASSES], rows)
+    return _table(W['votes'], [W['network'], *e.classes], rows)
 
 def _checks(e, W):
     "What was verified of each heatmap, one column a method"
@@ -522,12 +522,14 @@ def _pdf_warnings(pdf, said):
 
 def _pdf_bars(pdf, said, x, width, size=8.5):
     "Probabilities as bars with their numbers"
+    pdf.set_font('sans', 'B', size)
+    names = min(max(24, *(2+pdf.get_string_width(_printable(pdf, b['name'])) for b in said['bars_'])), width/2) if said['bars_'] else 24
     for i,b in enumerate(said['bars_']):
-        _write(pdf, b['name'], size, 'B' if i==0 else '', x=x, width=24, gap=.4)
-        y,room = pdf.y-size*.42,width-38
+        _write(pdf, b['name'], size, 'B' if i==0 else '', x=x, width=names, gap=.4)
+        y,room = pdf.y-size*.42,width-14-names
         for colour,part in ((_LINE, 1), (_ACCENT if i==0 else _SECOND, b['p'])):
             pdf.set_fill_color(*colour)
-            pdf.rect(x+24, y, room*part, size*.34, 'F')
+            pdf.rect(x+names, y, room*part, size*.34, 'F')
         pdf.set_y(pdf.y-size*.46)
         _write(pdf, b['text'], size, 'B' if i==0 else '', x=x+width-12, width=13, gap=0)
 
@@ -699,11 +701,13 @@ def report_pdf(
 # %% ../nbs/30_report.ipynb #xc032
 def _draw_posteriors(ax, p):
     "Bars for the ensemble, a dot for each member, finding first"
-    order = np.argsort(p.posteriors); y = np.arange(len(CLASSES))
-    ax.barh(y, p.posteriors[order], color=[PALETTE['other']]*2+[PALETTE['first']], height=.62)
+    order,y = np.argsort(p.posteriors),np.arange(len(p.classes))
+    ax.barh(y, p.posteriors[order], color=[PALETTE['other']]*(len(y)-1)+[PALETTE['first']], height=.62)
     for q in p.members.values(): ax.plot(np.asarray(q)[order], y, '.', c='k', ms=4, alpha=.55)
-    ax.set_yticks(y, [f'{CLASSES[i]}  {percent(p.posteriors[i])}' for i in order], fontsize=8)
-    ax.set(xlim=(0, 1), xticks=[0, .5, 1]); ax.tick_params(axis='x', labelsize=7); ax.spines[['top', 'right']].set_visible(False)
+    ax.set_yticks(y, [f'{p.classes[i]}  {percent(p.posteriors[i])}' for i in order], fontsize=8)
+    ax.set(xlim=(0, 1), xticks=[0, .5, 1])
+    ax.tick_params(axis='x', labelsize=7)
+    ax.spines[['top', 'right']].set_visible(False)
     ax.set_title('calibrated probability; dots: the networks', fontsize=7, color='.35', loc='left')
 
 def _draw_words(ax, e, width):
@@ -862,23 +866,47 @@ def index_row(
     return dict(row, answer=_headline(e, W), probability=number, posteriors=posteriors, doubts=list(e.doubts),
                 warnings=_warnings(e, W), thumbnail=thumbnail)
 
+def _is_text(v): return isinstance(v, str)
+def _is_text_or_none(v): return v is None or _is_text(v)
+def _is_share(v): return isinstance(v, (int, float)) and not isinstance(v, bool) and 0<=v<=1
+def _are_texts(v): return isinstance(v, list) and all(map(_is_text, v))
+
+_ROW = dict( # Key of a row → whether a value can be one
+    film=_is_text, answer=_is_text, report=_is_text_or_none, thumbnail=_is_text_or_none,
+    probability=lambda v: v is None or _is_share(v),
+    posteriors=lambda v: isinstance(v, dict) and all(map(_is_share, v.values())),
+    doubts=_are_texts, warnings=_are_texts)
+
+def _is_plain(v): return v is None or isinstance(v, (str, int, float))
+
+def _is_row(r):
+    "Whether an earlier run can have written it"
+    if not isinstance(r, dict) or not all(k in r and fits(r[k]) for k,fits in _ROW.items()): return False
+    return _is_text_or_none(r.get('time')) and all(map(_is_plain, (v for k,v in r.items() if k not in _ROW)))
+
 def index_rows(
     out,     # Folder with an index
 )->list:     # Rows of earlier runs; empty where there is none
-    "What an index holds"
+    "What an index holds; `RadiographError` for a file of that name that is none"
     path = Path(out)/'index.json'
-    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else []
+    if not path.is_file(): return []
+    what = 'the index of answers that an earlier run wrote'
+    todo = 'another folder, or delete the file: the same command makes it again'
+    rows = read_json(path, what, todo)
+    if isinstance(rows, list) and all(map(_is_row, rows)): return rows
+    raise RadiographError(f'{path.name}, which is no index of answers', what, todo)
 
 _COLUMNS = ('film', 'report', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
             'software', 'ensemble', 'ensemble_version')
 
-def _csv_row(row):
-    cells = [*(row.get(k) for k in _COLUMNS), *(row['posteriors'].get(c) for c in CLASSES)]
+def _csv_row(row, classes):
+    cells = [*(row.get(k) for k in _COLUMNS), *(row['posteriors'].get(c) for c in classes)]
     return [safe_cell(' | '.join(v) if isinstance(v, list) else v) for v in cells]
 
 def _write_csv(path, rows):
+    told = list(dict.fromkeys(c for r in rows for c in r['posteriors'])) or CLASSES # of several ensembles, perhaps
     with open(path, 'w', newline='', encoding='utf-8') as f:
-        csv.writer(f).writerows([[*_COLUMNS, *CLASSES], *map(_csv_row, rows)])
+        csv.writer(f).writerows([[*_COLUMNS, *map(safe_cell, told)], *(_csv_row(r, told) for r in rows)])
 
 def _index_row(r, W):
     "A row as the page shows it"

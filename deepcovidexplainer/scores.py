@@ -14,41 +14,59 @@ from dataclasses import asdict,dataclass,field
 
 import numpy as np
 
-from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,html_table
+from .core import CLASSES,DISCLAIMER,RadiographError,class_colours,html_table
 
 # %% ../nbs/14_scores.ipynb #c008
 def check_posteriors(
-    p,         # N×3 posteriors
+    p,         # N×K posteriors
     y=None,    # N class numbers
-)->np.ndarray: # N×3 float64
+    classes=None, # K class names; None: any number of classes
+)->np.ndarray: # N×K float64
     "`RadiographError` unless each row is a distribution and there is one label a row"
     p = np.asarray(p, float)
-    if p.ndim!=2 or p.shape[1]!=len(CLASSES): raise RadiographError(f'posteriors of shape {p.shape}', f'N×{len(CLASSES)}', 'one column a class, in the order of CLASSES')
+    wide = p.ndim==2 and p.shape[1]>1 if classes is None else p.ndim==2 and p.shape[1]==len(classes)
+    if not wide:
+        wanted = f"N×{'classes' if classes is None else len(classes)}"
+        raise RadiographError(f'posteriors of shape {p.shape}', wanted, f"one column a class: {', '.join(classes or CLASSES)}")
     if not len(p): raise RadiographError('no films', 'posteriors of at least one film', 'check the selection')
-    if not np.isfinite(p).all() or (p<0).any() or (abs(p.sum(1)-1)>1e-3).any(): raise RadiographError('rows that are no probabilities', 'rows ≥ 0 that sum to 1', 'apply a softmax')
-    if y is not None and len(y)!=len(p): raise RadiographError(f'{len(y)} labels for {len(p)} films', 'one label a film', 'check the order')
+    if not np.isfinite(p).all() or (p<0).any() or (abs(p.sum(1)-1)>1e-3).any():
+        raise RadiographError('rows that are no probabilities', 'rows ≥ 0 that sum to 1', 'apply a softmax')
+    if y is not None: _check_labels(y, *p.shape)
     return p
 
-def confusion(
-    p, # N×3 posteriors
-    y, # N class numbers
-)->np.ndarray: # 3×3 counts, rows = truth, columns = prediction
-    "Confusion matrix"
-    return np.bincount(3*np.asarray(y)+np.asarray(p).argmax(1), minlength=9).reshape(3, 3)
+def _check_labels(y, n, k):
+    if len(y)!=n: raise RadiographError(f'{len(y)} labels for {n} films', 'one label a film', 'check the order')
+    y = np.asarray(y)
+    if y.dtype.kind in 'iu' and not ((0<=y) & (y<k)).all():
+        raise RadiographError(f'the class number {y[(y<0) | (y>=k)][0]}', f'0 to {k-1}', 'check which classes the posteriors are of')
 
-def _ratio(a, b): a,b = np.broadcast_arrays(a, b); return np.divide(a, b, out=np.full(a.shape, np.nan), where=b>0)
+def confusion(
+    p, # N×K posteriors
+    y, # N class numbers
+)->np.ndarray: # K×K counts, rows = truth, columns = prediction
+    "Confusion matrix"
+    p = np.asarray(p)
+    k = p.shape[1]
+    return np.bincount(k*np.asarray(y)+p.argmax(1), minlength=k*k).reshape(k, k)
+
+def _ratio(a, b):
+    a,b = np.broadcast_arrays(a, b)
+    return np.divide(a, b, out=np.full(a.shape, np.nan), where=b>0)
 
 def _mean(x): "Over the classes that occur"; return _ratio(np.nansum(x, -1), (~np.isnan(x)).sum(-1))
 
 def _from_counts(
-    m, # B×3×3 counts
-):     # Score → B values
+    m,       # B×K×K counts
+    classes, # K names
+):           # Score → B values
     "All scores that confusion matrices hold"
-    m = m.astype(float); tp,truth,said,n = np.diagonal(m, axis1=1, axis2=2),m.sum(2),m.sum(1),m.sum((1, 2))
-    sens,ppv,spec,f1 = _ratio(tp, truth),_ratio(tp, said),_ratio(n[:,None]-truth-said+tp, n[:,None]-truth),_ratio(2*tp, truth+said)
-    out = dict(accuracy=tp.sum(1)/n, balanced_accuracy=_mean(sens), macro_f1=_mean(f1))
-    for i,c in enumerate(CLASSES): out |= {f'sensitivity {c}':sens[:,i], f'specificity {c}':spec[:,i], f'ppv {c}':ppv[:,i], f'f1 {c}':f1[:,i]}
-    return out
+    m = m.astype(float)
+    tp,truth,said,n = np.diagonal(m, axis1=1, axis2=2),m.sum(2),m.sum(1),m.sum((1, 2))
+    negative = n[:,None]-truth
+    each = dict(sensitivity=_ratio(tp, truth), specificity=_ratio(negative-said+tp, negative),
+                ppv=_ratio(tp, said), f1=_ratio(2*tp, truth+said))
+    out = dict(accuracy=tp.sum(1)/n, balanced_accuracy=_mean(each['sensitivity']), macro_f1=_mean(each['f1']))
+    return out | {f'{k} {c}':v[:,i] for i,c in enumerate(classes) for k,v in each.items()}
 
 def _ranking(
     w,      # B×N film weights
@@ -56,32 +74,39 @@ def _ranking(
     truth,  # N bool
 ):          # B AUROCs, B average precisions; NaN when one side is empty
     "How well scores rank films, for each row of weights"
-    order = np.argsort(-score, kind='stable'); s,w = score[order],w[:,order]
+    order = np.argsort(-score, kind='stable')
+    s,w = score[order],w[:,order]
     first = np.flatnonzero(np.r_[True, s[1:]!=s[:-1]]) # a threshold for each distinct score
     pos,neg = (np.add.reduceat(w*side[order], first, axis=1) for side in (truth, ~truth))
-    tp,fp = pos.cumsum(1),neg.cumsum(1); n1,n0 = tp[:,-1],fp[:,-1]
-    return _ratio((pos*(n0[:,None]-fp+neg/2)).sum(1), n1*n0),_ratio((pos*tp/np.maximum(tp+fp, 1)).sum(1), n1*(n0>0))
+    tp,fp = pos.cumsum(1),neg.cumsum(1)
+    n1,n0 = tp[:,-1],fp[:,-1]
+    auroc = _ratio((pos*(n0[:,None]-fp+neg/2)).sum(1), n1*n0)
+    return auroc,_ratio((pos*tp/np.maximum(tp+fp, 1)).sum(1), n1*(n0>0))
 
 def _counts(w, p, y):
-    "B×3×3 confusion matrices"
-    return (w@np.eye(9)[3*y+p.argmax(1)]).reshape(-1, 3, 3)
+    "B×K×K confusion matrices"
+    k = p.shape[1]
+    return (w@np.eye(k*k)[k*y+p.argmax(1)]).reshape(-1, k, k)
 
 def _scores(
-    w, # B×N film weights: how often each film counts
-    p, # N×3 posteriors
-    y, # N class numbers
-):     # Score → B values
+    w,       # B×N film weights: how often each film counts
+    p,       # N×K posteriors
+    y,       # N class numbers
+    classes, # K names
+):           # Score → B values
     "Every score, once for each row of weights"
-    ranks = [_ranking(w, p[:,i], y==i) for i in range(len(CLASSES))]
-    return _from_counts(_counts(w, p, y)) | {f'{k} {c}':r[j] for j,k in enumerate(('auroc', 'auprc')) for c,r in zip(CLASSES, ranks)}
+    ranks = [_ranking(w, p[:,i], y==i) for i in range(len(classes))]
+    ranked = {f'{k} {c}':r[j] for j,k in enumerate(('auroc', 'auprc')) for c,r in zip(classes, ranks)}
+    return _from_counts(_counts(w, p, y), classes) | ranked
 
 def measure(
-    p, # N×3 posteriors
+    p, # N×K posteriors
     y, # N class numbers
+    classes=CLASSES, # K names
 )->dict[str,float]: # Score → value; NaN where a class is absent
     "Accuracy, balanced accuracy, macro-F1, and sensitivity, specificity, PPV, F1, one-versus-rest AUROC and AUPRC of each class"
-    p,y = check_posteriors(p, y),np.asarray(y)
-    return {k:float(v[0]) for k,v in _scores(np.ones((1, len(y))), p, y).items()}
+    p,y = check_posteriors(p, y, classes),np.asarray(y)
+    return {k:float(v[0]) for k,v in _scores(np.ones((1, len(y))), p, y, classes).items()}
 
 # %% ../nbs/14_scores.ipynb #c011
 def wilson_ci(
@@ -92,7 +117,8 @@ def wilson_ci(
     "Wilson's interval of a proportion"
     from scipy.stats import norm
     if n==0: return 0.,1.
-    z = norm.ppf(.5+level/2); centre,half = (k+z*z/2)/(n+z*z),z*np.sqrt(k*(n-k)/n+z*z/4)/(n+z*z)
+    z = norm.ppf(.5+level/2)
+    centre,half = (k+z*z/2)/(n+z*z),z*np.sqrt(k*(n-k)/n+z*z/4)/(n+z*z)
     return float(centre-half),float(centre+half)
 
 def _who(
@@ -111,7 +137,8 @@ def rate(
     n = len(hit)
     if n==0: return dict(value=None, low=0., high=1., n=0)
     m = n**2/(np.bincount(_who(n, patient))**2).sum() # effective number of cases
-    value = float(np.mean(hit)); low,high = wilson_ci(value*m, m)
+    value = float(np.mean(hit))
+    low,high = wilson_ci(value*m, m)
     return dict(value=round(value, 4), low=round(low, 4), high=round(high, 4), n=n)
 
 def resample(
@@ -120,7 +147,8 @@ def resample(
     seed:int=0,       # Of the resamples
 ):                    # Yields B×N whole numbers, a few hundred resamples at a time
     "How often each film is drawn when patients are drawn with replacement, all films of a patient together"
-    who = _who(len(patient), patient); m = who.max()+1; rng = np.random.default_rng(seed)
+    who,rng = _who(len(patient), patient),np.random.default_rng(seed)
+    m = who.max()+1
     step = max(1, 2_000_000//len(who))
     for b in (min(step, n_boot-done) for done in range(0, n_boot, step)):
         drawn = rng.integers(0, m, (b, m))+m*np.arange(b)[:,None]
@@ -134,124 +162,146 @@ def _draws(score, n, patient, n_boot, seed):
 def _ends(v, level=.95):
     "Percentiles of the resamples that could be scored"
     v = v[~np.isnan(v)]
-    return tuple(np.percentile(v, [50-50*level, 50+50*level]).tolist()) if len(v) else (np.nan, np.nan)
+    if not len(v): return np.nan,np.nan
+    return tuple(np.percentile(v, [50-50*level, 50+50*level]).tolist())
 
 def bootstrap_ci(
-    p,                # N×3 posteriors
+    p,                # N×K posteriors
     y,                # N class numbers
     patient=None,     # N patients or groups; default: every film its own
     n_boot:int=2000,  # Resamples
     level:float=.95,  # Confidence
     seed:int=0,       # Of the resamples
+    classes=CLASSES,  # K names
 )->dict[str,tuple]:   # Score → (lower, upper)
     "Patient-cluster bootstrap intervals for every score of `measure`"
-    p,y = check_posteriors(p, y),np.asarray(y)
-    return {k:_ends(v, level) for k,v in _draws(lambda w: _scores(w, p, y), len(y), patient, n_boot, seed).items()}
+    p,y = check_posteriors(p, y, classes),np.asarray(y)
+    drawn = _draws(lambda w: _scores(w, p, y, classes), len(y), patient, n_boot, seed)
+    return {k:_ends(v, level) for k,v in drawn.items()}
 
 # %% ../nbs/14_scores.ipynb #c023
 def _p_value(d):
     "Two-sided, from resamples of a difference; never 0"
     d = d[~np.isnan(d)]
-    return float(min(1, 2*(1+min((d<=0).sum(), (d>=0).sum()))/(len(d)+1))) if len(d) else np.nan
+    if not len(d): return np.nan
+    rarer = min((d<=0).sum(), (d>=0).sum())
+    return float(min(1, 2*(1+rarer)/(len(d)+1)))
 
 def compare(
-    p,                # N×3 posteriors of the first classifier
-    q,                # N×3 posteriors of the second, of the same films
+    p,                # N×K posteriors of the first classifier
+    q,                # N×K posteriors of the second, of the same films
     y,                # N class numbers
     patient=None,     # N patients or groups; default: every film its own
     scores=None,      # Names of scores; default: all of `measure`
     n_boot:int=2000,  # Resamples
     level:float=.95,  # Confidence
     seed:int=0,       # Of the resamples
+    classes=CLASSES,  # K names
 ):                    # Table, a row a score: first, second, difference (first - second), low, high, p_value
     "Paired patient bootstrap of the difference between two classifiers"
     import pandas as pd
-    p,q,y = check_posteriors(p, y),check_posteriors(q, y),np.asarray(y)
-    a,b = measure(p, y),measure(q, y)
+    p,q,y = check_posteriors(p, y, classes),check_posteriors(q, y, classes),np.asarray(y)
+    a,b = measure(p, y, classes),measure(q, y, classes)
     unknown = [k for k in scores or [] if k not in a]
     if unknown: raise RadiographError(f'the score {unknown[0]!r}', f"some of {', '.join(a)}", 'correct the name')
-    both = lambda w: {k:u-v for (k,u),v in zip(_scores(w, p, y).items(), _scores(w, q, y).values())}
+    def both(w):
+        first,second = (_scores(w, r, y, classes) for r in (p, q))
+        return {k:first[k]-second[k] for k in first}
     draws = _draws(both, len(y), patient, n_boot, seed)
     rows = {k:[a[k], b[k], a[k]-b[k], *_ends(draws[k], level), _p_value(draws[k])] for k in scores or a}
-    return pd.DataFrame.from_dict(rows, orient='index', columns=['first', 'second', 'difference', 'low', 'high', 'p_value']).rename_axis('score')
+    columns = ['first', 'second', 'difference', 'low', 'high', 'p_value']
+    return pd.DataFrame.from_dict(rows, orient='index', columns=columns).rename_axis('score')
 
 # %% ../nbs/14_scores.ipynb #c029
-_COLOURS = tuple(PALETTE[c] for c in CLASSES)
-
 def _axis(ax, figsize=(3.6, 3.4)):
     if ax is not None: return ax
     import matplotlib.pyplot as plt
     return plt.subplots(figsize=figsize)[1]
 
-def _draw_curves(ax, p, y, patient, n_boot, points, area, chance):
+def _draw_curves(ax, p, y, patient, n_boot, classes, points, area, chance):
     "One curve a class, area and interval in the legend"
-    p,y = check_posteriors(p, y),np.asarray(y)
-    value,ci = measure(p, y),bootstrap_ci(p, y, patient, n_boot)
-    for i,c in enumerate(CLASSES):
+    p,y = check_posteriors(p, y, classes),np.asarray(y)
+    value,ci = measure(p, y, classes),bootstrap_ci(p, y, patient, n_boot, classes=classes)
+    for i,(c,colour) in enumerate(class_colours(classes).items()):
         k = f'{area} {c}'
         if value[k]!=value[k]: continue # the class, or everything else, is absent
-        ax.plot(*points(y==i, p[:,i]), c=_COLOURS[i], lw=1.6, label='{} {:.2f} ({:.2f} to {:.2f})'.format(c, value[k], *ci[k]))
-        ax.plot(*chance(y==i), c=_COLOURS[i] if area=='auprc' else '.6', lw=.8, ls=':')
-    ax.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02)); ax.legend(frameon=False, fontsize=7, title=f'{area.upper()}, 95 % interval', title_fontsize=7, alignment='left')
+        told = '{} {:.2f} ({:.2f} to {:.2f})'.format(c, value[k], *ci[k])
+        ax.plot(*points(y==i, p[:,i]), c=colour, lw=1.6, label=told)
+        ax.plot(*chance(y==i), c=colour if area=='auprc' else '.6', lw=.8, ls=':')
+    ax.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02))
+    ax.legend(frameon=False, fontsize=7, title=f'{area.upper()}, 95 % interval', title_fontsize=7, alignment='left')
     ax.spines[['top', 'right']].set_visible(False)
     return ax
 
 def show_roc(
-    p,               # N×3 posteriors
+    p,               # N×K posteriors
     y,               # N class numbers
     patient=None,    # N patients or groups, for the interval of the area
     ax=None,         # matplotlib axis
     n_boot:int=2000, # Resamples
+    classes=CLASSES, # K names
 ):                   # The axis
     "ROC curve of each class against the others"
     from sklearn.metrics import roc_curve
-    ax = _draw_curves(_axis(ax), p, y, patient, n_boot, lambda t,s: roc_curve(t, s)[:2], 'auroc', lambda t: ([0, 1], [0, 1]))
+    def curve(truth, score): return roc_curve(truth, score)[:2]
+    def chance(truth): return [0, 1],[0, 1]
+    ax = _draw_curves(_axis(ax), p, y, patient, n_boot, classes, curve, 'auroc', chance)
     ax.set(xlabel='1 - specificity', ylabel='sensitivity')
     return ax
 
 def show_precision_recall(
-    p,               # N×3 posteriors
+    p,               # N×K posteriors
     y,               # N class numbers
     patient=None,    # N patients or groups, for the interval of the area
     ax=None,         # matplotlib axis
     n_boot:int=2000, # Resamples
+    classes=CLASSES, # K names
 ):                   # The axis
     "Precision–recall curve of each class against the others"
     from sklearn.metrics import precision_recall_curve
-    ax = _draw_curves(_axis(ax), p, y, patient, n_boot, lambda t,s: precision_recall_curve(t, s)[1::-1], 'auprc', lambda t: ([0, 1], [t.mean()]*2))
+    def curve(truth, score): return precision_recall_curve(truth, score)[1::-1]
+    def chance(truth): return [0, 1],[truth.mean()]*2
+    ax = _draw_curves(_axis(ax), p, y, patient, n_boot, classes, curve, 'auprc', chance)
     ax.set(xlabel='sensitivity (recall)', ylabel='PPV (precision)')
     return ax
 
 def show_confusion(
-    m,            # 3×3 counts from `confusion`, rows = truth
+    m,            # K×K counts from `confusion`, rows = truth
     ax=None,      # matplotlib axis
     title=None,   # Above it
+    classes=CLASSES, # K names
 ):                # The axis
     "Counts, shaded by their share of the row"
-    ax,m = _axis(ax),np.asarray(m); share = np.nan_to_num(_ratio(m, m.sum(1, keepdims=True)))
+    ax,m = _axis(ax),np.asarray(m)
+    if m.shape!=(len(classes),)*2: raise RadiographError(f'counts of shape {m.shape}', f"a row and a column for each of {', '.join(classes)}", 'pass `classes`')
+    share = np.nan_to_num(_ratio(m, m.sum(1, keepdims=True)))
     ax.imshow(share, cmap='Blues', vmin=0, vmax=1)
-    for (i,j),n in np.ndenumerate(m): ax.text(j, i, f'{n}\n{share[i,j]:.0%}' if m[i].sum() else '–', ha='center', va='center', fontsize=8, color='w' if share[i,j]>.6 else 'k')
-    ax.set(xticks=range(3), yticks=range(3), xlabel='said', ylabel='truth', title=title)
-    ax.set_xticklabels(CLASSES, fontsize=8); ax.set_yticklabels(CLASSES, fontsize=8)
+    for (i,j),n in np.ndenumerate(m):
+        text = f'{n}\n{share[i,j]:.0%}' if m[i].sum() else '–'
+        ax.text(j, i, text, ha='center', va='center', fontsize=8, color='w' if share[i,j]>.6 else 'k')
+    at = range(len(classes))
+    ax.set(xticks=at, yticks=at, xlabel='said', ylabel='truth', title=title)
+    ax.set_xticklabels(classes, fontsize=8)
+    ax.set_yticklabels(classes, fontsize=8)
     return ax
 
 # %% ../nbs/14_scores.ipynb #c033
 def apply_temperature(
-    p,                  # N×3 posteriors
+    p,                  # N×K posteriors
     temperature:float,  # Above 1: less sure
     bias=0.,            # Added to the logits then, one number for each class (`fit_bcts`)
-)->np.ndarray:          # N×3 posteriors
+)->np.ndarray:          # N×K posteriors
     "Posteriors as if the logits had been divided by `temperature`"
     logp = np.log(np.clip(np.asarray(p, float), 1e-12, 1))/temperature+bias
     e = np.exp(logp-logp.max(-1, keepdims=True))
     return e/e.sum(-1, keepdims=True)
 
-def nll(p, y): # posteriors N×3, class numbers N
+def nll(p, y): # posteriors N×K, class numbers N
     "Mean negative log-likelihood"
     return float(-np.log(np.clip(np.asarray(p)[np.arange(len(y)), y], 1e-12, 1)).mean())
 
 def fit_temperature(
-    p,          # N×3 uncalibrated posteriors of validation films, or M×N×3 of the members of an ensemble
+    p,          # N×K uncalibrated posteriors of validation films, or M×N×K of the members of an ensemble
     y,          # N class numbers
 )->float:       # The temperature, 0.1 to 10
     "The temperature of least negative log-likelihood of the (averaged) posteriors"
@@ -261,16 +311,19 @@ def fit_temperature(
     return float(np.exp(minimize_scalar(loss, bounds=(-2.3, 2.3), method='bounded').x))
 
 def fit_bcts(
-    p,          # N×3 uncalibrated posteriors of validation films
+    p,          # N×K uncalibrated posteriors of validation films
     y,          # N class numbers
-)->tuple:       # (temperature, three biases of which the first is 0), for `apply_temperature`
+)->tuple:       # (temperature, K biases of which the first is 0), for `apply_temperature`
     "Bias-corrected temperature scaling: the temperature and the constants of least negative log-likelihood"
     from scipy.optimize import minimize
-    p,y = check_posteriors(p, y),np.asarray(y); parts = lambda v: (float(np.exp(v[0])), np.array([0., *v[1:]]))
-    return parts(minimize(lambda v: nll(apply_temperature(p, *parts(v)), y), np.zeros(p.shape[1]), bounds=[(-2.3, 2.3)]+[(-5, 5)]*(p.shape[1]-1), method='L-BFGS-B').x)
+    p,y = check_posteriors(p, y),np.asarray(y)
+    def parts(v): return float(np.exp(v[0])),np.array([0., *v[1:]])
+    def loss(v): return nll(apply_temperature(p, *parts(v)), y)
+    ends = [(-2.3, 2.3)]+[(-5, 5)]*(p.shape[1]-1)
+    return parts(minimize(loss, np.zeros(p.shape[1]), bounds=ends, method='L-BFGS-B').x)
 
 def calibration(
-    p,           # N×3 posteriors
+    p,           # N×K posteriors
     y,           # N class numbers
     n_bins:int=15, # Bins with equally many films
 )->dict:         # `ece`, `brier`, `nll`, and per bin `confidence`, `accuracy`, `n`
@@ -278,24 +331,27 @@ def calibration(
     p,y = check_posteriors(p, y),np.asarray(y)
     conf,hit = p.max(1),p.argmax(1)==y
     bins = [b for b in np.array_split(np.argsort(conf, kind='stable'), n_bins) if len(b)]
-    c,a,n = (np.array([f(b) for b in bins]) for f in (lambda b: conf[b].mean(), lambda b: hit[b].mean(), len))
-    return dict(ece=float((n*abs(c-a)).sum()/n.sum()), brier=float(((p-np.eye(3)[y])**2).sum(1).mean()), nll=nll(p, y),
-                confidence=c, accuracy=a, n=n)
+    c,a,n = (np.array(v) for v in zip(*((conf[b].mean(), hit[b].mean(), len(b)) for b in bins)))
+    brier = float(((p-np.eye(p.shape[1])[y])**2).sum(1).mean())
+    return dict(ece=float((n*abs(c-a)).sum()/n.sum()), brier=brier, nll=nll(p, y), confidence=c, accuracy=a, n=n)
 
 def ece_by_chance(
-    p,             # N×3 posteriors
+    p,             # N×K posteriors
     n_bins:int=15, # Bins with equally many films
     n_draws:int=2000, # Draws of the truth
     seed:int=0,    # Of the draws
 )->dict:           # `median`, `low`, `high`: 95 % of the draws lie between the last two
     "The calibration error that these posteriors would show if every one of them were exactly right: labels drawn from the posteriors themselves"
-    c = np.sort(check_posteriors(p).max(1)); n = min(n_bins, len(c)); starts = np.cumsum([0]+[len(b) for b in np.array_split(c, n)])[:-1]
+    c = np.sort(check_posteriors(p).max(1))
+    n = min(n_bins, len(c))
+    starts = np.cumsum([0]+[len(b) for b in np.array_split(c, n)])[:-1]
     excess = (np.random.default_rng(seed).random((n_draws, len(c)))<c)-c
-    low,median,high = np.percentile(abs(np.add.reduceat(excess, starts, axis=1)).sum(1)/len(c), (2.5, 50, 97.5))
+    errors = abs(np.add.reduceat(excess, starts, axis=1)).sum(1)/len(c)
+    low,median,high = np.percentile(errors, (2.5, 50, 97.5))
     return dict(median=float(median), low=float(low), high=float(high))
 
 def show_reliability(
-    p,            # N×3 posteriors
+    p,            # N×K posteriors
     y,            # N class numbers
     ax=None,      # matplotlib axis
     label=None,   # In the legend
@@ -304,11 +360,12 @@ def show_reliability(
     ax,c = _axis(ax, (3.4, 3.4)),calibration(p, y)
     ax.plot([0, 1], [0, 1], c='.7', lw=1)
     ax.plot(c['confidence'], c['accuracy'], 'o-', ms=4, label=f"{label or 'films'}: ECE {c['ece']:.3f}")
-    ax.set(xlabel='claimed probability', ylabel='fraction right', xlim=(.3, 1), ylim=(0, 1)); ax.legend(frameon=False, fontsize=8)
+    ax.set(xlabel='claimed probability', ylabel='fraction right', xlim=(.9/np.shape(p)[1], 1), ylim=(0, 1))
+    ax.legend(frameon=False, fontsize=8)
     return ax
 
 def calibration_table(
-    claims:dict,      # Name → N×3 posteriors, e.g. before and after the temperature
+    claims:dict,      # Name → N×K posteriors, e.g. before and after the temperature
     y,                # N class numbers
     patient=None,     # N patients or groups; default: every film its own
     n_boot:int=500,   # Resamples
@@ -316,66 +373,76 @@ def calibration_table(
 ):                    # Table, a row a claim: ece, brier, nll, each with low and high
     "Calibration with patient-bootstrap intervals; ECE counts chance scatter as error, so it and its interval lie high on few films"
     import pandas as pd
-    rows = {}
-    for name,p in claims.items():
-        p,y = check_posteriors(p, y),np.asarray(y); value = calibration(p, y)
-        drawn = [calibration(p[i], y[i]) for w in resample(_who(len(y), patient), n_boot, seed) for i in (np.repeat(np.arange(len(y)), v) for v in w)]
-        rows[name] = {f'{k} {end}'.strip():x for k in ('ece', 'brier', 'nll') for end,x in zip(('', 'low', 'high'), (value[k], *_ends(np.array([d[k] for d in drawn]))))}
+    def spans(p, y):
+        "Each measure with its ends"
+        weights = (v for w in resample(_who(len(y), patient), n_boot, seed) for v in w)
+        drawn = [calibration(p[i], y[i]) for i in (np.repeat(np.arange(len(y)), v) for v in weights)]
+        value = calibration(p, y)
+        for k in ('ece', 'brier', 'nll'):
+            low,high = _ends(np.array([d[k] for d in drawn]))
+            yield from ((k, value[k]), (f'{k} low', low), (f'{k} high', high))
+    rows = {name:dict(spans(check_posteriors(p, y), np.asarray(y))) for name,p in claims.items()}
     return pd.DataFrame.from_dict(rows, orient='index').rename_axis('claim')
 
 # %% ../nbs/14_scores.ipynb #c038
 def conformal_threshold(
-    p,              # N×3 calibrated posteriors of validation films
+    p,              # N×K calibrated posteriors of validation films
     y,              # N class numbers
     alpha:float=.1, # Promised error: 0.1 means 90 % coverage
 )->float:           # Highest 1 - p_c of a class that enters a set
     "Threshold of the split-conformal prediction sets, with the finite-sample correction"
-    s,n = np.sort(1-check_posteriors(p, y)[np.arange(len(y)), y]),len(y)
+    n = len(y)
+    s = np.sort(1-check_posteriors(p, y)[np.arange(n), y])
     k = int(np.ceil((n+1)*(1-alpha)))
     return float(s[k-1]) if k<=n else 1.
 
 def prediction_sets(
-    p,               # N×3 calibrated posteriors
+    p,               # N×K calibrated posteriors
     threshold:float, # From `conformal_threshold`
-)->np.ndarray:       # N×3 bool: which classes are in each set
+)->np.ndarray:       # N×K bool: which classes are in each set
     "Classes that cannot be ruled out at the promised coverage"
     return 1-np.asarray(p)<=threshold
 
 def coverage_table(
-    p,               # N×3 calibrated posteriors
+    p,               # N×K calibrated posteriors
     y,               # N class numbers
     threshold:float, # From `conformal_threshold`
     patient=None,    # N patients; None: films are independent
+    classes=CLASSES, # K names
 ):                   # Table: all films and each class; n, coverage with Wilson's interval, mean set size, shares of single and empty sets
     "How often the sets hold the truth, over all films and class by class"
     import pandas as pd
-    sets,y = prediction_sets(check_posteriors(p, y), threshold),np.asarray(y)
-    held,size,who = sets[np.arange(len(y)), y],sets.sum(1),None if patient is None else np.asarray(patient)
+    sets,y = prediction_sets(check_posteriors(p, y, classes), threshold),np.asarray(y)
+    held,size = sets[np.arange(len(y)), y],sets.sum(1)
+    who = None if patient is None else np.asarray(patient)
     def row(at):
-        r = rate(held[at], None if who is None else who[at])
-        return dict(n=r['n'], coverage=r['value'], low=r['low'], high=r['high'], size=size[at].mean(), single=(size[at]==1).mean(), empty=(size[at]==0).mean())
-    films = {'all':np.ones(len(y), bool)} | {c:y==k for k,c in enumerate(CLASSES) if (y==k).any()}
+        r,n = rate(held[at], None if who is None else who[at]),size[at]
+        return dict(n=r['n'], coverage=r['value'], low=r['low'], high=r['high'], size=n.mean(),
+                    single=(n==1).mean(), empty=(n==0).mean())
+    films = {'all':np.ones(len(y), bool)} | {c:y==k for k,c in enumerate(classes) if (y==k).any()}
     return pd.DataFrame.from_dict({name:row(at) for name,at in films.items()}, orient='index').rename_axis('films')
 
 # %% ../nbs/14_scores.ipynb #c042
 def risk_coverage(
-    p, # N×3 posteriors
+    p, # N×K posteriors
     y, # N class numbers
 ):     # Table from the strictest threshold to none: threshold (least claimed probability), coverage (share of films answered), risk (share of answers that are wrong)
     "What is gained by answering only where the claim is high"
     import pandas as pd
     p,y = check_posteriors(p, y),np.asarray(y)
-    order = np.argsort(-p.max(1), kind='stable'); claim,wrong = p.max(1)[order],(p.argmax(1)!=y)[order]
+    order = np.argsort(-p.max(1), kind='stable')
+    claim,wrong = p.max(1)[order],(p.argmax(1)!=y)[order]
     last = np.flatnonzero(np.r_[claim[1:]!=claim[:-1], True]) # films with one claim go together
-    return pd.DataFrame(dict(threshold=claim[last], coverage=(last+1)/len(y), risk=wrong.cumsum()[last]/(last+1)))
+    answered = last+1
+    return pd.DataFrame(dict(threshold=claim[last], coverage=answered/len(y), risk=wrong.cumsum()[last]/answered))
 
-def aurc(p, y): # posteriors N×3, class numbers N
+def aurc(p, y): # posteriors N×K, class numbers N
     "Area under the risk–coverage curve: 0 is perfect, the error rate is what a blind order gives"
     t = risk_coverage(p, y)
     return float((t.risk*np.diff(t.coverage, prepend=0)).sum())
 
 def show_risk_coverage(
-    p,            # N×3 posteriors
+    p,            # N×K posteriors
     y,            # N class numbers
     ax=None,      # matplotlib axis
     label=None,   # In the legend
@@ -384,37 +451,46 @@ def show_risk_coverage(
     ax,t = _axis(ax),risk_coverage(p, y)
     line, = ax.step(t.coverage, t.risk, where='pre', label=f"{label or 'films'}: AURC {aurc(p, y):.3f}")
     ax.axhline(t.risk.iloc[-1], c=line.get_color(), lw=.8, ls=':')
-    ax.set(xlabel='share of films answered', ylabel='share of answers that are wrong', xlim=(0, 1.02), ylim=(0, max(1.5*t.risk.iloc[-1], .01))); ax.legend(frameon=False, fontsize=8, loc='upper left')
+    ax.set(xlabel='share of films answered', ylabel='share of answers that are wrong', xlim=(0, 1.02),
+           ylim=(0, max(1.5*t.risk.iloc[-1], .01)))
+    ax.legend(frameon=False, fontsize=8, loc='upper left')
     ax.spines[['top', 'right']].set_visible(False)
     return ax
 
 # %% ../nbs/14_scores.ipynb #c046
 def _predictive(m, share):
-    "PPV and NPV, B×3 each, of B×3×3 counts when classes have the prevalence `share`"
-    m = share[:,None]*_ratio(m.astype(float), m.sum(2, keepdims=True)); m[:,share==0] = 0
+    "PPV and NPV, B×K each, of B×K×K counts when classes have the prevalence `share`"
+    m = share[:,None]*_ratio(m.astype(float), m.sum(2, keepdims=True))
+    m[:,share==0] = 0
     tp,said,n = np.diagonal(m, axis1=1, axis2=2),m.sum(1),m.sum((1, 2))[:,None]
     return _ratio(tp, said),_ratio(n-share-said+tp, n-said)
 
 def ppv_at(
-    p,                # N×3 posteriors
+    p,                # N×K posteriors
     y,                # N class numbers
     prevalence:dict,  # Class → share where the classifier is to be used; sums to 1
     patient=None,     # N patients or groups; default: every film its own
     n_boot:int=2000,  # Resamples
     level:float=.95,  # Confidence
     seed:int=0,       # Of the resamples
+    classes=CLASSES,  # K names
 ):                    # Table, a row a class: prevalence, ppv, npv, each with low and high
     "Predictive values at a stated prevalence, with patient-bootstrap intervals"
     import pandas as pd
-    p,y = check_posteriors(p, y),np.asarray(y)
-    share = np.array([prevalence.get(c, 0.) for c in CLASSES], float)
-    if set(prevalence)-set(CLASSES) or (share<0).any() or abs(share.sum()-1)>1e-6: raise RadiographError(f'the prevalence {prevalence}', f"shares of {', '.join(CLASSES)} that sum to 1", 'correct the shares')
-    absent = [c for i,c in enumerate(CLASSES) if share[i]>0 and not (y==i).any()]
+    p,y = check_posteriors(p, y, classes),np.asarray(y)
+    share = np.array([prevalence.get(c, 0.) for c in classes], float)
+    if set(prevalence)-set(classes) or (share<0).any() or abs(share.sum()-1)>1e-6:
+        raise RadiographError(f'the prevalence {prevalence}', f"shares of {', '.join(classes)} that sum to 1", 'correct the shares')
+    absent = [c for i,c in enumerate(classes) if share[i]>0 and not (y==i).any()]
     if absent: raise RadiographError(f'no film of the class {absent[0]!r}', 'films of every class that occurs', 'set its prevalence to 0, or add films')
-    both = lambda w: {f'{k} {c}':v[:,i] for k,v in zip(('ppv', 'npv'), _predictive(_counts(w, p, y), share)) for i,c in enumerate(CLASSES)}
+    def both(w): return dict(zip(('ppv', 'npv'), _predictive(_counts(w, p, y), share)))
     value,draws = both(np.ones((1, len(y)))),_draws(both, len(y), patient, n_boot, seed)
-    row = lambda k: {k.split()[0]:value[k][0], **dict(zip((f'{k.split()[0]} low', f'{k.split()[0]} high'), _ends(draws[k], level)))}
-    return pd.DataFrame.from_dict({c:dict(prevalence=s, **row(f'ppv {c}'), **row(f'npv {c}')) for c,s in zip(CLASSES, share)}, orient='index').rename_axis('class')
+    def row(i):
+        for k in ('ppv', 'npv'):
+            low,high = _ends(draws[k][:,i], level)
+            yield from ((k, value[k][0,i]), (f'{k} low', low), (f'{k} high', high))
+    rows = {c:dict(prevalence=share[i], **dict(row(i))) for i,c in enumerate(classes)}
+    return pd.DataFrame.from_dict(rows, orient='index').rename_axis('class')
 
 # %% ../nbs/14_scores.ipynb #c050
 def age_group(
@@ -425,48 +501,62 @@ def age_group(
     names = np.array(['0–17', '18–39', '40–59', '60–79', '80 and over', 'unknown'])
     return names[np.where(np.isnan(age), 5, np.digitize(age, [18, 40, 60, 80]))]
 
-def _group_row(p, y, patient, n_boot, seed):
+def _full(name, value, low, high): return {name:value, f'{name} low':low, f'{name} high':high}
+
+def _ranked(classes): return ['macro_f1', *(['auroc normal'] if 'normal' in classes else [])]
+
+def _group_row(p, y, patient, n_boot, seed, classes):
     "One row of `subgroups`"
-    full = lambda name, at: {name:(r := rate(p.argmax(1)[at]==y[at], patient[at]))['value'], f'{name} low':r['low'], f'{name} high':r['high']} if at.any() else {}
-    value,ci = measure(p, y),bootstrap_ci(p, y, patient, n_boot, seed=seed)
-    ranked = {n:x for k in ('macro_f1', 'auroc normal') if (k!='macro_f1' or len(set(y))==3) for n,x in zip((k, f'{k} low', f'{k} high'), (value[k], *ci[k]))}
-    return dict(films=len(y), patients=len(set(patient)), **full('accuracy', y==y), **ranked, **{k:v for i,c in enumerate(CLASSES) for k,v in full(f'sensitivity {c}', y==i).items()})
+    value,ci = measure(p, y, classes),bootstrap_ci(p, y, patient, n_boot, seed=seed, classes=classes)
+    parts = {'accuracy':y==y, **{f'sensitivity {c}':y==i for i,c in enumerate(classes)}}
+    row = dict(films=len(y), patients=len(set(patient)))
+    for name,at in parts.items():
+        r = rate(p.argmax(1)[at]==y[at], patient[at])
+        if at.any(): row |= _full(name, r['value'], r['low'], r['high'])
+    for k in _ranked(classes):
+        if k!='macro_f1' or len(set(y))==len(classes): row |= _full(k, value[k], *ci[k])
+    return row
 
 def subgroups(
-    p,                # N×3 posteriors
+    p,                # N×K posteriors
     y,                # N class numbers
     groups,           # Name → N values, or a DataFrame: view, age group, sex, source …
     patient=None,     # N patients or groups; default: every film its own
     least:int=10,     # Groups of fewer films are left out
     n_boot:int=1000,  # Resamples
     seed:int=0,       # Of the resamples
+    classes=CLASSES,  # K names
 ):                    # Table with the index (group, value); a score and its `low` and `high` side by side, NaN where a class is missing
     "Scores for every value of every grouping"
     import pandas as pd
-    p,y = check_posteriors(p, y),np.asarray(y); who = _who(len(y), patient)
-    rows = {}
+    p,y,rows = check_posteriors(p, y, classes),np.asarray(y),{}
+    who = _who(len(y), patient)
     for name,values in dict(groups).items():
         values = np.array([str(v) if str(v) not in ('', 'nan', 'None') else 'unknown' for v in values])
         if len(values)!=len(y): raise RadiographError(f'{len(values)} values of {name} for {len(y)} films', 'one value a film', 'check the order')
         for v in sorted(set(values)):
             at = values==v
-            if at.sum()>=least: rows[name,v] = _group_row(p[at], y[at], who[at], n_boot, seed)
-    t = pd.DataFrame(list(rows.values()), index=pd.MultiIndex.from_tuples(list(rows), names=['group', 'value']) if rows else None)
-    order = ['films', 'patients']+[n for k in ('accuracy', 'macro_f1', 'auroc normal', *(f'sensitivity {c}' for c in CLASSES)) for n in (k, f'{k} low', f'{k} high')]
+            if at.sum()>=least: rows[name,v] = _group_row(p[at], y[at], who[at], n_boot, seed, classes)
+    index = pd.MultiIndex.from_tuples(list(rows), names=['group', 'value']) if rows else None
+    t = pd.DataFrame(list(rows.values()), index=index)
+    scores = ['accuracy', *_ranked(classes), *(f'sensitivity {c}' for c in classes)]
+    order = ['films', 'patients', *(n for k in scores for n in (k, f'{k} low', f'{k} high'))]
     return t[[c for c in order if c in t]]
 
 # %% ../nbs/14_scores.ipynb #c054
 def single_class_scores(
-    p,      # N×3 posteriors
+    p,      # N×K posteriors
     label,  # N class names
     source, # N sources
+    classes=CLASSES, # K names
 )->dict:    # Source → what was measured → `rate`
     "Sensitivity or specificity of sources, where films of each class are counted on their own"
-    p,label,source,out = check_posteriors(p, label),np.asarray(label),np.asarray(source),{}
+    p,label,source,out = check_posteriors(p, label, classes),np.asarray(label),np.asarray(source),{}
+    called = np.array(classes)[p.argmax(1)]
     for s,c in sorted(set(zip(source.tolist(), label.tolist()))):
-        said = p.argmax(1)[(source==s) & (label==c)]
-        out.setdefault(s, {})['specificity: called normal' if c=='normal' else f'sensitivity: called {c}'] = rate(said==CLASSES.index(c))
-        if c!='normal': out[s]['called abnormal'] = rate(said!=0)
+        said,row = called[(source==s) & (label==c)],out.setdefault(s, {})
+        row['specificity: called normal' if c=='normal' else f'sensitivity: called {c}'] = rate(said==c)
+        if c!='normal' and 'normal' in classes: row['called abnormal'] = rate(said!='normal')
     return out
 
 # %% ../nbs/14_scores.ipynb #c057
@@ -477,37 +567,42 @@ class Scores:
     intervals:dict    # Score → (lower, upper)
     counts:dict       # Class → number of films
     n_patients:int    # Number of patients
-    confusion:list    # 3×3, rows = truth
+    confusion:list    # K×K, rows = truth
     ece:float         # Expected calibration error
     brier:float       # Brier score
     nll:float         # Negative log-likelihood
 
     def to_dict(self)->dict:
         "JSON-safe: NaN becomes None"
-        clean = lambda v: None if v!=v else round(float(v), 4)
-        scores = {k:dict(value=clean(v), low=clean(self.intervals[k][0]), high=clean(self.intervals[k][1])) for k,v in self.values.items()}
+        def clean(v): return None if v!=v else round(float(v), 4)
+        def span(k): return dict(zip(('value', 'low', 'high'), map(clean, (self.values[k], *self.intervals[k]))))
+        scores = {k:span(k) for k in self.values}
         return dict(scores=scores, counts=self.counts, n_patients=self.n_patients, confusion=self.confusion,
                     ece=clean(self.ece), brier=clean(self.brier), nll=clean(self.nll))
 
     def rows(self):
         "One row a score, for a table"
-        return [dict(score=k, value=f'{v:.3f}', interval='{:.3f} to {:.3f}'.format(*self.intervals[k])) for k,v in self.values.items() if v==v]
+        def row(k, v): return dict(score=k, value=f'{v:.3f}', interval='{:.3f} to {:.3f}'.format(*self.intervals[k]))
+        return [row(k, v) for k,v in self.values.items() if v==v]
 
     def __repr__(self):
         lo,hi = self.intervals['macro_f1']
-        return f"Scores(macro-F1 {self.values['macro_f1']:.3f} [{lo:.3f}, {hi:.3f}], {sum(self.counts.values())} films of {self.n_patients} patients, ECE {self.ece:.3f})"
+        films = f'{sum(self.counts.values())} films of {self.n_patients} patients'
+        return f"Scores(macro-F1 {self.values['macro_f1']:.3f} [{lo:.3f}, {hi:.3f}], {films}, ECE {self.ece:.3f})"
 
     def _repr_html_(self): return html_table(self.rows(), f'{self!r}')+f'<p><small>{DISCLAIMER}</small></p>'
 
 def score(
-    p,              # N×3 posteriors
+    p,              # N×K posteriors
     y,              # N class numbers
     patient=None,   # N patients or groups
     n_boot:int=2000, # Resamples
     seed:int=0,     # Of the resamples
+    classes=CLASSES, # K names
 )->Scores:          # Everything, with intervals
     "Scores of posteriors against labels, with patient-bootstrap intervals"
-    y = np.asarray(y); c = calibration(p, y)
-    n = len(y) if patient is None else len(set(patient))
-    return Scores(measure(p, y), bootstrap_ci(p, y, patient, n_boot, seed=seed), {k:int((y==i).sum()) for i,k in enumerate(CLASSES)}, n,
-                  confusion(p, y).tolist(), c['ece'], c['brier'], c['nll'])
+    y = np.asarray(y)
+    values,ends = measure(p, y, classes),bootstrap_ci(p, y, patient, n_boot, seed=seed, classes=classes)
+    n,counts = len(y) if patient is None else len(set(patient)),{k:int((y==i).sum()) for i,k in enumerate(classes)}
+    c = calibration(p, y)
+    return Scores(values, ends, counts, n, confusion(p, y).tolist(), c['ece'], c['brier'], c['nll'])

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['COLUMNS', 'OTHER', 'SOURCES', 'READERS', 'read_darkcovidnet', 'read_covid_cxnet', 'read_ieee8023', 'read_hannover',
            'read_figure1', 'read_shenzhen', 'read_montgomery', 'read_jsrt', 'read_openist', 'read_rsna_normal',
-           'read_rsna', 'read_kermany', 'read_siim', 'read_actualmed', 'read_index', 'read_table', 'check_index']
+           'read_rsna', 'read_kermany', 'read_siim', 'read_actualmed', 'read_index', 'classes_of', 'read_table',
+           'check_index']
 
 # %% ../nbs/10_sources.ipynb #t003
 import json
@@ -33,7 +34,9 @@ def _table(films, root, **columns):
 
 def _meta(path, key, **kw):
     "A metadata table indexed by the stem of column `key`; rows that repeat a stem keep the first"
-    if not path.exists(): raise RadiographError(f'the table {path.name} is missing', f'the metadata of {path.parent.name}', 'download the collection again')
+    if not path.exists():
+        wanted = f'the metadata of {path.parent.name}'
+        raise RadiographError(f'the table {path.name} is missing', wanted, 'download the collection again')
     t = pd.read_csv(path, **kw)
     return t.assign(stem=t[key].astype(str).map(lambda s: Path(s).stem)).drop_duplicates('stem').set_index('stem')
 
@@ -109,7 +112,8 @@ def read_figure1(root:Path)->pd.DataFrame:
 def _read_tb(root, name):
     films = [p for p in _films(root/'shenzhen-montgomery') if p.parent.name==name]
     t = _table(films, root, collection='shenzhen-montgomery', source=name, licence='public, citation (Jaeger et al. 2014)', view='PA')
-    return t.assign(label=np.where(t.stem.str.endswith('_0'), 'normal', OTHER), patient=_patients(t, name))
+    ill = ~t.stem.str.endswith('_0')
+    return t.assign(label=np.where(ill, OTHER, 'normal'), quality=np.where(ill, 'tuberculosis', ''), patient=_patients(t, name))
 
 def read_shenzhen(root:Path)->pd.DataFrame:
     "NLM tuberculosis set, Shenzhen: a name ending in `_0` is normal, in `_1` tuberculosis (another disease)"
@@ -122,7 +126,8 @@ def read_montgomery(root:Path)->pd.DataFrame:
 def read_jsrt(root:Path)->pd.DataFrame:
     "JSRT: `JPCNN*` without nodule (normal), `JPCLN*` with a lung nodule (another disease)"
     t = _table(_films(root/'jsrt'), root, collection='jsrt', source='jsrt', licence='research', view='PA')
-    return t.assign(label=np.where(t.stem.str.startswith('JPCNN'), 'normal', OTHER), patient=_patients(t, 'jsrt'))
+    ill = ~t.stem.str.startswith('JPCNN')
+    return t.assign(label=np.where(ill, OTHER, 'normal'), quality=np.where(ill, 'lung nodule', ''), patient=_patients(t, 'jsrt'))
 
 def read_openist(root:Path)->pd.DataFrame:
     "OpenIST teaching films, all normal"
@@ -230,17 +235,37 @@ def _mark_reserved(t, root):
 def read_index(
     root:str|Path|None=None,    # The data folder; default: the environment variable `DCE_DATA`
     sources:list[str]|None=None, # Names in `SOURCES`; default: all, `siim` and `actualmed` only where their folder is
+    classes=CLASSES,            # Labels that are classes; besides `CLASSES`, diseases that a source names in `quality`, such as `'tuberculosis'`
 )->pd.DataFrame:                # One row a film, columns `COLUMNS`
     "The films of public collections as one table; `RadiographError` for an unknown or empty source"
     root = Path(root) if root else data_dir()
-    if root is None: raise RadiographError('no data folder was given', 'the folder with the public collections', 'pass `root`, or set the environment variable DCE_DATA')
+    if root is None:
+        todo = 'pass `root`, or set the environment variable DCE_DATA'
+        raise RadiographError('no data folder was given', 'the folder with the public collections', todo)
     unknown = [s for s in sources or [] if s not in SOURCES]
     if unknown: raise RadiographError(f'unknown source {unknown[0]!r}', f"some of {', '.join(SOURCES)}", 'correct the name')
     sources = sources or [s for s in SOURCES if s not in _OPTIONAL or (root/s).is_dir()]
     t = pd.concat([SOURCES[s](root) for s in sources], ignore_index=True)
-    return _mark_reserved(t, root)[COLUMNS]
+    return _mark_reserved(_name_diseases(t, classes), root)[COLUMNS]
 
-_KNOWN = (*CLASSES, OTHER, 'unlabelled')
+def _name_diseases(t, classes):
+    "Another disease that is asked for by name is a class of its own; a class that is not asked for is another disease"
+    own = [c for c in classes if c not in CLASSES]
+    gone = [c for c in own if not ((t.label==OTHER) & (t.quality==c)).any()]
+    if gone:
+        named = sorted(set(t.quality[t.label==OTHER])-{''})
+        raise RadiographError(f'no film of the class {gone[0]!r}', f"one of {', '.join([*CLASSES, *named])}", 'correct the name, or add a source')
+    label = t.label.where(~((t.label==OTHER) & t.quality.isin(own)), t.quality)
+    return t.assign(label=label.where(label.isin([*classes, *_NO_CLASS]) | (label=='normal'), OTHER))
+
+_NO_CLASS = (OTHER, 'unlabelled')
+
+def classes_of(
+    labels, # N labels
+)->tuple:   # Class names
+    "The classes among labels: those of `CLASSES` in their order, then the others by name"
+    here = set(labels)-set(_NO_CLASS)
+    return (*(c for c in CLASSES if c in here), *sorted(here-set(CLASSES)))
 
 def _csv(path, columns):
     "A table whose cells are text: no number loses its zeros, no patient called NA is missing"
@@ -251,6 +276,9 @@ def _csv(path, columns):
         raise RadiographError(f'{path.name}, which is no table ({e})', 'a CSV file with a heading', 'check the file') from None
     except OSError as e:
         raise RadiographError(f'{path.name}, which cannot be opened ({e.strerror})', 'a CSV file', 'check the path') from None
+    if not isinstance(t.index, pd.RangeIndex): # pandas takes the first cells for names of rows
+        raise RadiographError(f'{path.name}, whose rows have more cells than its heading', 'a heading for every column',
+                              'name every column, or put text with commas into quotes')
     missing = [c for c in columns if c not in t]
     if missing:
         came = f'{path.name} without the column {missing[0]!r}; it has {", ".join(map(repr, t.columns))}'
@@ -262,7 +290,8 @@ def _flag(text): return str(text).strip().lower() in ('1', 'true', 'yes')
 
 def _own(t):
     "All columns of an index; a film without a patient is a patient of its own"
-    blank = dict(source='own', collection='own', view='', age='', sex='', child=False, quality='', licence='', reserved=False)
+    blank = dict.fromkeys(('view', 'age', 'sex', 'quality', 'licence'), '')
+    blank |= dict(source='own', collection='own', child=False, reserved=False)
     t = pd.DataFrame({**blank, 'patient':''}, index=t.index).assign(**{c:t[c] for c in t if c in COLUMNS})
     from deepcovidexplainer.radiograph import age_years
     nobody = t.patient.astype(str).str.strip()==''
@@ -272,47 +301,59 @@ def _own(t):
     t.attrs['without patient'] = int(nobody.sum())
     return t
 
-def _class_folder(folder):
+def _class_folder(folder, classes):
     "Films whose folder is their label"
     from deepcovidexplainer.radiograph import get_radiograph_files
     inside = [p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(('.', '__'))]
     if not inside:
         todo = 'sort the films into folders, or give a CSV index'
-        raise RadiographError(f'{folder.name} holds no subfolder', f"one subfolder a class: {', '.join(CLASSES)}", todo)
-    classes = {p:class_of(p.name, f'the folder {p.name}') for p in inside}
-    rows = [(f.relative_to(folder).as_posix(), label) for p,label in classes.items() for f in get_radiograph_files(p)]
+        wanted = f"one subfolder a class: {', '.join(classes or CLASSES)}"
+        raise RadiographError(f'{folder.name} holds no subfolder', wanted, todo)
+    labels = {p:class_of(p.name, f'the folder {p.name}', classes) for p in inside}
+    rows = [(f.relative_to(folder).as_posix(), label) for p,label in labels.items() for f in get_radiograph_files(p)]
     if not rows: raise RadiographError(f'no film in {folder.name}', 'films in its subfolders', 'check the folder')
     return pd.DataFrame(rows, columns=['film', 'label'])
 
-def _label(text, film):
+def _label(text, film, classes):
     text = text.strip()
-    return text if text in _KNOWN else class_of(text, f'the film {film}')
+    return text if text in _NO_CLASS else class_of(text, f'the film {film}', classes)
 
-def _class_table(path):
+def _class_table(path, classes):
     "Films of a CSV index"
     t = _csv(path, ('film', 'label'))
     unnamed = t.index[t.film.str.strip()=='']
-    if len(unnamed): raise RadiographError(f'row {unnamed[0]+2} of {path.name}, which names no film', 'one film a row', 'add the path, or delete the row')
-    return t.assign(label=[_label(l, f) for l,f in zip(t.label, t.film)])
+    if len(unnamed):
+        came = f'row {unnamed[0]+2} of {path.name}, which names no film'
+        raise RadiographError(came, 'one film a row', 'add the path, or delete the row')
+    return t.assign(label=[_label(l, f, classes) for l,f in zip(t.label, t.film)])
 
 def read_table(
     path:str|Path,          # CSV with the columns `film` (path beside the table) and `label`, if known `patient`; or a folder with one subfolder a class
-    every_class:bool=True,  # Whether all of `CLASSES` must occur
+    every_class:bool=True,  # Whether each of the classes must occur, or, where none are named, two at least
+    classes=None,           # Labels that are classes; None: whatever the table says
 )->pd.DataFrame:            # One row a film, columns `COLUMNS`; `attrs['without patient']` counts films that became their own
     "Your own films; `RadiographError` naming what cannot be used"
     path = Path(path)
-    t = _own(_class_folder(path) if path.is_dir() else _class_table(path))
-    return check_index(t, path if path.is_dir() else path.parent, every_class)
+    read,root = (_class_folder, path) if path.is_dir() else (_class_table, path.parent)
+    return check_index(_own(read(path, classes)), root, every_class, classes)
 
 def check_index(
     t:pd.DataFrame, # An index
     root:str|Path,  # The folder that its `film` paths start from
-    every_class:bool=True, # Whether all of `CLASSES` must occur
+    every_class:bool=True, # As for `read_table`
+    classes=None,   # Labels that are classes; None: all of them
 )->pd.DataFrame:    # The same index
     "Every label known, every class present, every film there; `RadiographError` naming the first row that is not so"
-    bad = t[~t.label.isin(_KNOWN)]
-    if len(bad): raise RadiographError(f'row {bad.index[0]} ({bad.film.iloc[0]}) has the class {bad.label.iloc[0]!r}', f"one of {', '.join(CLASSES)}", 'correct the label')
-    empty = [c for c in CLASSES if every_class and not (t.label==c).any()]
+    here = classes_of(t.label)
+    if every_class and not classes and len(here)<2:
+        came = f"no class but {' '.join(here)}" if here else 'no class'
+        raise RadiographError(came, 'films of two classes at least', 'add films, or check the labels')
+    classes = classes or here
+    bad = t[~t.label.isin([*classes, *_NO_CLASS])]
+    if len(bad):
+        came = f'row {bad.index[0]} ({bad.film.iloc[0]}) has the class {bad.label.iloc[0]!r}'
+        raise RadiographError(came, f"one of {', '.join(classes)}", 'correct the label')
+    empty = [c for c in classes if every_class and not (t.label==c).any()]
     if empty: raise RadiographError(f'no film of the class {empty[0]!r}', 'at least one film of each class', 'add films, or check the labels')
     gone = next((f for f in t.film if not (Path(root)/f).is_file()), None)
     if gone: raise RadiographError(f'the film {gone} is not there', f'a file below {Path(root).name}', 'check the paths in the table')

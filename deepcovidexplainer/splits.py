@@ -139,14 +139,15 @@ def assign_roles(
     trust_reports:bool=False,      # Train on NIH labels, too, that a radiologist contradicted
     others:bool=False,             # Train on films of other diseases, too, which are only known not to be normal
     seed:int=0,                    # Of the folds
+    classes:tuple=CLASSES,         # Labels that are classes
 )->pd.DataFrame:                   # `t` with `role`
     "Training, validation, test, external or left out, never two for one patient"
     role = pd.Series('left out', index=t.index)
-    external = t.source.isin(hold_out) & t.label.isin(CLASSES)
+    external = t.source.isin(hold_out) & t.label.isin(classes)
     outside = t.group.isin(set(t.group[t.source.isin(hold_out)]))
     in_test = (t.collection==test) & ~outside
     tested = t.group.isin(_fold_of(t, in_test, test_folds, seed))
-    usable = t.label.isin(CLASSES) & ~t.reserved & ~t.child & ~outside & ~tested
+    usable = t.label.isin(classes) & ~t.reserved & ~t.child & ~outside & ~tested
     usable &= ~t[usable].duplicated('duplicate').reindex(t.index, fill_value=False)
     valid = t.group.isin(_fold_of(t, usable, valid_folds, seed+1))
     role[usable & valid] = 'valid'

@@ -8,9 +8,10 @@ __all__ = ['synth_radiograph', 'synth_dataset']
 # %% ../nbs/02_synth.ipynb #c002
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import cv2,numpy as np
-from .core import CLASSES,RadiographError
+from .core import CLASSES,RadiographError,class_of
 from .radiograph import Radiograph
 
 # %% ../nbs/02_synth.ipynb #c006
@@ -136,12 +137,30 @@ def _place(p, side, height, inward):
     edge = float(_cage(np.float64(v), p))
     return side*(edge-inward*(edge-.16)),v
 
+def _lobe(rng):
+    "One large opacity in one lung: side, height, inward, radius, depth"
+    return [(rng.choice([-1, 1]), rng.choice([.35, .62, .82])+rng.uniform(-.04, .04), rng.uniform(.4, .6), rng.uniform(.19, .25), .62)]
+
+def _both_sides(rng):
+    "Three faint ones in each lung, at the sides"
+    heights = [(side, h) for side in (-1, 1) for h in ((.45, .6), (.62, .74), (.76, .9))]
+    return [(side, rng.uniform(*h), rng.uniform(.15, .3), rng.uniform(.11, .15), .42) for side,h in heights]
+
+_SPOTS = {'pneumonia':_lobe, 'covid-19':_both_sides}
+
+def _of_its_own(finding):
+    "A pattern that follows from the name: how many opacities, where, how large, how dense"
+    habit = np.random.default_rng(crc32(finding.encode()))
+    places = [(side, habit.uniform(.2, .85), habit.uniform(.2, .6)) for side in (-1, 1) for _ in range(habit.integers(1, 3))]
+    radius,depth = habit.uniform(.08, .18),habit.uniform(.4, .65)
+    def spots(rng):
+        near = lambda x: x+rng.uniform(-.03, .03)
+        return [(side, near(height), near(inward), near(radius), depth) for side,height,inward in places]
+    return spots
+
 def _opacities(finding, c, rng):
     "The depth of fluid in the lungs"
-    if finding=='pneumonia':
-        spots = [(rng.choice([-1, 1]), rng.choice([.35, .62, .82])+rng.uniform(-.04, .04), rng.uniform(.4, .6), rng.uniform(.19, .25), .62)]
-    else:
-        spots = [(side, rng.uniform(*h), rng.uniform(.15, .3), rng.uniform(.11, .15), .42) for side in (-1, 1) for h in ((.45, .6), (.62, .74), (.76, .9))]
+    spots = (_SPOTS.get(finding) or _of_its_own(finding))(rng)
     depth = np.zeros_like(c.u)
     for side,height,inward,r,d in spots: depth = np.maximum(depth, d*_blob(c, *_place(c.p, side, height, inward), r, 1.25*r)**.8)
     return depth*_cloud(c, rng)*c.lung
@@ -149,7 +168,8 @@ def _opacities(finding, c, rng):
 def _lesion(finding, c, seed):
     "The depth of the opacities and their mask"
     if finding=='normal': return np.zeros_like(c.u),np.zeros(c.u.shape, bool)
-    depth = _opacities(finding, c, np.random.default_rng([seed, CLASSES.index(finding)]))
+    number = CLASSES.index(finding) if finding in CLASSES else crc32(finding.encode())
+    depth = _opacities(finding, c, np.random.default_rng([seed, number]))
     depth = np.clip(depth-.15*depth.max(), 0, None)
     return depth,depth>0
 
@@ -170,17 +190,18 @@ def _burnt(x, text):
 
 # %% ../nbs/02_synth.ipynb #c021
 def _check(finding, size):
-    if finding not in CLASSES: raise RadiographError(f'the finding {finding!r}', f"one of {', '.join(CLASSES)}", "synth_radiograph('pneumonia')")
+    if not str(finding).strip(): raise RadiographError(f'the finding {finding!r}', 'the name of a class', "synth_radiograph('pneumonia')")
     if not 32<=size<=4096: raise RadiographError(f'a film of {size} pixels', 'a size of 32 to 4096', 'size=256')
 
 def synth_radiograph(
-    finding:str='pneumonia', # One of `CLASSES`
+    finding:str='pneumonia', # Class: one of `CLASSES`, or any other name, whose opacities follow from the name
     seed:int=0,              # Another seed draws another chest; the same seed draws the same chest for every finding
     size:int=256,            # Height and width in pixels
     burn_in:str|None=None,   # Letters to burn in, e.g. `'R'`
 )->tuple:                    # The `Radiograph`, and the mask of its opacities: size×size, bool
     "Draw a chest film and the truth about it"
     _check(finding, size)
+    finding = class_of(finding, 'the film', None)
     c,rng = _chest(size, seed),np.random.default_rng([seed, 9])
     depth,mask = _lesion(finding, c, seed)
     x = _exposed(_soft(c)+_bones(c)+.4*_vessels(c, rng)*c.lung+depth, c, rng)
@@ -203,14 +224,15 @@ def synth_dataset(
     seed:int=0,              # Another seed draws other patients
     size:int=128,            # Height and width in pixels
     burn_in:dict|None=None,  # Class → letters to burn into its films
+    classes=CLASSES,         # Any names; those that are not in `CLASSES` get opacities of their own
 )->Path:                     # The table: columns film, label, patient
     "Draw a small collection of patients with two films each, and its table"
     folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
     rows = []
-    for k,label in enumerate(CLASSES):
+    for k,label in enumerate(classes):
         for i in range(n_per_class):
             rng = np.random.default_rng([seed, k, i])
-            x = synth_radiograph(label, seed=(seed*len(CLASSES)+k)*100_000+i//2, size=size, burn_in=(burn_in or {}).get(label))[0].data
+            x = synth_radiograph(label, seed=(seed*len(classes)+k)*100_000+i//2, size=size, burn_in=(burn_in or {}).get(label))[0].data
             name = f'{label}-{i:03d}.png'
             _write(folder/name, _retaken(x, rng) if i%2 else x)
             rows.append(f'{name},{label},{label}-{i//2:03d}')

@@ -21,6 +21,7 @@ from .models import Card,load_weights
 from .preprocess import Preprocess
 from .scores import score
 from .snapshots import average_snapshots,fit_snapshots
+from .sources import classes_of
 from .splits import assign_groups,doubtful,kept_hashes,patient_split
 
 # %% ../nbs/18_training.ipynb #c006
@@ -63,10 +64,12 @@ class Recipe:
 @dataclass
 class Study:
     "Films to train on, and those that validate"
-    table:pd.DataFrame    # One row a film, with `label` and `group`
-    root:Path             # The folder that its `film` paths start from
-    valid:np.ndarray      # N bool: the films that validate
-    classes:tuple=CLASSES # In the order of the networks' answers
+    table:pd.DataFrame # One row a film, with `label` and `group`
+    root:Path          # The folder that its `film` paths start from
+    valid:np.ndarray   # N bool: the films that validate
+    classes:tuple=()   # In the order of the logits; default: every label, those of `CLASSES` first
+
+    def __post_init__(self): self.classes = tuple(self.classes) or classes_of(self.table.label)
 
     def about(self):
         "Which films of which sources played which role, for the card"
@@ -78,8 +81,8 @@ class Study:
         return dict(index=fingerprint(sorted(self.table.film)), split=split, films=films, groups=groups)
 
     def __repr__(self):
-        patients = self.table.group.nunique()
-        return f'Study({len(self.table)} films of {patients} patients, {self.valid.sum()} of them validate)'
+        films = f'{len(self.table)} films of {self.table.group.nunique()} patients'
+        return f"Study({', '.join(self.classes)}: {films}, {self.valid.sum()} of them validate)"
 
 def _trainable(t, own, classes):
     "Films of the classes, one of each copy; of public collections no reserved, children's or contradicted ones"
@@ -95,14 +98,15 @@ def study_of(
     fold:int=0,      # The fold that validates
     folds:int=5,     # Folds, split by patient; the same for every seed
     own:bool=False,  # Films of your own: none are left out
-    classes:tuple=CLASSES, # In the order of the networks' answers; films of others are left out
+    classes=None,    # Labels to learn, in the order of the networks' answers; None: all of them, those of `CLASSES` first
 )->Study:            # Every class on both sides
     "An index, grouped by patient and by copies, split by these groups"
     if not 0<=fold<folds: raise RadiographError(f'fold {fold} of {folds}', f'0 to {folds-1}', 'correct --fold')
+    classes = tuple(classes or classes_of(t.label))
     t = _trainable(assign_groups(t, kept_hashes(t, root, work)), own, classes)
     valid = patient_split(t, folds)==fold
     for side in (valid, ~valid): class_weights(t.label[side], classes)
-    return Study(t, Path(root), valid, tuple(classes))
+    return Study(t, Path(root), valid, classes)
 
 # %% ../nbs/18_training.ipynb #c014
 def pick_device(
@@ -181,7 +185,8 @@ def _calibrated(paths, study, films, name):
     y,held = class_numbers(judged.label, study.classes),films[study.valid]
     members = [Member(p.stem, *load_weights(p)) for p in paths]
     e = calibrate(members, held, y, films[_typical(~study.valid)], name=name)
-    scores = score(average_posteriors(e.posteriors(held)[0]), y, judged.group.to_numpy()).to_dict()
+    p = average_posteriors(e.posteriors(held)[0])
+    scores = score(p, y, judged.group.to_numpy(), classes=study.classes).to_dict()
     note = 'the films that calibrated it: a little kind; measure on films of your own'
     e.about = dict(data=study.about(), scores=dict(valid=scores, note=note))
     return e

@@ -1,0 +1,252 @@
+"""What the site has beyond its notebooks: pages made while it is built, links to the glossary, captions, notebooks to take along, a search
+that finds guides first, pictures that grow. `.ci/docs.py` calls it; the functions take `_proc/`, where the project lies before it is rendered,
+or `_docs/`, the site.
+"""
+import html, json, os, re, shutil, sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MADE_FRESH = ('reference.ipynb', 'gallery.ipynb') # nothing of them is stored, so they cannot be stale
+GUIDES = ('tutorials', 'explanations')
+
+def source(cell): return ''.join(cell['source'])
+def read(path): return json.loads(path.read_text(encoding='utf-8'))
+def write(path, nb): path.write_text(json.dumps(nb), encoding='utf-8')
+def guides(proc): return [p for folder in GUIDES for p in sorted((proc/folder).glob('*.ipynb'))]
+
+# ---- pages
+
+def run_fresh(proc, nbs):
+    "Run the pages that are made from modules and notebooks, and keep what their last cell shows"
+    from execnb.nbio import read_nb
+    from execnb.shell import CaptureShell
+    here = os.getcwd()
+    for name in MADE_FRESH:
+        os.chdir(nbs)
+        try: CaptureShell().run_all(nb := read_nb(nbs/name), exc_stop=True)
+        finally: os.chdir(here)
+        shown = [json.loads(json.dumps(o)) for o in nb.cells[-1].outputs]
+        page = read(proc/name)
+        last = [c for c in page['cells'] if c['cell_type'] == 'code'][-1]
+        last['outputs'] = shown
+        write(proc/name, page)
+
+def add_changelog(proc, root):
+    "CHANGELOG.md as a page"
+    text = (root/'CHANGELOG.md').read_text(encoding='utf-8').partition('\n')[2]
+    head = '---\ntitle: Changelog\ndescription: What a user notices, newest first\n---\n'
+    (proc/'changelog.qmd').write_text(head + text, encoding='utf-8')
+
+def add_version(proc, version):
+    "The version at the foot of every page"
+    path = proc/'_quarto.yml'
+    text = path.read_text(encoding='utf-8')
+    if 'VERSION' not in text: sys.exit('nbs/_quarto.yml does not say where the VERSION goes')
+    path.write_text(text.replace('VERSION', version), encoding='utf-8')
+
+# ---- words
+
+MARKED = re.compile(r'```.*?```|`[^`\n]*`|\$[^$\n]+\$|!?\[[^\]]*\]\([^)]*\)|<[^>]+>|\{[^}\n]*\}|^#[^\n]*$|^\|[^\n]*$|https?://\S+', re.S | re.M)
+
+def terms(glossary):
+    "Word → (anchor, what it means), from the headings of the glossary"
+    found = {}
+    for text in map(source, read(glossary)['cells']):
+        if not (m := re.match(r'### (.+)\n\n(.+)', text)): continue
+        anchor = re.sub(r'[^\w]+', '-', m[1].lower()).strip('-')
+        plain = re.sub(r'\[([^\]]+)\]\([^)]*\)', r'\1', m[2])
+        for word in m[1].split(', '): found[word] = anchor, plain.replace('`', '').replace('"', "'")
+    return found
+
+def link_first(text, word, link):
+    "Text with the first use of a word as a link; None when it is not used outside of code, links, headings and tables"
+    barred = [m.span() for m in MARKED.finditer(text)]
+    same_case = word.isupper() or word[:2].isupper()
+    for m in re.finditer(rf'(?<![\w*/-]){re.escape(word)}s?(?![\w-])', text, 0 if same_case else re.I):
+        if not any(a <= m.start() < b for a, b in barred): return text[:m.start()] + link(m[0]) + text[m.end():]
+
+def link_terms(proc):
+    "The first use of each word of the glossary, on guides and pages of evidence, leads to the glossary"
+    words, n = terms(proc/'glossary.ipynb'), 0
+    for path in guides(proc):
+        nb = read(path)
+        cells = [c for c in nb['cells'][1:] if c['cell_type'] == 'markdown']
+        done = set()
+        for word, (anchor, meaning) in words.items():
+            link = lambda said: f'[{said}](../glossary.ipynb#{anchor}){{.term title="{meaning}"}}'
+            for cell in cells if anchor not in done else []:
+                if (linked := link_first(source(cell), word, link)) is None: continue
+                cell['source'], n = linked, n + 1
+                done.add(anchor)
+                break
+        write(path, nb)
+    return n
+
+# ---- figures
+
+def last_sentence(markdown):
+    "What the prose above a figure ends with, without its marks"
+    text = re.sub(r'\[([^\]]*)\]\([^)]*\)(?:\{[^}]*\})?', r'\1', markdown)
+    lines = [l for l in re.split(r'\n\s*\n', text.strip()) if l.strip() and not l.strip().startswith(('|', '```', '>', '$$'))]
+    text = ' '.join(re.sub(r'[*`#_]|^[-\d.]+ ', '', lines[-1] if lines else '').split())
+    return re.split(r'(?<=[.:?!])\s+(?=[A-Z])', text)[-1].rstrip(': ').rstrip('.') + '.'
+
+def caption_rooms(proc):
+    "On pages of the reference a figure's caption is the sentence above it, where the cell names none"
+    for path in sorted(proc.glob('*.ipynb')):
+        nb, said = read(path), ''
+        for cell in nb['cells']:
+            if cell['cell_type'] == 'markdown': said = source(cell)
+            pictures = [o for o in cell.get('outputs', []) if any(k.startswith('image/') for k in o.get('data', {}))]
+            if not pictures or 'fig-cap' in source(cell): continue
+            text = json.dumps(last_sentence(said), ensure_ascii=False)
+            cell['source'] = f'#| fig-cap: {text}\n#| fig-alt: {text}\n' + source(cell)
+        write(path, nb)
+
+class Figures:
+    "Pictures of a page without words"
+    IMG = re.compile(r'<img\b[^>]*>')
+    def __init__(self, path):
+        text = path.read_text(encoding='utf-8')
+        main = text[text.find('<main'):text.find('</main>')]
+        self.n, self.bad = 0, []
+        for m in self.IMG.finditer(main):
+            self.n += 1
+            name = re.sub(r'base64,[^"]*', '…', m[0])[:90]
+            thumb = main.rfind('class="thumb"', 0, m.start()) > main.rfind('</a>', 0, m.start())
+            if not thumb and not re.search(r'\balt="[^"]+"', m[0]): self.bad.append(f'{name} without alternative text')
+            opened, closed = main.rfind('<figure', 0, m.start()), main.rfind('</figure>', 0, m.start())
+            end = main.find('</figure>', m.end())
+            by_itself = thumb or 'img-fluid' not in m[0] # a result that introduces itself has its words beside it
+            if not by_itself and (opened < closed or opened < 0 or '<figcaption' not in main[opened:end]): self.bad.append(f'{name} without a caption')
+
+def wordless(docs):
+    "(Figures without alternative text or caption, number of figures)"
+    pages = {p: Figures(p) for p in sorted(docs.rglob('*.html'))}
+    return [f'{p.relative_to(docs)}: {b}' for p, f in pages.items() for b in f.bad], sum(f.n for f in pages.values())
+
+# ---- what a tutorial offers
+
+def offers(proc, docs_url, git_url):
+    "How long a tutorial takes, and the notebook to take along or to open in Colab"
+    costs = read(ROOT/'.ci'/'tutorials.json')
+    for path in sorted((proc/'tutorials').glob('*.ipynb')):
+        nb, cost = read(path), costs.get(path.stem)
+        takes = f"<span>{cost['cells']} cells, {cost['says']}</span> " if cost else ''
+        colab = f"https://colab.research.google.com/github/{git_url.split('github.com/')[1]}/blob/main/nbs/tutorials/{path.name}"
+        text = (f'<p class="offers">{takes}<a href="{path.name}" download>Download notebook</a> <a href="{colab}">Open in Colab</a> '
+                f'<small>(in Colab first: <code>!pip install git+{git_url}</code>)</small></p>')
+        nb['cells'].insert(1, dict(cell_type='markdown', metadata={}, source=f'```{{=html}}\n{text}\n```'))
+        write(path, nb)
+
+def take_along(docs, nbs):
+    "The notebooks of the tutorials, beside their pages"
+    for path in sorted((nbs/'tutorials').glob('*.ipynb')): shutil.copy(path, docs/'tutorials')
+
+# ---- search
+
+ALSO = { # what people type → words of the pages
+    'AUC': 'area under the ROC curve AUROC', 'GPU': 'cuda device pip torch', 'license': 'licence Apache-2.0', 'batch': 'folder of films many',
+    'class names': 'own classes labels four classes', 'FAQ': 'questions and errors', 'uncertainty': 'calibration prediction set',
+    'saliency': 'heatmap attribution', 'x-ray': 'radiograph film', 'PACS': 'archive DICOM node', 'fine-tune': 'train own data',
+}
+ADDED = { # page → words that are searched for and do not stand on it
+    'explanations/outside.html': 'AUC AUROC external validation generalisation sensitivity specificity',
+    'explanations/model_card.html': 'AUC AUROC accuracy performance metrics',
+    'explanations/data_card.html': 'license licence terms dataset', 'faq.html': 'FAQ GPU cuda memory license JSON batch troubleshooting error',
+    'tutorials/own_data.html': 'class names labels CSV folder train fine-tune batch', 'tutorials/own_classes.html': 'class names labels',
+    'tutorials/four_classes.html': 'class names labels own classes', 'tutorials/screen_archive.html': 'batch folder many films JSON CSV',
+    'tutorials/explain.html': 'JSON save predict inference saliency x-ray', 'tutorials/archive_to_archive.html': 'PACS DICOM batch',
+    'cli.html': 'batch JSON GPU command line shell', 'index.html': 'license install citation bibtex',
+}
+
+def weight(href):
+    "How early a page is shown: guides before evidence before reference"
+    if href.startswith('tutorials/') or href.startswith(('index.html', 'faq.html')): return 0
+    return 1 if href.startswith('explanations/') or href.startswith('glossary') else 2
+
+def tests_of(proc):
+    "Page → the text of its cells that test, as the index holds it"
+    found = {}
+    for path in proc.glob('*.ipynb'):
+        code = [source(c) for c in read(path)['cells'] if c['cell_type'] == 'code']
+        plain = [re.sub(r'^#\|.*\n', '', s, flags=re.M) for s in code]
+        found[path.with_suffix('.html').name] = [' '.join(s.split()) for s in plain if re.search(r'^\s*(?:test_\w+\(|assert\b|with expect)', s, re.M)]
+    return found
+
+def better_search(proc, docs):
+    "Guides first, no tests, and the words that people type"
+    path = docs/'search.json'
+    entries, tests = read(path), tests_of(proc)
+    for e in entries:
+        page = e['href'].partition('#')[0]
+        for text in tests.get(page, ()): e['text'] = e['text'].replace(text, '')
+        if '#' not in e['href'] and page in ADDED: e['text'] += f' {ADDED[page]}'
+        e['text'] = ' '.join(e['text'].split())
+    entries.sort(key=lambda e: weight(e['href']))
+    path.write_text(json.dumps(entries, ensure_ascii=False), encoding='utf-8')
+    script = docs/'site_libs'/'smalldocs.js'
+    text = script.read_text(encoding='utf-8')
+    old = 'fuse.search(q, { limit }).map((h) => h.item)'
+    new = ('index.map((e, i) => [e, i]).map(([e, i]) => [e, i, window.dceRank(e, q)]).filter((h) => h[2] > 0)'
+           '.sort((a, b) => b[2] - a[2] || a[1] - b[1]).slice(0, limit).map((h) => h[0])')
+    if text.count(old) != 1: sys.exit('smalldocs.js searches in another way: mend better_search')
+    script.write_text(f'{rank()}\n{text.replace(old, new)}', encoding='utf-8')
+
+def rank():
+    "How well an entry of the index answers a question, in JavaScript: all words must be there; titles and guides count more"
+    return '''window.dceRank = (e, q) => {
+  const words = q.toLowerCase().split(/\\s+/).filter(Boolean), text = e.text.toLowerCase(), title = e.title.toLowerCase(), part = e.section.toLowerCase()
+  const whole = (t, w) => new RegExp('(^|[^a-z0-9])' + w.replace(/[.*+?^${}()|[\\]\\\\]/g, '\\\\$&') + '(s|es)?([^a-z0-9]|$)').test(t)
+  let score = 0
+  for (const w of words) {
+    const s = 6*title.includes(w) + 4*part.includes(w) + 3*whole(text, w) + 2*whole(title, w) + text.includes(w)
+    if (!s) return 0
+    score += s
+  }
+  return score * (/^(tutorials|index|faq)/.test(e.href) ? 3 : /^(explanations|glossary)/.test(e.href) ? 2 : 1)
+}'''
+
+# ---- pages in a browser
+
+ENLARGE = '''// A click on a figure shows it as large as the screen; Escape, or another click, closes it
+document.querySelectorAll('main.content figure img, main.content img.img-fluid').forEach(img => {
+  if (img.closest('.dce, a, .thumbs')) return
+  const button = document.createElement('button')
+  Object.assign(button, {type: 'button', className: 'enlarge'})
+  button.setAttribute('aria-label', 'Enlarge: ' + (img.alt || 'figure'))
+  img.replaceWith(button)
+  button.append(img)
+  button.addEventListener('click', () => {
+    const dialog = document.createElement('dialog'), close = document.createElement('button'), large = img.cloneNode()
+    Object.assign(close, {type: 'button', className: 'close', textContent: 'Close'})
+    dialog.className = 'enlarged'
+    dialog.setAttribute('aria-label', img.alt || 'figure')
+    dialog.append(close, large)
+    dialog.addEventListener('click', () => dialog.close())
+    dialog.addEventListener('close', () => { dialog.remove(); button.focus() })
+    document.body.append(dialog)
+    dialog.showModal()
+  })
+})
+// What is wider than the screen can be scrolled with the keyboard, too
+document.querySelectorAll('main.content pre, .cell-output-display, .dce-wide, main.content table').forEach(e => {
+  if (e.scrollWidth > e.clientWidth + 1 && !e.matches('[tabindex]')) e.tabIndex = 0
+})
+'''
+
+def enlarge(docs):
+    "Every page gets the script that enlarges figures"
+    (docs/'site_libs'/'enlarge.js').write_text(ENLARGE, encoding='utf-8')
+    for path in docs.rglob('*.html'):
+        up = '../'*(len(path.relative_to(docs).parts) - 1)
+        text = path.read_text(encoding='utf-8').replace('</body>', f'<script src="{up}site_libs/enlarge.js" defer></script></body>', 1)
+        path.write_text(text, encoding='utf-8')
+
+def own_fonts(docs):
+    "Style sheets fetch nothing from another host: the fonts are the system's"
+    for path in docs.rglob('*.css'):
+        text = path.read_text(encoding='utf-8')
+        text = re.sub(r'@import url\(https?://[^)]*\);', '', text)
+        if found := re.search(r'@import[^;]*//|url\(["\']?(?:https?:)?//', text): sys.exit(f'{path.name} fetches {text[found.start():found.start()+90]}')
+        path.write_text(text, encoding='utf-8')
