@@ -666,8 +666,6 @@ def radiograph_dls(
 ):                            # fastai `DataLoaders` with `set_epoch(i, size=None)`
     "What `radiograph_block(…).dataloaders(t)` gives, from films that were cleaned before and a split that was made before"
     valid = np.asarray(valid, bool)
-    alone = films.ndim==4 and (preprocess is None or preprocess.field is not None)
-    if item_tfms is None: item_tfms = film_tfms(strength=1 if alone else strength, field=alone)
     sides = np.flatnonzero(~valid).tolist(),np.flatnonzero(valid).tolist()
     alone = films.ndim==4 and (preprocess is None or preprocess.field is not None)
     if item_tfms is None:
