@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NUMBERED = re.compile(r'(?<![\w.])\d+[a-z]?_(?=\w+\.ipynb$)', re.M)                # in a file's name
 LINK = re.compile(r'(\]\((?:[^()\s]*/)?)\d+[a-z]?_(?=\w+\.(?:ipynb|html)[)#])') # in a link's target
 
+PRIVATE = re.compile(r'\[(`_\w+`)\]\([^)]*\)') # no page has an anchor for it
+
 def listed(entries):
     "The notebooks that a sidebar names, in order"
     for e in entries:
@@ -62,7 +64,7 @@ def rename_pages(proc, site):
     for path in [*proc.rglob('*.ipynb')]:
         nb = json.loads(path.read_text(encoding='utf-8'))
         up = '../'*(len(path.relative_to(proc).parts) - 1)
-        mend = lambda text: LINK.sub(r'\1', plain_code(''.join(text)).replace(f'{site}/', up))
+        mend = lambda text: LINK.sub(r'\1', PRIVATE.sub(r'\1', plain_code(''.join(text))).replace(f'{site}/', up))
         for cell in nb['cells']:
             if cell['cell_type'] == 'markdown': cell['source'] = mend(cell['source'])
             for data in (out.get('data', {}) for out in cell.get('outputs', [])):
