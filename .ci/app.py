@@ -1,15 +1,17 @@
 """Readers in a real browser: films dropped on the app, words read, sliders moved, a report kept, wrong files refused.
 
     python .ci/app.py [FOLDER FOR SCREENSHOTS]
+    python .ci/app.py --pictures FOLDER   the pictures of the tutorial, `app_wide.jpg` and `app_phone.jpg`, and nothing else
     python .ci/app.py --found      are Chromium, its driver, Selenium and Voilà there?
 
 Serves `dce_app` on a free port, drives Chromium through Selenium, and ends both. AXE_CORE names a copy of `axe.min.js`;
 without it (and without npm) axe-core is left out. APP_IDLE: seconds after which a lost page's session ends, 60 if not
 given; more on a machine that is busy with other work.
 """
-import base64, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
+import base64, io, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
 from importlib.util import find_spec
 from pathlib import Path
+from zipfile import ZipFile
 
 sys.path.insert(0, str(Path(__file__).parent))
 from axe import axe_core
@@ -183,10 +185,31 @@ def accessible(page, axe):
     say('axe-core finds no violation')
 
 # ---------------------------------------------------------------- what they do
-def reads(page, downloads):
-    "A DICOM file, the words, the slider, the report"
-    start = time.monotonic()
-    page.choose(SAMPLES/'normal.dcm')
+def with_study(folder):
+    "The DICOM sample, in a study: its answer can be filed"
+    from pydicom import dcmread
+    ds = dcmread(SAMPLES/'normal.dcm')
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = '2.25.1', '2.25.2'
+    ds.save_as(folder/'normal.dcm')
+    return folder/'normal.dcm'
+
+def is_whole(title, kept):
+    "Whether a download holds what its button says"
+    if title == 'DICOM': return set(ZipFile(io.BytesIO(kept)).namelist()) >= {'sr.dcm', 'sc.dcm', 'seg.dcm'}
+    if title == 'JSON': return json.loads(kept)['identity']['film'] == 'normal.dcm'
+    return kept.startswith(b'%PDF') if title == 'PDF' else b'normal.dcm' in kept and kept.rstrip().endswith(b'</html>')
+
+def downloaded(page, folder, title):
+    "Press a button and wait for its file"
+    page.driver.find_element('xpath', f'//button[contains(., "Download {title}")]').send_keys(ENTER)
+    path = page.until(f'the {title} on disk', lambda: next(folder.glob(f'normal-*-{title.lower()}.*[!d]'), None))
+    assert is_whole(title, path.read_bytes()), path
+    return f'{path.name} ({path.stat().st_size/1e3:.0f} kB)'
+
+def reads(page, tmp):
+    "A DICOM file, the words, the slider, everything that can be downloaded"
+    film, start = with_study(tmp), time.monotonic()
+    page.choose(film)
     answer = page.words('normal.dcm')
     say(f'{time.monotonic()-start:.1f} s from film to words: {answer}')
     page.done('normal.dcm')
@@ -196,10 +219,8 @@ def reads(page, downloads):
     handle.send_keys(LEFT+LEFT)
     page.until('a fainter heatmap', lambda: picture() != before)
     say('slider moved by keyboard; it is called', handle.get_attribute('aria-label'))
-    page.driver.find_element('xpath', '//button[contains(., "Download Report")]').send_keys(ENTER)
-    kept = page.until('the report on disk', lambda: next(downloads.glob('normal-*.html'), None))
-    assert 'normal.dcm' in kept.read_text(encoding='utf-8')
-    say(f'report downloaded: {kept.name}, {kept.stat().st_size/1e3:.0f} kB')
+    titles = ['Report', 'PDF', *(['DICOM'] if find_spec('highdicom') else []), 'JSON']
+    say('downloaded:', *(downloaded(page, tmp/'downloads', title) for title in titles))
 
 def refuses(page, tmp):
     "A letter, and 200 MB"
@@ -253,7 +274,7 @@ def by_keyboard(page):
     press(ENTER)
     page.until('words', lambda: page.text('.dce-words h2'))
     page.until('the end', lambda: 'Done' in page.status())
-    reach('Download JSON')
+    for control in ('Download JSON', 'Heatmap', 'Beside it', 'Class', 'Strength', 'Lung zones outlined'): reach(control)
     say('by keyboard:', ', '.join(s[:30] for s in seen))
 
 def together(pages, films):
@@ -284,12 +305,19 @@ def ends(served, pages):
     until('the session of the lost page to end', lambda: not served.sessions(), IDLE+30)
     say('no session left')
 
+def files(served): return [p for p in served.folder.rglob('*') if p.is_file()]
+
+def keeps_nothing(served):
+    "While films are explained: the page, a session's address, and empty places in the queue"
+    large = [p.name for p in files(served) if p.stat().st_size > 2000]
+    assert not large, large
+    say('files of the server, with films in its sessions:', *sorted({p.suffix or 'place' for p in files(served)}))
+
 def leaves_nothing(served):
-    "Files of the server: while it runs its own page alone, afterwards none"
-    files = lambda: [p.name for p in served.folder.rglob('*') if p.is_file()]
-    assert set(files()) <= {'app.ipynb'}, files()
+    "When all pages are closed its own page alone, afterwards none"
+    until('no file of a session', lambda: {p.name for p in files(served)} <= {'app.ipynb'}, 30)
     served.stop()
-    assert not files(), files()
+    assert not files(served), files(served)
     assert ' 403 ' not in served.log.read_text() and 'Traceback' not in served.log.read_text()
     say('nothing is left on disk')
 
@@ -299,9 +327,10 @@ def readers(served, driver, tmp, shots, axe):
     first.ready()
     say(f'page ready after {time.monotonic()-first.start:.1f} s')
     lost.lose()
-    reads(first, tmp/'downloads')
+    reads(first, tmp)
     refuses(first, tmp)
     films = queues(first, tmp)
+    keeps_nothing(served)
     first.shot(shots and shots/'app_1280.png')
     accessible(first, axe)
     pages = [first, Page(driver, served), Page(driver, served, phone=True)]
@@ -317,25 +346,51 @@ def readers(served, driver, tmp, shots, axe):
     say('memory of each session:', *(f'{p.memory_info().rss/1e6:.0f} MB' for p in served.sessions()))
     ends(served, pages)
 
-def main(shots=None):
+def jpeg(png, path, width):
+    "A screenshot as a small picture for a page"
+    import cv2
+    rgb = cv2.imread(str(png))
+    small = cv2.resize(rgb, (width, round(rgb.shape[0]*width/rgb.shape[1])), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(path), small, [cv2.IMWRITE_JPEG_QUALITY, 80])
+    png.unlink()
+    say(path.name, f'{path.stat().st_size/1e3:.0f} kB')
+
+def illustrated(served, driver, tmp, folder, _axe):
+    "The app as the tutorial shows it: two methods side by side, and on a telephone"
+    from selenium.webdriver.support.ui import Select
+    pages = [Page(driver, served), Page(driver, served, phone=True)]
+    for page in pages:
+        page.ready()
+        page.choose(SAMPLES/'covid-19.png')
+        page.done('covid-19.png')
+    beside = pages[0].driver.find_element('xpath', '//label[.="Beside it"]/following::select[1]')
+    Select(beside).select_by_visible_text('LRP')
+    pages[0].until('two pictures', lambda: len(pages[0].driver.find_elements('css selector', '.dce-pictures img')) == 2)
+    for page, name, width in zip(pages, ('app_wide', 'app_phone'), (1000, 300)):
+        page.shot(tmp/f'{name}.png')
+        jpeg(tmp/f'{name}.png', folder/f'{name}.jpg', width)
+
+def main(shots=None, what=readers):
     shots, start = shots and Path(shots), time.monotonic()
     if shots: shots.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
         for name in ('served', 'downloads'): (tmp/name).mkdir()
-        served, axe, driver = Served(tmp/'served'), axe_core(tmp/'npm'), chromium(tmp/'downloads')
+        driver, axe = chromium(tmp/'downloads'), axe_core(tmp/'npm') if what is readers else None
+        served = Served(tmp/'served')
         try:
-            readers(served, driver, tmp, shots, axe)
-            leaves_nothing(served)
+            what(served, driver, tmp, shots, axe)
+            if what is readers: leaves_nothing(served)
         except BaseException:
             print(served.log.read_text()[-3000:], file=sys.stderr)
             raise
         finally:
             driver.quit()
             served.stop()
-    print(f'three readers, {time.monotonic()-start:.0f} s')
+    print(f'{what.__name__}, {time.monotonic()-start:.0f} s')
 
 if __name__ == '__main__':
     if sys.argv[1:2] == ['--found']: sys.exit(not found())
     if not found(): sys.exit('Chromium, chromedriver, selenium and voila are needed')
-    main(*sys.argv[1:2])
+    if sys.argv[1:2] == ['--pictures']: main(sys.argv[2], illustrated)
+    else: main(*sys.argv[1:2])

@@ -9,7 +9,7 @@ import functools, html, http.server, json, re, shutil, subprocess, sys, tempfile
 from pathlib import Path
 
 PAGES = ['index.html', 'tutorials/explain.html', 'reference.html', 'lrp.html', 'explanations/model_card.html', 'gallery.html']
-WANTED = {'AUC': 'outside', 'GPU': 'faq', 'license': 'faq', 'JSON': 'tutorials/explain', 'batch': 'faq', 'class names': 'own_data'}
+WANTED = {'AUC': 'outside', 'GPU': 'faq', 'license': 'data_card', 'JSON': 'tutorials/explain', 'batch': 'faq', 'class names': 'own_data'}
 
 STEPS = """<!doctype html><iframe id=f src="index.html" style="width:1200px;height:900px"></iframe><pre id=out></pre><script>
 const PAGES = %s, WANTED = %s
@@ -29,10 +29,11 @@ async function go() {
   const figure = await until('a button that enlarges it', () => page().querySelector('button.enlarge'))
   figure.click()
   await until('the figure as large as the screen', () => page().querySelector('dialog.enlarged[open] img'))
+  page().querySelector('dialog.enlarged .close').click()
   for (const [asked, wanted] of WANTED) {
     const input = page().querySelector('input[type=search]')
     input.focus(); input.value = asked; input.dispatchEvent(new Event('input', {bubbles: true}))
-    await until(`"${asked}" finds ${wanted} among the first three`, () => [...page().querySelectorAll('a.search-result')].slice(0, 3).some(a => a.href.includes(wanted)))
+    await until(`"${asked}" finds ${wanted} among the first four`, () => [...page().querySelectorAll('a.search-result')].slice(0, 4).some(a => a.href.includes(wanted)))
   }
   for (const name of PAGES) {
     f.src = name
@@ -43,7 +44,7 @@ async function go() {
 go().then(() => say('DONE'), e => say('FAILED ' + e)).finally(() => document.title = 'end')
 </script>"""
 
-def steps():
+def steps_page():
     return STEPS.replace('%s', json.dumps(PAGES), 1).replace('%s', json.dumps(list(WANTED.items())), 1)
 
 def browser(): return next((b for b in map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')) if b), None)
@@ -54,7 +55,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def main(site):
     if not browser(): sys.exit('no Chromium or Chrome on this machine')
     with tempfile.TemporaryDirectory() as tmp:
-        shutil.copytree(site, Path(tmp)/'site'); (Path(tmp)/'site'/'steps.html').write_text(steps(), encoding='utf-8')
+        shutil.copytree(site, Path(tmp)/'site'); (Path(tmp)/'site'/'steps.html').write_text(steps_page(), encoding='utf-8')
         server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=str(Path(tmp)/'site')))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         shown = subprocess.run([browser(), '--headless', '--no-sandbox', '--disable-gpu', f'--user-data-dir={tmp}/profile', '--virtual-time-budget=120000', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--dump-dom',

@@ -91,9 +91,9 @@ def last_sentence(markdown):
     text = ' '.join(re.sub(r'[*`#_]|^[-\d.]+ ', '', lines[-1] if lines else '').split())
     return re.split(r'(?<=[.:?!])\s+(?=[A-Z])', text)[-1].rstrip(': ').rstrip('.') + '.'
 
-def caption_rooms(proc):
-    "On pages of the reference a figure's caption is the sentence above it, where the cell names none"
-    for path in sorted(proc.glob('*.ipynb')):
+def caption_all(proc):
+    "Where a cell names no caption, it is the sentence above the figure"
+    for path in sorted(proc.rglob('*.ipynb')):
         nb, said = read(path), ''
         for cell in nb['cells']:
             if cell['cell_type'] == 'markdown': said = source(cell)
@@ -140,16 +140,12 @@ def offers(proc, docs_url, git_url):
         write(path, nb)
 
 def take_along(docs, nbs):
-    "The notebooks of the tutorials, beside their pages"
+    "The notebooks of the tutorials, beside their pages, and all pictures"
+    shutil.copytree(nbs/'images', docs/'images', dirs_exist_ok=True)
     for path in sorted((nbs/'tutorials').glob('*.ipynb')): shutil.copy(path, docs/'tutorials')
 
 # ---- search
 
-ALSO = { # what people type → words of the pages
-    'AUC': 'area under the ROC curve AUROC', 'GPU': 'cuda device pip torch', 'license': 'licence Apache-2.0', 'batch': 'folder of films many',
-    'class names': 'own classes labels four classes', 'FAQ': 'questions and errors', 'uncertainty': 'calibration prediction set',
-    'saliency': 'heatmap attribution', 'x-ray': 'radiograph film', 'PACS': 'archive DICOM node', 'fine-tune': 'train own data',
-}
 ADDED = { # page → words that are searched for and do not stand on it
     'explanations/outside.html': 'AUC AUROC external validation generalisation sensitivity specificity',
     'explanations/model_card.html': 'AUC AUROC accuracy performance metrics',
@@ -181,7 +177,7 @@ def better_search(proc, docs):
     for e in entries:
         page = e['href'].partition('#')[0]
         for text in tests.get(page, ()): e['text'] = e['text'].replace(text, '')
-        if '#' not in e['href'] and page in ADDED: e['text'] += f' {ADDED[page]}'
+        if '#' not in e['href'] and page in ADDED: e['also'] = ADDED[page].lower()
         e['text'] = ' '.join(e['text'].split())
     entries.sort(key=lambda e: weight(e['href']))
     path.write_text(json.dumps(entries, ensure_ascii=False), encoding='utf-8')
@@ -200,7 +196,7 @@ def rank():
   const whole = (t, w) => new RegExp('(^|[^a-z0-9])' + w.replace(/[.*+?^${}()|[\\]\\\\]/g, '\\\\$&') + '(s|es)?([^a-z0-9]|$)').test(t)
   let score = 0
   for (const w of words) {
-    const s = 6*title.includes(w) + 4*part.includes(w) + 3*whole(text, w) + 2*whole(title, w) + text.includes(w)
+    const s = 6*title.includes(w) + 4*part.includes(w) + 3*whole(text, w) + 2*whole(title, w) + text.includes(w) + 7*whole(e.also || '', w)
     if (!s) return 0
     score += s
   }
@@ -242,6 +238,27 @@ def enlarge(docs):
         up = '../'*(len(path.relative_to(docs).parts) - 1)
         text = path.read_text(encoding='utf-8').replace('</body>', f'<script src="{up}site_libs/enlarge.js" defer></script></body>', 1)
         path.write_text(text, encoding='utf-8')
+
+NAMED = { # tag → tag with what a screen reader says
+    '<nav class="navbar ': '<nav aria-label="Top" class="navbar ', '<nav class="quarto-secondary-nav"': '<nav aria-label="Where you are" class="quarto-secondary-nav"',
+    '<nav id="quarto-sidebar"': '<nav aria-label="All pages" id="quarto-sidebar"', '<nav id="TOC"': '<nav aria-label="On this page" id="TOC"',
+    '<nav class="page-navigation"': '<nav aria-label="Next and previous" class="page-navigation"',
+    '<nav class="quarto-page-breadcrumbs quarto-title-breadcrumbs d-none d-lg-block" aria-label="breadcrumb"':
+    '<nav class="quarto-page-breadcrumbs quarto-title-breadcrumbs d-none d-lg-block" aria-label="Path to this page"',
+    '<div id="quarto-margin-sidebar"': '<div role="complementary" aria-label="Beside the page" id="quarto-margin-sidebar"',
+}
+
+def accessible(docs, nbs):
+    "What axe-core finds in the template: landmarks get names, icons none; *View source* leads to the notebook"
+    where = {re.sub(r'^\d+[a-z]?_', '', p.name): p.relative_to(nbs).as_posix() for p in nbs.rglob('*.ipynb')}
+    for path in docs.rglob('*.html'):
+        text = path.read_text(encoding='utf-8')
+        for old, new in NAMED.items(): text = text.replace(old, new)
+        text = re.sub(r'(<a class="sidebar-item-t[^>]*?) role="navigation"', r'\1 role="button"', text)
+        text = re.sub(r'<th( class="blank[^"]*"|)( *)>(?:&nbsp;|\s)*</th>', r'<td\1></td>', text)
+        text = re.sub(r'(<i class="bi [^"]*") role="img"', r'\1 aria-hidden="true"', text)
+        text = re.sub(r'/blob/main/(?:[\w-]+/)*([\w-]+\.ipynb)" class="toc-action"', lambda m: f'/blob/main/nbs/{where.get(m[1], m[1])}" class="toc-action"', text)
+        path.write_text(text.replace('/blob/main/changelog.qmd', '/blob/main/CHANGELOG.md'), encoding='utf-8')
 
 def own_fonts(docs):
     "Style sheets fetch nothing from another host: the fonts are the system's"

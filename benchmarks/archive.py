@@ -182,9 +182,9 @@ def make_reference(cache):
         films = [data_dir()/f for f in t.film[t.role=='test']]
         told = screen(films, tmp, workers=1)
         here, version = film_measures(tmp), films_table(tmp, ['ensemble_version']).ensemble_version.iloc[0]
-    measures = {k: sorted(float(f'{v:.4g}') for v in here[k]) for k in here}
+    measures = {k: sorted(float(f'{v:.4g}') for v in here[k].dropna()) for k in here}
     path = Path(__file__).resolve().parent.parent/'deepcovidexplainer'/'results'/'screen_reference.json'
-    path.write_text(json.dumps(dict(ensemble_version=version, films=len(films), judged=len(here), measures=measures))+'\n')
+    path.write_text(json.dumps(dict(ensemble_version=version, films=len(films), judged=int(here.normal.notna().sum()), measures=measures))+'\n')
     print(told, path.name)
 
 if __name__ == '__main__':

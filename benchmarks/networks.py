@@ -4,18 +4,20 @@
 
 Network by network and method by method: does it work, or with which words is it refused; by how much do the sums of LRP miss the scores; and
 how fast does the probability fall when the most relevant pixels are painted over, beside a random order. Films are drawn, so that it runs
-anywhere. The default's first network comes with its weights; small networks are trained for a minute, which is enough to ask what they look
+anywhere. The default's first network comes with its weights; small networks are trained briefly, which is enough to ask what they look
 at and no more; large ones stay untrained, since conservation does not hang on training, and are not asked for deletion. Last comes the
 randomisation check of contrastive LRP on the default's first network. Writes `results/networks.json` in the package, which *Your own network*
-reads. About ten minutes of one core.
+and *Your own rule* read. About three minutes of one core.
 """
-import argparse
+import argparse, json
 from functools import partial
+from pathlib import Path
 
 import numpy as np, torch
 from torch.nn import functional as F
 
 from deepcovidexplainer import CLASSES, METHODS, RadiographError, load_ensemble, synth_radiograph
+from deepcovidexplainer.canonical import canonical
 from deepcovidexplainer.core import package_file, write_json
 from deepcovidexplainer.faithful import curve_area, deletion_curve, randomization_check
 from deepcovidexplainer.lrp import lrp, lrp_attributions
@@ -43,11 +45,11 @@ def drawn(seeds, size):
 
 def untrained(name, size, seed=0):
     torch.manual_seed(seed)
-    return create_model(name, size=size)
+    return create_model(name, size=size).eval()
 
 def trained(name, x, y, steps, bs=12):
-    "A network that has seen drawn films for a minute"
-    model = untrained(name, x.shape[-1])
+    "A network that has seen drawn films for a few steps"
+    model = untrained(name, x.shape[-1]).train()
     opt = torch.optim.AdamW(model.parameters(), 5e-4, weight_decay=.01)
     order = torch.Generator().manual_seed(0)
     for _ in range(steps):
@@ -64,7 +66,13 @@ def probability(model, c):
     return score
 
 def deletion(model, film, c, data):
-    return curve_area(deletion_curve(probability(model, c), film, np.asarray(data, float), 16))
+    return curve_area(deletion_curve(probability(model, c), film, np.asarray(data, float), 8))
+
+def form(model, name):
+    "What a method is given: the network, or its canonical form, made once"
+    if not name.startswith('lrp'): return model
+    if not hasattr(model, 'kept'): model.kept = [canonical(model)] # a list, so that it is no part of the network
+    return model.kept[0]
 
 def one_method(model, x, name, judged):
     "Whether it works, or why not; with `judged` its mean deletion area"
@@ -72,7 +80,7 @@ def one_method(model, x, name, judged):
     for film in x:
         film = film[None]
         with torch.no_grad(): c = int(model(film).argmax())
-        try: data = method(model, film, c)[0]
+        try: data = method(form(model, name), film, c)[0]
         except RadiographError as e: return dict(works=False, why=e.came)
         if judged: areas.append(deletion(model, film, c, data))
     return dict(works=True, **({'deletion':round(float(np.mean(areas)), 4)} if judged else {}))
@@ -87,18 +95,26 @@ def by_chance(model, x):
 
 def conservation(model, x):
     "Worst of the films: |ΣR/score − 1| of LRP, and the largest share that a layer divided evenly; None where it is refused"
-    try: checks = [lrp_attributions(model, film[None])['lrp'].checks for film in x]
+    try: checks = [lrp_attributions(form(model, 'lrp'), film[None])['lrp'].checks for film in x]
     except RadiographError: return None
     return dict(error=max(c['conservation_error'] for c in checks), evenly=round(max(c['evenly'] for c in checks), 4))
 
-def row(name, model, x, weights, right=None):
-    "Everything about one network"
-    judged = weights!='none'
+def row(name, make, x, weights, test=None):
+    "Everything about one network; `test`: (films, class numbers) to judge the network itself"
+    model, judged = make(), weights!='none'
     methods = {m: one_method(model, x, m, judged) for m in METHODS}
-    out = dict(network=name, weights=weights, size=x.shape[-1], films=len(x), right=right, lrp=conservation(model, x), methods=methods)
+    out = dict(network=name, weights=weights, size=x.shape[-1], films=len(x), lrp=conservation(model, x), methods=methods)
+    out['right'] = None if test is None else share_right(model, *test)
     if judged: out['random'] = by_chance(model, x)
     print(name, out['lrp'], flush=True)
     return out
+
+def kept(path, make):
+    "A part of the result from `path`, made first where it is missing: a run that was stopped goes on"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, make())
+    return json.loads(path.read_text())
 
 def share_right(model, x, y):
     with torch.no_grad(): return round(float((model(x).argmax(1)==y).float().mean()), 3)
@@ -108,28 +124,31 @@ def contrastive(n=12):
     e = load_ensemble()
     films = [synth_radiograph(CLASSES[i%3], seed=i, size=256)[0] for i in range(n)]
     x = torch.cat([e.inputs(f)[0] for f in films])
-    asked = {'lrp':lrp, 'lrp, contrast':partial(lrp, contrast=True), 'grad-cam++':METHODS['grad-cam++']}
+    asked = {'lrp':lrp, 'lrp, contrast':partial(lrp, contrast=True)}
     rows = randomization_check(e.members[0].model, x, torch.arange(n)%3, asked)
     top = rows[(rows.shuffled>0) & (rows.shuffled<.3)]
-    return dict(films=n, network=e.members[0].name, shuffled=round(float(top.shuffled.iloc[0]), 3), similarity=top.groupby('method', sort=False).similarity.mean().round(3).to_dict())
+    similar = top.groupby('method', sort=False).similarity.mean().round(3).to_dict()
+    return dict(films=n, network=e.members[0].name, shuffled=round(float(top.shuffled.iloc[0]), 3), similarity=similar)
 
-def main(steps, size):
+def all_rows(work, steps, size):
+    "Row by row: with shipped weights, briefly trained, untrained"
+    e, (x, y), test = load_ensemble(), drawn(range(100, 120), size), drawn(range(4), size)
+    own = torch.cat([e.inputs(synth_radiograph(c, seed=0, size=256)[0])[0] for c in CLASSES[1:]])
+    asked = [('efficientnet_lite0', lambda: e.members[0].model, own, 'shipped', None)]
+    asked += [(n, partial(trained, n, x, y, steps), test[0][:3], 'briefly trained', test) for n in SMALL]
+    asked += [(n, partial(untrained, n, size//2), drawn([0], size//2)[0][:1], 'none', None) for n in LARGE]
+    return [kept(work/f'{a[0]}.json', partial(row, *a)) for a in asked]
+
+def main(work, steps, size):
     torch.set_num_threads(1)
     register_arch('vision_learner(resnet18)', of_fastai)
-    x, y = drawn(range(100, 140), size)
-    test, truth = drawn(range(4), size)
-    e = load_ensemble()
-    own = torch.cat([e.inputs(synth_radiograph(c, seed=0, size=256)[0])[0] for c in CLASSES])
-    rows = [row('efficientnet_lite0', e.members[0].model, own, 'shipped')]
-    for name in SMALL:
-        model = trained(name, x, y, steps)
-        rows.append(row(name, model, test[:6], 'trained for a minute', share_right(model, test, truth)))
-    for name in LARGE: rows.append(row(name, untrained(name, size).eval(), test[:2], 'none'))
-    about = dict(steps=steps, size=size, trained_on=len(x))
-    write_json(package_file()/'results'/'networks.json', dict(about=about, networks=rows, contrast=contrastive()))
+    rows, contrast = all_rows(work, steps, size), kept(work/'contrast.json', contrastive)
+    about = dict(steps=steps, size=size, trained_on=60)
+    write_json(package_file()/'results'/'networks.json', dict(about=about, networks=rows, contrast=contrast))
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--steps', type=int, default=60, help='of training, 12 films each')
+    p.add_argument('--work', type=Path, default='runs/networks', help='where parts are kept, so that a run that was stopped goes on')
+    p.add_argument('--steps', type=int, default=25, help='of training, 12 films each')
     p.add_argument('--size', type=int, default=64, help='side of the drawn films in pixels')
     main(**vars(p.parse_args()))

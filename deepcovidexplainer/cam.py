@@ -23,7 +23,9 @@ def _gradient(logits, index, a, last):
     lift = 1024. if a.dtype==torch.float16 else 1.
     score = logits.gather(1, index[:,None]).sum()
     g, = torch.autograd.grad(score, a, torch.full_like(score, lift), retain_graph=not last, allow_unused=True) if score.requires_grad else (None,)
-    if g is None: raise RadiographError('scores that do not depend on that layer', 'a layer between film and score', 'name another layer')
+    if g is None:
+        raise RadiographError('scores that do not depend on that layer', 'a layer between film and score',
+                              'name another layer')
     return widen(g)/lift
 
 def _as_grid(a, x, model):
@@ -33,7 +35,9 @@ def _as_grid(a, x, model):
     extra,(height,width) = getattr(model, 'num_prefix_tokens', 0),x.shape[-2:]
     n = a.shape[1]-extra
     h = round((n*height/width)**.5)
-    if h<1 or n%h: raise RadiographError(f'{n} tokens for a film of {height}×{width}', 'as many as a grid has cells', 'name another layer')
+    if h<1 or n%h:
+        raise RadiographError(f'{n} tokens for a film of {height}×{width}', 'as many as a grid has cells',
+                              'name another layer')
     return a[:,extra:].transpose(1, 2).unflatten(2, (h, n//h))
 
 def _look(model, x, targets, layer, gradients=True):
@@ -43,8 +47,10 @@ def _look(model, x, targets, layer, gradients=True):
     with evaluating(model), probe(model, cam_layer(model) if layer is None else layer) as caught:
         logits,a = run_network(model, x),caught.output
         times,grid = len(caught.outputs),_as_grid(a, x, model)
-        if times>1: raise RadiographError(f'{caught.name} ran {times} times in one forward pass', 'a layer that runs once')
-        if grid.ndim!=4 or len(a)!=len(x): raise RadiographError(f'{caught.name} gives {tuple(a.shape)}', 'a layer that gives B×C×h×w')
+        if times>1:
+            raise RadiographError(f'{caught.name} ran {times} times in one forward pass', 'a layer that runs once')
+        if grid.ndim!=4 or len(a)!=len(x):
+            raise RadiographError(f'{caught.name} gives {tuple(a.shape)}', 'a layer that gives B×C×h×w')
         index,single = class_index(targets, logits)
         n = index.shape[1]
         g = [_as_grid(_gradient(logits, index[:,t], a, t==n-1), x, model) for t in range(n)] if gradients else [None]*n
@@ -95,7 +101,9 @@ def _map(look, method, t, size, relu):
 def _known_methods(methods):
     methods = (methods,) if isinstance(methods, str) else tuple(methods)
     for m in methods:
-        if m not in _WEIGHTS: raise RadiographError(f'{m!r} is no class activation map', f"one of {', '.join(_WEIGHTS)}", 'correct the name')
+        if m not in _WEIGHTS:
+            raise RadiographError(f'{m!r} is no class activation map', f"one of {', '.join(_WEIGHTS)}",
+                                  'correct the name')
     return methods
 
 # %% ../nbs/23_cam.ipynb #c017
@@ -178,7 +186,8 @@ def cam_attributions(
     check_input(x)
     if len(x)!=1: raise RadiographError(f'{len(x)} films', 'one film at a time', 'cam_maps, which takes batches')
     look = _look(model, x, target, layer)
-    if look.index.shape[1]!=1: raise RadiographError(f'{look.index.shape[1]} targets', 'one class', 'cam_maps, which takes several')
+    if look.index.shape[1]!=1:
+        raise RadiographError(f'{look.index.shape[1]} targets', 'one class', 'cam_maps, which takes several')
     name = target_name(int(look.index[0,0]), look.logits.shape[1], classes)
     maps = _attributions(look, methods, 0, x.shape[-2:], name)
     return maps if film is None else {m:a.on(film, box) for m,a in maps.items()}
@@ -290,7 +299,10 @@ def guided_gradcam(
     layer=None,         # Module or name; None: `cam_layer(model)`
 )->torch.Tensor:        # B×H×W, signed
     "Guided Grad-CAM (Selvaraju et al. 2017), by Captum; `RadiographError` where its hooks would miss the activations"
-    if not any(isinstance(m, torch.nn.ReLU) for m in model.modules()): raise RadiographError('a network without nn.ReLU', 'VGG, ResNet or DenseNet, whose rectifiers guided backpropagation can change', "method 'grad-cam++'")
+    if not any(isinstance(m, torch.nn.ReLU) for m in model.modules()):
+        raise RadiographError('a network without nn.ReLU',
+                              'VGG, ResNet or DenseNet, whose rectifiers guided backpropagation can change',
+                              "method 'grad-cam++'")
     layer = cam_layer(model) if layer is None else find_layer(model, layer)
     def run(attr, x, t): return attr.GuidedGradCam(model, layer).attribute(x, t, interpolate_mode='bilinear')
     return _with_captum(model, x, target, run)

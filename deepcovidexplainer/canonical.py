@@ -37,7 +37,7 @@ class _AtLeast(nn.Module):
         return F.adaptive_avg_pool2d(x, tuple(max(self.k, s) for s in x.shape[-2:]))
 
 class Clip(nn.Module):
-    "A rectifier with a floor and a ceiling for each channel; times `scale` plus `shift` it is the one that it stands for"
+    "A rectifier with a floor and a ceiling for each channel; times `scale` plus `shift` it is what it stands for"
     def __init__(self, low, high, scale, shift):
         super().__init__()
         for k,v in dict(low=low, high=high, scale=scale, shift=shift).items(): self.register_buffer(k, v)
@@ -137,9 +137,11 @@ _MERGED = (nn.BatchNorm1d,nn.BatchNorm2d,nn.SyncBatchNorm)        # are merged i
 _SKIPS = (nn.Identity,nn.Dropout,nn.Dropout1d,nn.Dropout2d)       # are left out
 _OURS = (Add,Clip,Gate,Attend,Affine,Prefix,Smooth)
 _KNOWN = (*ACTS,*POOLS,*MOVES,*NORMS,*WEIGHTED,*_MERGED,*_SKIPS,*_OURS)
-_ALIKE = {'Conv2dSame','Linear','BatchNormAct2d','LayerNorm','LayerNorm2d','LayerNormFp32','LayerNorm2dFp32','GroupNorm','GroupNorm1'} # subclasses
+_ALIKE = {'Conv2dSame','Linear','BatchNormAct2d','LayerNorm','LayerNorm2d','LayerNormFp32',
+          'LayerNorm2dFp32','GroupNorm','GroupNorm1'}                    # subclasses
 _LEFT_OUT = {'DropPath','StochasticDepth','DropBlock2d'}          # the same as _SKIPS, in libraries
-_SMOOTH = {'silu','swish','gelu','gelutanh','quickgelu','hardswish','hardsigmoid','sigmoid','mish','leakyrelu','elu','celu','selu','softplus','tanh'}
+_SMOOTH = {'silu','swish','gelu','gelutanh','quickgelu','hardswish','hardsigmoid','sigmoid','mish',
+           'leakyrelu','elu','celu','selu','softplus','tanh'}
 
 def _is_smooth(m): return type(m).__name__.lower() in _SMOOTH and not any(True for _ in m.parameters())
 
@@ -147,8 +149,8 @@ def _is_layer(m):
     name = type(m).__name__
     return type(m) in _KNOWN or name in _ALIKE or name in _LEFT_OUT or _is_smooth(m)
 
-_CAN = ('convolutions, dense layers, attention, batch, layer and group norm, activations, gates, pooling, additions and concatenations, '
-        'as in VGG, ResNet, DenseNet, EfficientNet, MobileNet, RegNet, ConvNeXt, ViT')
+_CAN = ('convolutions, dense layers, attention, batch, layer and group norm, activations, gates, pooling, '
+        'additions and concatenations, as in VGG, ResNet, DenseNet, EfficientNet, MobileNet, RegNet, ConvNeXt, ViT')
 _TRY = "a method that needs no rules for layers, such as 'grad-cam++' or 'integrated-gradients'"
 
 def _unknown(came): return RadiographError(came, _CAN, _TRY)
@@ -162,7 +164,8 @@ class _Tape:
         "Write a layer down; the wire that comes out of it"
         if isinstance(layer, _SKIPS) or type(layer).__name__ in _LEFT_OUT: return wires[0]
         if not _is_layer(layer): raise _unknown(f'a network with {type(layer).__name__}')
-        if not all(isinstance(w, _Wire) for w in wires): raise _unknown(f'a network with a constant in its {type(layer).__name__.lower()}')
+        if not all(isinstance(w, _Wire) for w in wires):
+            raise _unknown(f'a network with a constant in its {type(layer).__name__.lower()}')
         if hasattr(layer, 'inplace'): layer.inplace = False
         self.layers.append(Smooth(layer) if _is_smooth(layer) else layer)
         self.reads.append([w.at for w in wires])
@@ -208,7 +211,8 @@ class _Wire:
 
     def __getitem__(self, index):
         flat = index if isinstance(index, tuple) else (index,)
-        if any(isinstance(i, (_Wire, torch.Tensor)) for i in flat): raise _unknown('a network that chooses by its activations')
+        if any(isinstance(i, (_Wire, torch.Tensor)) for i in flat):
+            raise _unknown('a network that chooses by its activations')
         return self.put(Pick(index))
 
     def flatten(self, start_dim=0, end_dim=-1): return self.put(nn.Flatten(start_dim, end_dim))
@@ -222,7 +226,8 @@ class _Wire:
 
     def mean(self, dim, keepdim=False):
         if dim in (1, (1,), [1]) and not keepdim: return self.put(MeanToken())
-        if isinstance(dim, int) or sorted(d%4 for d in dim)!=[2,3]: raise _unknown(f'a network that averages over {dim}')
+        if isinstance(dim, int) or sorted(d%4 for d in dim)!=[2,3]:
+            raise _unknown(f'a network that averages over {dim}')
         out = self.put(nn.AdaptiveAvgPool2d(1))
         return out if keepdim else out.flatten(1)
 
@@ -248,12 +253,17 @@ def _either(name):
     def call(a, b, **kwargs): return getattr(a, name)(b) if isinstance(a, _Wire) else getattr(b, name)(a)
     return call
 
-_ACTIVATIONS = dict(relu=nn.ReLU, relu_=nn.ReLU, relu6=nn.ReLU6, silu=nn.SiLU, gelu=nn.GELU, hardswish=nn.Hardswish, hardsigmoid=nn.Hardsigmoid,
-                    sigmoid=nn.Sigmoid, mish=nn.Mish, tanh=nn.Tanh)
+def _pooled(x, size): return x.put(nn.AdaptiveAvgPool2d(size))
+
+def _as_it_is(x, *args, **kwargs): return x
+
+_ACTIVATIONS = dict(relu=nn.ReLU, relu_=nn.ReLU, relu6=nn.ReLU6, silu=nn.SiLU, gelu=nn.GELU, hardswish=nn.Hardswish,
+                    hardsigmoid=nn.Hardsigmoid, sigmoid=nn.Sigmoid, mish=nn.Mish, tanh=nn.Tanh)
 _FUNCTIONS = {k:_writes(make) for k,make in _ACTIVATIONS.items()}
-_FUNCTIONS |= dict(cat=_cat, concat=_cat, flatten=_Wire.flatten, mean=_Wire.mean, add=_either('__add__'), mul=_either('__mul__'), permute=_Wire.permute,
-                   __add__=_either('__add__'), __radd__=_either('__add__'), __mul__=_either('__mul__'), __rmul__=_either('__mul__'),
-                   dropout=lambda x, *args, **kwargs: x, adaptive_avg_pool2d=lambda x, size: x.put(nn.AdaptiveAvgPool2d(size)))
+_FUNCTIONS |= {k:_either('__add__') for k in ('add', '__add__', '__radd__')}
+_FUNCTIONS |= {k:_either('__mul__') for k in ('mul', '__mul__', '__rmul__')}
+_FUNCTIONS |= dict(cat=_cat, concat=_cat, flatten=_Wire.flatten, mean=_Wire.mean, permute=_Wire.permute, dropout=_as_it_is,
+                   adaptive_avg_pool2d=_pooled)
 
 # %% ../nbs/22_canonical.ipynb #c012
 class _Tap(nn.Module):
@@ -278,7 +288,8 @@ class _Heads(nn.Module):
     def __init__(self, m):
         super().__init__()
         extras = (m.q_norm, m.k_norm, getattr(m, 'norm', None), getattr(m, 'gate', None))
-        if any(e is not None and not isinstance(e, nn.Identity) for e in extras): raise _unknown('a network with norms or gates in its attention')
+        if any(e is not None and not isinstance(e, nn.Identity) for e in extras):
+            raise _unknown('a network with norms or gates in its attention')
         self.parts = nn.ModuleList(self.third(m.qkv, i) for i in range(3))
         self.attend,self.proj = Attend(m.num_heads),m.proj
 
@@ -303,21 +314,27 @@ def _patches(m):
 
 def _transformer(m):
     "timm's `VisionTransformer`, whose tokens become a layer"
-    if m.dynamic_img_size or m.pos_embed is None or m.attn_pool is not None: raise _unknown('a transformer of another kind')
+    if m.dynamic_img_size or m.pos_embed is None or m.attn_pool is not None:
+        raise _unknown('a transformer of another kind')
     tokens = [t for t in (m.cls_token, m.reg_token) if t is not None]
     prefix = torch.cat(tokens, 1) if tokens else m.pos_embed[:,:0]
     layer = Prefix(prefix, m.pos_embed, not m.no_embed_class)
     m._pos_embed = lambda x: x.put(layer)
     return m
 
-_REWRITTEN = dict(ConvMlp=_dense_head, Attention=_Heads, PatchEmbed=_patches, VisionTransformer=_transformer, Flatten=lambda m: nn.Flatten())
+def _flat(m):
+    "fastai's `Flatten`"
+    return nn.Flatten()
+
+_REWRITTEN = dict(ConvMlp=_dense_head, Attention=_Heads, PatchEmbed=_patches, VisionTransformer=_transformer, Flatten=_flat)
 
 # %% ../nbs/22_canonical.ipynb #n220i
 def _rewrite(module):
     "In layers of ours, where a module computes with shapes"
     change = None if _is_layer(module) else _REWRITTEN.get(type(module).__name__)
     try: return change(module) if change else module
-    except AttributeError as e: raise _unknown(f'a network with a {type(module).__name__} of another kind ({e})') from None
+    except AttributeError as e:
+        raise _unknown(f'a network with a {type(module).__name__} of another kind ({e})') from None
 
 def _tap(module, tape):
     "Wrap every layer below `module`"
@@ -392,7 +409,8 @@ def _takes(layer, channels):
 
 def _lets_pass(layer):
     "Does it commute with a multiplication and an addition per channel?"
-    return isinstance(layer, (nn.AdaptiveAvgPool2d,nn.Flatten,nn.Identity)) or type(layer) is nn.AvgPool2d and layer.padding in (0, (0,0))
+    if type(layer) is nn.AvgPool2d: return layer.padding in (0, (0,0))
+    return isinstance(layer, (nn.AdaptiveAvgPool2d,nn.Flatten,nn.Identity))
 
 # %% ../nbs/22_canonical.ipynb #c017
 def _readers(tape):
@@ -403,7 +421,7 @@ def _readers(tape):
     return [out.get(i) for i in range(len(tape.layers))]
 
 def _receiver(tape, readers, i, channels):
-    "(the layer with weights that can take the norm that is layer i, the rectifier on the way there); None where there is none"
+    "(the layer with weights that can take norm i, the rectifier on the way there); None where there is none"
     j,act = readers[i],None
     while j is not None and (_lets_pass(tape.layers[j]) or act is None and isinstance(tape.layers[j], ACTS)):
         if isinstance(tape.layers[j], ACTS): act = j

@@ -6,7 +6,7 @@
 __all__ = ['command', 'dce_explain', 'dce_evaluate', 'dce_screen', 'dce_train']
 
 # %% ../nbs/39_cli.ipynb #c003
-import os,sys
+import os,sys,warnings
 from difflib import get_close_matches
 from functools import partial,wraps
 from pathlib import Path
@@ -26,7 +26,8 @@ def _parser(func, examples):
     p.allow_abbrev = False
     p.formatter_class = type('Help', (argparse.RawDescriptionHelpFormatter, p.formatter_class), {})
     p.epilog = 'examples:\n'+'\n'.join(f'  {e}' for e in examples)
-    p.add_argument('--version', action='version', version=f'deepcovidexplainer {__version__}', help='Print the version and stop')
+    version = f'deepcovidexplainer {__version__}'
+    p.add_argument('--version', action='version', version=version, help='Print the version and stop')
     return p
 
 def _options(func, examples, argv):
@@ -43,7 +44,8 @@ def _options(func, examples, argv):
 # %% ../nbs/39_cli.ipynb #h6d2
 def _from_shell(caller):
     "Whether a function is called by the program that pip installs for it"
-    return caller.f_globals.get('__name__')=='__main__' and caller.f_locals is caller.f_globals and '__file__' in caller.f_globals
+    top = caller.f_locals is caller.f_globals
+    return top and caller.f_globals.get('__name__')=='__main__' and '__file__' in caller.f_globals
 
 def command(*examples):
     "A function that is a command, too: without arguments, in a program, it reads the command line"
@@ -51,6 +53,7 @@ def command(*examples):
         @wraps(func)
         def run(*args, **kwargs):
             if args or kwargs or not _from_shell(sys._getframe(1)): return func(*args, **kwargs)
+            warnings.filterwarnings('ignore', '.torch.jit', FutureWarning) # of fastai's imports, and nothing to do about it
             return func(**_options(func, examples, sys.argv[1:]))
         return run
     return as_command
@@ -159,7 +162,8 @@ def _each(ask, todo, root, jobs):
         import multiprocessing
         from concurrent.futures import ProcessPoolExecutor
         workers = min(jobs, max(1, len(todo)))
-        with ProcessPoolExecutor(workers, multiprocessing.get_context('spawn')) as pool: yield from pool.map(ask, films, paths, roots)
+        apart = multiprocessing.get_context('spawn')
+        with ProcessPoolExecutor(workers, apart) as pool: yield from pool.map(ask, films, paths, roots)
 
 def _explain_all(targets, root, out, ask, asked, jobs, quiet):
     "A folder of answers; whether every film got one"
@@ -204,7 +208,8 @@ def dce_explain(
     "Explain chest radiographs: a class, probabilities, heatmaps and sentences for each film. Research use only, not a medical device."
     films = [films] if isinstance(films, (str, Path)) else films
     methods = None if methods=='default' else tuple(m.strip() for m in methods.split(',') if m.strip())
-    try: worked = _explain(films, out, kind, ensemble, methods, target, dict(identifiers=identifiers, salt=salt), jobs, quiet)
+    who = dict(identifiers=identifiers, salt=salt)
+    try: worked = _explain(films, out, kind, ensemble, methods, target, who, jobs, quiet)
     except (RadiographError, OSError) as error:
         _complain(error)
         return 1
@@ -338,14 +343,15 @@ def _train(out, a):
     _say(f"{study!r}; {recipe.arch} on {device}")
     return train(study, recipe, out, device, a['workers'], sys.stdout.isatty())
 
-@command('dce_train --table films.csv --out ensemble', 'dce_train --table folder_of_classes --arch efficientnet_lite0 --init imagenet --epochs 6')
+@command('dce_train --table films.csv --out ensemble',
+         'dce_train --table folder_of_classes --arch efficientnet_lite0 --init imagenet --epochs 6')
 def dce_train(
     out:str='ensemble',      # Folder for the ensemble, its card and its log; the same command goes on there
     table:str=None,          # Your own films: a CSV with the columns film, label and patient, or a folder with one subfolder a class
     classes:str=None,        # What is learned, separated by commas; default: every label that is a class
     sources:str=None,        # Or public collections, by the names of their readers, separated by commas
     data:str=None,           # Folder of the public collections; default: the environment variable DCE_DATA
-    arch:str='resnet18',     # Network: vgg16, vgg19, resnet18, resnet34, densenet161, densenet201 or efficientnet_lite0
+    arch:str='resnet18',     # Network: resnet18 and other names of 13_models, or any classifier of timm
     fold:int=0,              # The fold that validates
     folds:int=5,             # Folds, split by patient
     cycles:int=3,            # Cosine cycles; each leaves one network

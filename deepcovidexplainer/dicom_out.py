@@ -114,11 +114,13 @@ _STUDY = ('StudyInstanceUID', 'StudyID', 'StudyDate', 'StudyTime', 'AccessionNum
 _MUST = ('PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex', 'StudyID', 'StudyDate', 'StudyTime',
          'AccessionNumber', 'ReferringPhysicianName') # There, and empty where the film has none
 
-def _reference(ds):
+def _reference(ds, also=()):
     "What highdicom has to know of the film, and nothing that it could trip over"
     from pydicom import Dataset
     ref = Dataset()
     for name in (*_NEEDED, 'Rows', 'Columns', 'PatientOrientation'): setattr(ref, name, ds.get(name))
+    for name in also:
+        if ds.get(name) not in (None, ''): ref[name] = ds[name]
     for name in _MUST: setattr(ref, name, None)
     ref.Modality = str(ds.get('Modality') or 'OT')
     return ref # without PixelSpacing, which highdicom writes for a projection film in a form that it cannot read again
@@ -145,7 +147,7 @@ def _contributor(algorithm):
         contribution_description=DISCLAIMER, purpose_of_reference=codes.DCM.ProcessingEquipment)
 
 _SERIES = dict(sr=(9501, 'AI report: class and zones'), sc=(9502, 'AI picture: film and heatmap'),
-               seg=(9503, 'AI lung zones')) # Kind → series number and description
+               seg=(9503, 'AI lung zones'), gsps=(9504, 'AI outlines of lung zones')) # Kind → series number and description
 
 def _common(kind, algorithm):
     "Arguments that each of highdicom's constructors takes"
@@ -318,6 +320,34 @@ def _seg(e, ref, algorithm):
     out.ContentCreatorName = None
     return out
 
+# %% ../nbs/32_dicom_out.ipynb #h7g2
+_GREYS = ('SamplesPerPixel', 'PhotometricInterpretation', 'RescaleSlope', 'RescaleIntercept', 'RescaleType',
+          'ModalityLUTSequence', 'WindowCenter', 'WindowWidth', 'WindowCenterWidthExplanation', 'VOILUTFunction',
+          'VOILUTSequence')
+
+def _border(label, i):
+    "Closed lines around a zone through the middles of its outermost pixels, (column, row) from the film's corner"
+    lines,_ = cv2.findContours((label==i).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    for line in lines:
+        line = cv2.approxPolyDP(line, max(label.shape)/900, True)[:,0]
+        if len(line)>2: yield np.vstack([line, line[:1]])+.5
+
+def _gsps(e, ref, algorithm):
+    "The zones' outlines as Grayscale Softcopy Presentation State; None where there are none"
+    zones = () if e.doubts else lung_zones(e.mask)
+    if not zones: return None
+    pr,label = _highdicom().pr,zones_on_source(zones, ref)
+    layer = pr.GraphicLayer('ZONES', 1, DISCLAIMER[:64], _highdicom().color.CIELabColor.from_rgb(*_COLOUR['right']))
+    drawn = [pr.GraphicObject('POLYLINE', line, 'PIXEL', False, z.name, _zone_uid(ref, z.name))
+             for i,z in enumerate(zones, 1) for line in _border(label, i)]
+    shape = 'INVERSE' if ref.get('PhotometricInterpretation')=='MONOCHROME1' else 'IDENTITY'
+    out = pr.GrayscaleSoftcopyPresentationState(
+        [ref], content_label='LUNG_ZONES', content_description='Outlines of six lung zones, found by a network',
+        graphic_annotations=[pr.GraphicAnnotation([ref], layer, graphic_objects=drawn)], graphic_layers=[layer],
+        presentation_lut_transformation=_highdicom().PresentationLUTTransformation(shape), **_common('gsps', algorithm))
+    out.Laterality = None
+    return out
+
 # %% ../nbs/32_dicom_out.ipynb #d028
 _FINDINGS = {'normal':('17621005', 'SCT', 'Normal'), 'pneumonia':('233604007', 'SCT', 'Pneumonia'),
              'covid-19':('840539006', 'SCT', 'COVID-19'), 'tuberculosis':('56717001', 'SCT', 'Tuberculosis')}
@@ -409,11 +439,11 @@ def _sr(e, ref, algorithm):
         **_common('sr', algorithm))
 
 # %% ../nbs/32_dicom_out.ipynb #d030
-DICOM_KINDS = dict(sr=_sr, sc=_sc, seg=_seg) # Kind → function of (explanation, reference to the film, algorithm)
+DICOM_KINDS = dict(sr=_sr, sc=_sc, seg=_seg, gsps=_gsps) # Kind → function of (explanation, reference to the film, algorithm)
 
 def _made(kind, e, ds, algorithm):
     "One object, or None where there is nothing to put into it"
-    out = DICOM_KINDS[kind](e, _reference(ds), algorithm)
+    out = DICOM_KINDS[kind](e, _reference(ds, _GREYS if kind=='gsps' else ()), algorithm)
     if out is None: return None
     out.file_meta.ImplementationClassUID = IMPLEMENTATION_UID
     out.file_meta.ImplementationVersionName = f'DCE_{algorithm.version}'[:16]
@@ -422,7 +452,7 @@ def _made(kind, e, ds, algorithm):
 @patch
 def to_dicom(self:Explanation,
     source,                    # The DICOM file that was explained: path, bytes, open binary file or pydicom `Dataset`
-    kinds=('sr', 'sc', 'seg'), # Some of `DICOM_KINDS`: Structured Report, Secondary Capture, Segmentation
+    kinds=('sr', 'sc', 'seg'), # Some of `DICOM_KINDS`: Structured Report, Secondary Capture, Segmentation; `'gsps'` for outlines
 )->dict:                       # Kind → pydicom `Dataset`; without 'seg' where there are no zones to show
     "Objects of the film's own patient and study, **identifiable by design**; `RadiographError` where it has no study"
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
@@ -441,7 +471,7 @@ def to_dicom(self:Explanation,
 def to_dicom(
     explanation,               # `Explanation`
     source,                    # The DICOM file that was explained: path, bytes, open binary file or pydicom `Dataset`
-    kinds=('sr', 'sc', 'seg'), # Some of `DICOM_KINDS`: Structured Report, Secondary Capture, Segmentation
+    kinds=('sr', 'sc', 'seg'), # Some of `DICOM_KINDS`: Structured Report, Secondary Capture, Segmentation; `'gsps'` for outlines
 )->dict:                       # Kind → pydicom `Dataset`; without 'seg' where there are no zones to show
     "The answer as DICOM objects of the film's own patient and study: the same as `explanation.to_dicom(…)`"
     return explanation.to_dicom(source, kinds)

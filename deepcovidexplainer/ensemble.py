@@ -403,7 +403,9 @@ def save_ensemble(
     write_json(folder/'ensemble.json', d)
     return folder
 
-def _fits(v, ndim, n): return v is not None and v.ndim==ndim and v.dtype.kind=='f' and v.shape[-1]==n>0
+def _fits(v, ndim, n):
+    "Is it an array of so many dimensions whose last has n numbers?"
+    return v is not None and v.ndim==ndim and v.dtype.kind=='f' and v.shape[-1]==n>0
 
 def _load_typicality(folder, d):
     path = folder/'typicality.safetensors'
@@ -413,7 +415,9 @@ def _load_typicality(folder, d):
     a = read_tensors(path, 'numpy')
     n = len(np.atleast_1d(a.get('mean', ())))
     fits = _fits(a.get('mean'), 1, n) and _fits(a.get('axes'), 2, n) and _fits(a.get('weights', a.get('mean')), 1, n)
-    if not fits: raise RadiographError(f'{path.name}, whose arrays do not fit each other', 'the whole folder', 'copy the ensemble again')
+    if not fits:
+        came = f'{path.name}, whose arrays do not fit each other'
+        raise RadiographError(came, 'the whole folder', 'copy the ensemble again')
     return Typicality(a['mean'], a['axes'], d['residual'], d['threshold'], a.get('weights'), d.get('bias', 0.))
 
 def _number(x, low=-np.inf, high=np.inf):
@@ -428,7 +432,8 @@ _PARTS = dict( # Key of ensemble.json → whether a value can be one
     about=lambda v: isinstance(v, dict),
     bias=lambda v: isinstance(v, list) and all(map(_number, v)),
     words=lambda v: isinstance(v, dict),
-    typicality=lambda v: isinstance(v, dict) and _number(v.get('residual'), 0) and _number(v.get('threshold')) and
+    typicality=lambda v: isinstance(v, dict) and
+        _number(v.get('residual'), 0) and _number(v.get('threshold')) and
         _number(v.get('bias', 0.)) and isinstance(v.get('sha256'), str))
 
 _OPTIONAL = ('typicality', 'bias', 'words')

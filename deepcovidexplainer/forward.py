@@ -24,7 +24,8 @@ class Caught:
     def output(self):
         "The last one; `RadiographError` if the layer did not run"
         if self.outputs: return self.outputs[-1]
-        raise RadiographError(f'{self.name} did not run', 'a layer that the network calls in its forward pass', 'run the network inside the block, or name another layer')
+        raise RadiographError(f'{self.name} did not run', 'a layer that the network calls in its forward pass',
+                              'run the network inside the block, or name another layer')
 
 # %% ../nbs/21_forward.ipynb #ac047
 def find_layer(
@@ -51,7 +52,9 @@ def probe(
     caught,thread = Caught(layer if isinstance(layer, str) else type(layer).__name__),threading.get_ident()
     def catch(module, args, output):
         if threading.get_ident()!=thread: return None
-        if not isinstance(output, torch.Tensor): raise RadiographError(f'{caught.name} gives a {type(output).__name__}', 'a layer that gives one tensor', 'name a layer inside it')
+        if not isinstance(output, torch.Tensor):
+            raise RadiographError(f'{caught.name} gives a {type(output).__name__}', 'a layer that gives one tensor',
+                                  'name a layer inside it')
         if cut:
             torch.set_grad_enabled(True)
             output = output.detach().requires_grad_()
@@ -77,9 +80,11 @@ def evaluating(
 # %% ../nbs/21_forward.ipynb #c006
 def class_number(target, n):
     "A class name or number as a number below `n`"
-    if isinstance(target, str) and target in CLASSES: target = CLASSES.index(target)
+    known = CLASSES if n in (len(CLASSES), float('inf')) else () # of other networks a name would be a guess
+    if isinstance(target, str) and target in known: target = known.index(target)
     if isinstance(target, str) or isinstance(target, bool) or int(target)!=target or not 0<=int(target)<n:
-        raise RadiographError(f'the target {target!r}', f"a class number from 0 to {n-1}, or one of {', '.join(CLASSES)}", 'correct the target')
+        raise RadiographError(f'the target {target!r}',
+                              f"a class number from 0 to {n-1}, or one of {', '.join(CLASSES)}", 'correct the target')
     return int(target)
 
 def class_index(targets, logits):
@@ -90,7 +95,9 @@ def class_index(targets, logits):
         if not targets: raise RadiographError('an empty list of targets', 'at least one class')
         return torch.tensor([[class_number(t, n) for t in targets]]*b, device=logits.device),False
     if not isinstance(targets, torch.Tensor) or targets.ndim==0: return torch.full((b,1), class_number(targets, n), device=logits.device),True
-    if targets.ndim>2 or len(targets)!=b or targets.numel()==0: raise RadiographError(f'targets of shape {tuple(targets.shape)} for {b} films', 'one row of class numbers a film')
+    if targets.ndim>2 or len(targets)!=b or targets.numel()==0:
+        raise RadiographError(f'targets of shape {tuple(targets.shape)} for {b} films',
+                              'one row of class numbers a film')
     for t in targets.flatten().tolist(): class_number(t, n)
     return targets.reshape(b, -1).to(logits.device, torch.long),targets.ndim==1
 
@@ -111,16 +118,22 @@ def widen(t): return t.detach().to(torch.promote_types(t.dtype, torch.float32))
 def check_input(x):
     wanted,todo = 'a B×C×H×W float tensor of standardised films', 'Ensemble.inputs, which makes one'
     if not isinstance(x, torch.Tensor): raise RadiographError(f'a {type(x).__name__}', wanted, todo)
-    if x.ndim!=4 or 0 in x.shape or not x.is_floating_point(): raise RadiographError(f'a tensor of shape {tuple(x.shape)} and type {x.dtype}', wanted, todo)
+    if x.ndim!=4 or 0 in x.shape or not x.is_floating_point():
+        raise RadiographError(f'a tensor of shape {tuple(x.shape)} and type {x.dtype}', wanted, todo)
     if not torch.isfinite(x).all(): raise RadiographError('a film with NaN or infinite values', wanted, todo)
 
 def run_network(model, x):
     "B×K logits, or a `RadiographError`"
     try: logits = model(x)
     except torch.OutOfMemoryError: raise
-    except RuntimeError as e: raise RadiographError(f'an input of shape {tuple(x.shape)} that the network cannot take ({str(e).splitlines()[0]})', 'the channels and size it was built for') from e
-    if not isinstance(logits, torch.Tensor) or logits.ndim!=2: raise RadiographError('a network whose output is not B×K', 'one row of class scores a film')
-    if not torch.isfinite(logits).all(): raise RadiographError('a network whose scores are NaN or infinite', 'finite scores', 'check its weights; in half precision, use bfloat16 or single precision')
+    except RuntimeError as e:
+        raise RadiographError(f'an input of shape {tuple(x.shape)} that the network cannot take ({str(e).splitlines()[0]})',
+                              'the channels and size it was built for') from e
+    if not isinstance(logits, torch.Tensor) or logits.ndim!=2:
+        raise RadiographError('a network whose output is not B×K', 'one row of class scores a film')
+    if not torch.isfinite(logits).all():
+        raise RadiographError('a network whose scores are NaN or infinite', 'finite scores',
+                              'check its weights; in half precision, use bfloat16 or single precision')
     return logits
 
 # %% ../nbs/21_forward.ipynb #c023

@@ -212,11 +212,13 @@ def lrp_rules(
     "A composite by name; `RadiographError` lists the names"
     if not isinstance(rule, Composite):
         todo = 'correct the name, or give a Composite'
-        if rule not in LRP_RULES: raise RadiographError(f'{rule!r} is no known set of LRP rules', f"one of {', '.join(LRP_RULES)}", todo)
+        if rule not in LRP_RULES:
+            raise RadiographError(f'{rule!r} is no known set of LRP rules', f"one of {', '.join(LRP_RULES)}", todo)
         rule = LRP_RULES[rule]
     for part in (rule.first, rule.conv, rule.dense):
         if callable(part) or part in LAYER_RULES: continue
-        raise RadiographError(f'{part!r} is no rule for a layer', f"one of {', '.join(LAYER_RULES)}, or a function of a Task", 'correct the name')
+        raise RadiographError(f'{part!r} is no rule for a layer',
+                              f"one of {', '.join(LAYER_RULES)}, or a function of a Task", 'correct the name')
     return replace(rule, **{k:v for k,v in dict(eps=eps, bias=bias).items() if v is not None})
 
 # %% ../nbs/24_lrp.ipynb #c037
@@ -247,7 +249,7 @@ def _average(t):
     return _share(t, [t.x.clamp(min=0)] if signed else t.xs)
 
 def _by_size(xs, positive):
-    "Branches of a sum, without their signs wherever those may cancel: `positive` says whether a rectifier stops what is not above zero"
+    "Branches of a sum, without their signs wherever those may cancel: `positive` says whether a rectifier follows"
     safe = (sum(xs)>0) & positive
     return [torch.where(safe, x, x.abs()) for x in xs]
 
@@ -283,7 +285,8 @@ def _frozen(layer, x):
     def centred(v): return fold(v)-fold(v).mean(dim, keepdim=True)
     spread = (centred(x).square().mean(dim, keepdim=True)+layer.eps).sqrt()
     shape = (-1,*[1]*(x.ndim-2)) if groups or dim==1 else (-1,)
-    w,b = (1, 0) if layer.weight is None else (layer.weight.view(shape), 0 if layer.bias is None else layer.bias.view(shape))
+    w = 1 if layer.weight is None else layer.weight.view(shape)
+    b = 0 if layer.bias is None else layer.bias.view(shape)
     return lambda v, bias=True: (centred(v)/spread).reshape(v.shape)*w+(b if bias else 0)
 
 def _normed(t):
@@ -293,9 +296,10 @@ def _normed(t):
     return divide(lambda v: f(v, t.rules.bias), t.xs, t.r, t.rules.eps)[0]
 
 # %% ../nbs/24_lrp.ipynb #n240e
-_BACK = {kind:_move for kind in MOVES} | {kind:_average for kind in POOLS} | {kind:_weighted for kind in WEIGHTED} | {kind:_normed for kind in NORMS}
+_FAMILIES = {MOVES:_move, POOLS:_average, WEIGHTED:_weighted, NORMS:_normed}
+_BACK = {kind:back for kinds,back in _FAMILIES.items() for kind in kinds} # Kind of layer → function of a `Task`: relevance of what it read
 _BACK |= {Add:_added, Cat:_split, Clip:_clipped, nn.ReLU:_through, nn.ReLU6:_clipped, Smooth:_through,
-          Affine:_constants, Gate:_gated, Attend:_attended, Prefix:_prefixed} # Kind of layer → function of a `Task`: relevance of what it read
+          Affine:_constants, Gate:_gated, Attend:_attended, Prefix:_prefixed}
 
 def _layer_back(t):
     "Relevance of what a layer read"
@@ -307,7 +311,8 @@ def _back(net, values, r, rules, even):
     for i in reversed(range(len(net.layers))):
         if i+1 not in got: continue # a gate's branch
         read = net.reads[i]
-        task = Task(net.layers[i], [values[k] for k in read], got.pop(i+1), rules, 0 in read, net.rectified[read[0]], even)
+        xs,first,rectified = [values[k] for k in read],0 in read,net.rectified[read[0]]
+        task = Task(net.layers[i], xs, got.pop(i+1), rules, first, rectified, even)
         for k,s in zip(read, _layer_back(task)):
             if s is not None: got[k] = got[k]+s if k in got else s
     return got[0]
@@ -350,10 +355,11 @@ class Pass:
         "What class activation maps are made of"
         at = self.net.features
         if at is None or layer is not None:
-            raise RadiographError('a forward pass in canonical form, for a layer of the network', 'the features that one linear layer reads', 'give the network itself')
+            raise RadiographError('a forward pass in canonical form, for a layer of the network',
+                                  'the features that one linear layer reads', 'give the network itself')
         index,single = class_index(targets, self.logits)
         a,w,b = self._final(at)
-        g = [(w[c]/a[0,0].numel())[...,None,None].expand_as(a) for c in index.T] # what the way back through averages and the last layer comes to
+        g = [(w[c]/a[0,0].numel())[...,None,None].expand_as(a) for c in index.T] # the way back through averages
         return Look(a, self.logits, index, single, g, SimpleNamespace(weight=w, bias=b))
 
     def _final(self, at):
@@ -419,7 +425,8 @@ def lrp_attributions(
     seen,maps = model if isinstance(model, Pass) else Pass(model, x),{}
     for rule in map(lrp_rules, (rules,) if isinstance(rules, (str, Composite)) else rules):
         out = _lrp(seen, x, target, rule)
-        if not out.single and out.index.shape[1]!=1: raise RadiographError(f'{out.index.shape[1]} targets', 'one class', 'lrp, which takes several')
+        if not out.single and out.index.shape[1]!=1:
+            raise RadiographError(f'{out.index.shape[1]} targets', 'one class', 'lrp, which takes several')
         name = target_name(int(out.index[0,0]), out.logits.shape[1], classes)
         maps[_method(rule)] = Attribution(out.maps[0][0].sum(0), _method(rule), name, _lrp_checks(out, rule), signed=True)
     return maps if film is None else {m:a.on(film, box) for m,a in maps.items()}
@@ -449,7 +456,8 @@ class LRP:
         verbose:bool=False,          # No effect
     ):                               # B×C×H×W (a tuple if a tuple came), and B deltas if asked for
         "The relevance of every input value"
-        if additional_forward_args is not None: raise RadiographError('additional arguments for the network', 'none', 'wrap the network')
+        if additional_forward_args is not None:
+            raise RadiographError('additional arguments for the network', 'none', 'wrap the network')
         x = inputs[0] if isinstance(inputs, tuple) else inputs
         if isinstance(target, (list, tuple)): target = torch.tensor([class_number(t, math.inf) for t in target])
         out = _lrp(self.form, x, target, self.rules)

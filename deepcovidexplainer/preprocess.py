@@ -235,19 +235,24 @@ def register_step(
     "Make a step of your own known by a name; once in every session"
     if not name or not isinstance(name, str) or name in ('resize', *_EQUALIZERS, 'diffuse', 'unsharp', 'remove_text'):
         raise RadiographError(f'a step named {name!r}', 'a name of your own')
-    if not callable(step): raise RadiographError(f'a {type(step).__name__} for the step {name!r}', 'a function of a film')
+    if not callable(step):
+        raise RadiographError(f'a {type(step).__name__} for the step {name!r}', 'a function of a film')
     _STEPS[name] = step
 
 def _own_step(name):
     if name in _STEPS: return _STEPS[name]
-    raise RadiographError(f'the step {name!r}, which is not known here', f"one of {', '.join(_STEPS) or 'none so far'}", f'register_step({name!r}, function), then again')
+    raise RadiographError(f'the step {name!r}, which is not known here',
+                          f"one of {', '.join(_STEPS) or 'none so far'}",
+                          f'register_step({name!r}, function), then again')
 
 def _checked_step(name):
     "A step whose result must be a film"
     def step(x):
         out = np.asarray(_own_step(name)(x.copy()), np.float32)
         fine = out.shape==x.shape and np.isfinite(out).all() and 0<=out.min() and out.max()<=1
-        if not fine: raise RadiographError(f'the step {name!r} gave something else than a film', f'{x.shape}, finite, in 0…1', 'correct the function')
+        if not fine:
+            raise RadiographError(f'the step {name!r} gave something else than a film', f'{x.shape}, finite, in 0…1',
+                                  'correct the function')
         return out
     return step
 
@@ -336,9 +341,11 @@ def _cut(x, box):
     if box is None: return x
     h,w = x.shape
     try: top,left,bottom,right = box = tuple(int(round(float(v))) for v in box)
-    except (TypeError,ValueError,OverflowError) as e: raise RadiographError(f'the box {box!r}', 'four numbers: top, left, bottom, right') from e
+    except (TypeError,ValueError,OverflowError) as e:
+        raise RadiographError(f'the box {box!r}', 'four numbers: top, left, bottom, right') from e
     if not (0<=top<bottom<=h and 0<=left<right<=w):
-        raise RadiographError(f'the box {box} on a film of {h}×{w} pixels', f'(top, left, bottom, right) with 0 ≤ top < bottom ≤ {h} and 0 ≤ left < right ≤ {w}')
+        raise RadiographError(f'the box {box} on a film of {h}×{w} pixels',
+                              f'(top, left, bottom, right) with 0 ≤ top < bottom ≤ {h} and 0 ≤ left < right ≤ {w}')
     return x[top:bottom,left:right]
 
 def _resize(x, size):
@@ -475,7 +482,9 @@ def fitted(self:Preprocess,
     "Set `mean` and `std` to those of all pixels of the cleaned `films`"
     films = list(films)
     boxes = [None]*len(films) if boxes is None else list(boxes)
-    if not films or len(boxes)!=len(films): raise RadiographError(f'{len(films)} films with {len(boxes)} boxes', 'at least one film, and a box or None for each')
+    if not films or len(boxes)!=len(films):
+        raise RadiographError(f'{len(films)} films with {len(boxes)} boxes',
+                              'at least one film, and a box or None for each')
     clean = (self.clean(f, b).astype(np.float64) for f,b in zip(films, boxes))
     mean,square = np.mean([(y.mean(), (y**2).mean()) for y in clean], 0)
     return replace(self, mean=round(float(mean), 4), std=round(float(max(square-mean**2, 1e-6)**.5), 4))

@@ -1152,7 +1152,7 @@ def _remarks(ds, meta):
     yield from _contradiction(ds, (meta['photometric'] or '').upper())
     if _value(ds, 'BurnedInAnnotation')=='YES': yield 'text is burnt in, says the header'
     if _value(ds, 'QualityControlImage')=='YES': yield 'a film for quality control, says the header'
-    if species and not re.search('homo|human', species, re.I): yield f'the header says {species.lower()}, not a person'
+    if species and not re.search('homo|human', species, re.I): yield 'the header says an animal, not a person'
     yield from (f'{k} assumed to be {v}' for k,v in _ASSUMED.items() if _value(ds, k) is None)
 
 # %% ../nbs/01_radiograph.ipynb #c050

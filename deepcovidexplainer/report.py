@@ -710,10 +710,14 @@ def _draw_posteriors(ax, p):
     ax.spines[['top', 'right']].set_visible(False)
     ax.set_title('calibrated probability; dots: the networks', fontsize=7, color='.35', loc='left')
 
-def _draw_words(ax, e, width):
+def _paragraphs(e, width):
+    "Sentences and warnings as text of so many letters a line"
+    parts = [*(f'• {s}' for s in e.sentences), *(f'! {w}' for w in e.warnings)]
+    return '\n'.join(textwrap.fill(p, width, subsequent_indent='  ') for p in parts)
+
+def _draw_words(ax, text):
     ax.axis('off')
-    lines = [textwrap.fill('• '+s, width, subsequent_indent='  ') for s in e.sentences]+[textwrap.fill('! '+w, width, subsequent_indent='  ') for w in e.warnings]
-    ax.text(0, 1, '\n'.join(lines), va='top', fontsize=8, linespacing=1.35, transform=ax.transAxes, parse_math=False)
+    ax.text(0, 1, text, va='top', fontsize=8, linespacing=1.35, transform=ax.transAxes, parse_math=False)
     ax.text(0, -.12, DISCLAIMER.split('.')[0]+'.', fontsize=6.5, color='.4', transform=ax.transAxes)
 
 # %% ../nbs/30_report.ipynb #xc033
@@ -725,13 +729,16 @@ def show(self:Explanation,
     "Film, heatmaps, probabilities and sentences in one figure"
     import matplotlib.pyplot as plt
     n = 1+len(self.attributions)
-    fig = plt.figure(figsize=figsize or (2.9*max(n, 3), 4.9), layout='constrained')
-    top,bottom = fig.subfigures(2, 1, height_ratios=[1.55, 1])
+    text = _paragraphs(self, 29*max(n, 3))
+    more = .16*max(0, text.count('\n')-9) # inches for words that need more room
+    fig = plt.figure(figsize=figsize or (2.9*max(n, 3), 4.9+more), layout='constrained')
+    top,bottom = fig.subfigures(2, 1, height_ratios=[1.55, 1+more/1.92])
     axs = np.atleast_1d(top.subplots(1, n))
     show_lungs(self.film, self.mask, axs[0], zones=bool(self.mask.any())); axs[0].set_title(title or self.film.source, fontsize=9, parse_math=False)
     for ax,(m,a) in zip(axs[1:], self.attributions.items()): a.show(ax, title=f'{method_title(m)}: {a.target}', blur=.008*max(a.data.shape) if a.signed else 0)
     bars,words = bottom.subplots(1, 2, width_ratios=[1, 2.1])
-    _draw_posteriors(bars, self.prediction); _draw_words(words, self, 29*max(n, 3))
+    _draw_posteriors(bars, self.prediction)
+    _draw_words(words, text)
     return fig
 
 # %% ../nbs/30_report.ipynb #xn352429

@@ -57,7 +57,7 @@ select label as answer, count(*) as films, count(*)/sum(count(*)) over () as sha
     avg(agreement/len(members)) as agreement from films where usable group by label order by films desc'''
 PLACES = f'''
 select institution_hash[:8] as hospital, {PLACE} as device_or_folder, count(*) as films, count_if(not usable) as doubted,
-    count_if(usable and label!='normal') as findings, count_if(usable) as judged, median(distance) as distance
+    count_if(usable and label!='normal') as findings, count_if(usable) as judged, median(distance) as median_distance_from_training
 from films where status='film' group by all order by films desc limit 40'''
 DOUBTS = '''
 select reason, count(*) as films from (select unnest(doubts) as reason from films where not usable)
@@ -75,7 +75,7 @@ def _share(k, n):
 
 def places(
     out, # Folder of `screen`
-)->pd.DataFrame: # hospital, device_or_folder, films, doubted, findings, distance
+)->pd.DataFrame: # hospital, device_or_folder, films, doubted, findings, median distance
     "Hospitals, devices or folders side by side, with intervals"
     t = ask(out, PLACES)
     t['doubted'] = list(map(_share, t.doubted, t.films))
@@ -86,7 +86,7 @@ def places(
 
 # %% ../nbs/38_screen_report.ipynb #r031
 DRIFT_MEASURES = dict( # Column of a reference → its SQL, and its name
-    **{c:(f'"{c}"', f'probability of {c}') for c in CLASSES},
+    **{c:(f'case when usable then "{c}" end', f'probability of {c}') for c in CLASSES},
     distance=('distance', 'distance from the training films'),
     gap=('lungs.gap', 'gap between the lungs'),
     doubt=('lungs.doubt', 'doubt about the lungs'),
@@ -121,11 +121,11 @@ def film_measures(
     out,              # Folder of `screen`
     most:int=50_000,  # Films, drawn at random where there are more
 )->pd.DataFrame:      # One column a measure
-    "What is compared, film by film; of the films that the guard lets be judged"
+    "What is compared, film by film; probabilities only of the films that the guard lets be judged"
     columns = ', '.join(f'{sql} as "{k}"' for k,(sql,_) in DRIFT_MEASURES.items())
     drawn = f'using sample reservoir({int(most)} rows) repeatable (0)'
-    judged = '(select * from films where usable)'
-    return ask(out, f'select {columns} from {judged} {drawn}')
+    read = "(select * from films where status='film')"
+    return ask(out, f'select {columns} from {read} {drawn}')
 
 @lru_cache(maxsize=2)
 def _reference(path, stamp): return json.loads(path.read_text(encoding='utf-8'))
@@ -153,7 +153,12 @@ def drift(
     if known is None: known = reference(version)
     here = film_measures(out)
     if known is None or not len(here): return None
-    rows = [_compared(name, here[k].dropna(), known[k]) for k,(_,name) in DRIFT_MEASURES.items()]
+    rows = []
+    for k,(_,name) in DRIFT_MEASURES.items():
+        a = here[k].dropna()
+        if not len(a): continue
+        row = _compared(name, a, known[k])
+        rows.append(row)
     return pd.DataFrame(rows)
 
 def _compared(name, a, b):

@@ -1,0 +1,121 @@
+"""How often does the guard refuse what is not for it: mirrored, lateral, children's and photographed films, and what of tuberculosis?
+
+    DCE_DATA=folder/with/the/collections python -m benchmarks guard_rates --work runs --ct folder/with/volumes
+
+Up to 150 films of each kind. `as they came`: adults of all collections, no more from one than from another; the same flipped, photographed
+from a screen in colour, and photographed in grey. Children from Kermany's collection, tuberculosis from Shenzhen and Montgomery. Views from
+the front and from the side are made from CT (see `ct_films.py`, whose volumes `--ct` names). Photographs are made: a film on a screen, seen at
+an angle, with the room around it, glare, the pattern of two grids, dark corners, noise, JPEG. Writes `results/guard_rates.json` in the
+package, which the page *Warnings* reads. What was looked at is kept in portions: a run that was stopped goes on. About half an hour of one core.
+"""
+import argparse, json
+from pathlib import Path
+
+import cv2, numpy as np, pandas as pd, torch
+
+from deepcovidexplainer.core import data_dir, fingerprint, package_file, sha256_of, write_json
+from deepcovidexplainer.ensemble import Ensemble
+from deepcovidexplainer.guard import HEADER, LIMITS, PICTURE, guard
+from deepcovidexplainer.lungs import find_lungs
+from deepcovidexplainer.radiograph import load_radiograph
+from deepcovidexplainer.scores import rate
+from deepcovidexplainer.sources import OTHER, read_index
+from deepcovidexplainer.zoo import load_ensemble
+
+PORTION, SIDE = 25, 512
+
+def flipped(x, rng): return np.ascontiguousarray(x[:, ::-1])
+
+def as_it_came(x, rng): return x
+
+def on_a_screen(x, rng):
+    "The film as a bright screen shows it: a grid of its own, seen through the camera's"
+    h, w = x.shape; rows, columns = np.mgrid[:h, :w].astype(np.float32)
+    angle, wave, depth = rng.uniform(0, np.pi), rng.uniform(3, 12), rng.uniform(.01, .05)
+    grids = sum(np.sin(2*np.pi*(columns*np.cos(a)+rows*np.sin(a))/wave) for a in (angle, angle+np.pi/2))
+    return np.clip(.04+.9*x**rng.uniform(.8, 1.2)+depth*grids, 0, 1)
+
+def at_an_angle(x, rng):
+    "The film on the picture that the camera took, with the room around it"
+    h, w = x.shape; size = (int(w*1.25), int(h*1.25)); edge = np.float32([w, h])
+    corners = np.float32([[0, 0], [w, 0], [w, h], [0, h]])
+    to = corners+.12*edge+rng.uniform(-.08, .08, (4, 2)).astype(np.float32)*edge
+    room = cv2.resize(rng.uniform(.0, .5, (4, 4)).astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
+    m = cv2.getPerspectiveTransform(corners, np.float32(to)); there = cv2.warpPerspective(np.ones_like(x), m, size)
+    return cv2.warpPerspective(x, m, size)*there+room*(1-there)
+
+def lit(x, rng):
+    "Glare of a lamp, and dark corners"
+    h, w = x.shape; rows, columns = np.mgrid[:h, :w].astype(np.float32); r, c = rng.uniform(.1, .9, 2)*(h, w); s = rng.uniform(.05, .2)*max(h, w)
+    glare = rng.uniform(.2, .7)*np.exp(-((rows-r)**2+(columns-c)**2)/(2*s*s))
+    far = ((rows/h-.5)**2+(columns/w-.5)**2)/.5
+    return np.clip(x*(1-rng.uniform(.1, .4)*far)+glare, 0, 1)
+
+def photograph(x, rng):
+    "A film photographed from a screen, in grey"
+    y = cv2.GaussianBlur(lit(at_an_angle(on_a_screen(x.astype(np.float32), rng), rng), rng), (0, 0), rng.uniform(.4, 1.2))
+    y = np.clip(y+rng.normal(0, .01, y.shape), 0, 1)
+    return cv2.imdecode(cv2.imencode('.jpg', np.round(y*255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 80])[1], cv2.IMREAD_GRAYSCALE)/np.float32(255)
+
+def in_colour(x, rng):
+    "The same with the tint of a screen"
+    y = photograph(x, rng)[..., None]**np.float32([rng.uniform(1.05, 1.3), 1, rng.uniform(.75, .95)])
+    return y.astype(np.float32)
+
+def evenly(t, n):
+    "As many of each source as there are, up to n films in all"
+    t = t.sample(frac=1, random_state=0); turn = t.groupby('source').cumcount()
+    return t.assign(turn=turn).sort_values(['turn', 'source']).head(n)
+
+def drawn(root, n):
+    "Kind → (films, what is done to each)"
+    t = read_index(root); adults = evenly(t[~t.child & (t.source!='kermany') & (t.label!=OTHER)], n)
+    children, ill = evenly(t[t.source=='kermany'], n), evenly(t[(t.label==OTHER) & t.source.isin(['shenzhen', 'montgomery'])], n)
+    changed = {'as they came':as_it_came, 'flipped':flipped, 'photographed, in colour':in_colour, 'photographed, in grey':photograph}
+    return {k:(list(adults.film), f) for k, f in changed.items()} | {"children's":(list(children.film), as_it_came), 'tuberculosis':(list(ill.film), as_it_came)}
+
+def one_member(e):
+    "Typicality is judged by the first member: enough for the guard"
+    return Ensemble(e.members[:1], e.temperature, e.threshold, e.coverage, e.typicality, e.name, e.about, e.bias)
+
+def doubts(picture, ensemble):
+    film = load_radiograph(picture).resized(SIDE); lungs = find_lungs(film)
+    return guard(film, lungs, ensemble.predict(film, lungs))
+
+def portions(kind, films, change, root, ensemble, work, key):
+    "Reasons of each film of a kind"
+    out = []
+    for i in range(0, len(films), PORTION):
+        part = films[i:i+PORTION]; path = work/f'guard-{fingerprint([key, kind, part])}.json'
+        if not path.exists():
+            read = lambda f: load_radiograph(root/f).resized(SIDE).data
+            write_json(path, [doubts(change(read(f), np.random.default_rng([i, k])), ensemble) for k, f in enumerate(part)]); print(kind, i+len(part), 'of', len(films), flush=True)
+        out += json.loads(path.read_text())
+    return out
+
+def views(folder, ensemble, work, key):
+    "Films made from CT: from the front, from the side"
+    from ct_films import FRONT, SIDE as ASIDE, films
+    path = work/f'guard-{fingerprint([key, "ct", sorted(p.name for p in folder.rglob("*"))])}.json'
+    if not path.exists(): write_json(path, [['belly' if who=='belly' else 'chest', bool(d in ASIDE), doubts(x, ensemble)] for who, d, x in films(folder)])
+    found = json.loads(path.read_text()); pick = lambda aside: [why for what, a, why in found if what=='chest' and a==aside]
+    return {'from the front, made from CT':pick(False), 'from the side, made from CT':pick(True)}
+
+def row(found):
+    "Rates of one kind"
+    return dict(refused=rate(np.array([bool(d) for d in found])), **{f'because {k}':rate(np.array([k in d for d in found])) for k in (*HEADER, *PICTURE) if any(k in d for d in found)})
+
+def main(work, films, ct):
+    torch.set_num_threads(1); work.mkdir(parents=True, exist_ok=True); root, shipped = data_dir(), load_ensemble(); ensemble = one_member(shipped)
+    files = [package_file('weights', n) for n in ('lungs.safetensors', 'mirrored.json')]
+    key = [shipped.members[0].card.sha256, *map(sha256_of, files), LIMITS]
+    found = {k:portions(k, list(f), change, root, ensemble, work, key) for k, (f, change) in drawn(root, films).items()}
+    if ct: found |= views(ct, ensemble, work, key)
+    rows = {k:row(v) for k, v in found.items()}
+    write_json(package_file()/'results'/'guard_rates.json', dict(about=dict(member=shipped.members[0].card.sha256, limits={k:LIMITS[k] for k in ('colour', 'gap', 'mirrored')}, intervals='95 %, Wilson'), kinds=rows))
+    for k, r in rows.items(): print(f"{k:30} {r['refused']['n']:4}: {r['refused']['value']:.3f} [{r['refused']['low']:.3f}, {r['refused']['high']:.3f}]", {w[8:]:v['value'] for w, v in r.items() if w!='refused'})
+
+if __name__ == '__main__':
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--films', type=int, default=150); p.add_argument('--ct', type=Path)
+    main(**vars(p.parse_args()))
