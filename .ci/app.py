@@ -202,8 +202,8 @@ def is_whole(title, kept):
 def downloaded(page, folder, title):
     "Press a button and wait for its file"
     page.driver.find_element('xpath', f'//button[contains(., "Download {title}")]').send_keys(ENTER)
-    path = page.until(f'the {title} on disk', lambda: next(folder.glob(f'normal-*-{title.lower()}.*[!d]'), None))
-    assert is_whole(title, path.read_bytes()), path
+    found = lambda: (p for p in folder.glob(f'normal-*-{title.lower()}.*[!d]') if is_whole(title, p.read_bytes()))
+    path = page.until(f'the {title} on disk, whole', lambda: next(found(), None)) # empty while it is being written
     return f'{path.name} ({path.stat().st_size/1e3:.0f} kB)'
 
 def reads(page, tmp):

@@ -70,12 +70,13 @@ def kill(command, data, out, after):
 
 def row(command, data, kills, rng, work):
     "Undisturbed, disturbed, compared"
-    began = time.monotonic(); ended(start(command, data, work/f'{command}-whole')); took = time.monotonic()-began
-    hit = sum(kill(command, data, work/f'{command}-killed', rng.uniform(.1, 1.)*took) for _ in range(kills))
-    ended(start(command, data, work/f'{command}-killed'))
-    whole, killed = left(work/f'{command}-whole'), left(work/f'{command}-killed')
+    for part in ('whole', 'killed'): (work/part).mkdir(exist_ok=True) # an ensemble bears the name of its folder
+    began = time.monotonic(); ended(start(command, data, work/'whole'/command)); took = time.monotonic()-began
+    hit = sum(kill(command, data, work/'killed'/command, rng.uniform(.1, 1.)*took) for _ in range(kills))
+    ended(start(command, data, work/'killed'/command))
+    whole, killed = left(work/'whole'/command), left(work/'killed'/command)
     assert whole, 'the undisturbed run left nothing'
-    other = sorted(k for k in whole.keys()|killed.keys() if whole.get(k)!=killed.get(k)); lying = half(work/f'{command}-killed')
+    other = sorted(k for k in whole.keys()|killed.keys() if whole.get(k)!=killed.get(k)); lying = half(work/'killed'/command)
     print(f'dce_{command}: ended {hit} times of {kills} (a run takes {took:.0f} s); {len(whole)} files, {len(other)} differ, {len(lying)} half-written', *other[:5], *lying[:5], flush=True)
     return len(other)+len(lying)
 

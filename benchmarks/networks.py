@@ -5,7 +5,7 @@
 Network by network and method by method: does it work, or with which words is it refused; by how much do the sums of LRP miss the scores; and
 how fast does the probability fall when the most relevant pixels are painted over, beside a random order. Films are drawn, so that it runs
 anywhere. The default's first network comes with its weights; small networks are trained briefly, which is enough to ask what they look
-at and no more; large ones stay untrained, since conservation does not hang on training, and are not asked for deletion. Last comes the
+at and no more; large ones stay untrained, since conservation does not hang on training, and are not asked for deletion. First comes the
 randomisation check of contrastive LRP on the default's first network. Writes `results/networks.json` in the package, which *Your own network*
 and *Your own rule* read. About three minutes of one core.
 """
@@ -130,25 +130,27 @@ def contrastive(n=12):
     similar = top.groupby('method', sort=False).similarity.mean().round(3).to_dict()
     return dict(films=n, network=e.members[0].name, shuffled=round(float(top.shuffled.iloc[0]), 3), similarity=similar)
 
-def all_rows(work, steps, size):
+def all_rows(work, steps, size, ready):
     "Row by row: with shipped weights, briefly trained, untrained"
     e, (x, y), test = load_ensemble(), drawn(range(100, 120), size), drawn(range(4), size)
     own = torch.cat([e.inputs(synth_radiograph(c, seed=0, size=256)[0])[0] for c in CLASSES[1:]])
     asked = [('efficientnet_lite0', lambda: e.members[0].model, own, 'shipped', None)]
     asked += [(n, partial(trained, n, x, y, steps), test[0][:3], 'briefly trained', test) for n in SMALL]
     asked += [(n, partial(untrained, n, size//2), drawn([0], size//2)[0][:1], 'none', None) for n in LARGE]
+    if ready: asked = [a for a in asked if (work/f'{a[0]}.json').exists()]
     return [kept(work/f'{a[0]}.json', partial(row, *a)) for a in asked]
 
-def main(work, steps, size):
+def main(work, steps, size, ready):
     torch.set_num_threads(1)
     register_arch('vision_learner(resnet18)', of_fastai)
-    rows, contrast = all_rows(work, steps, size), kept(work/'contrast.json', contrastive)
+    contrast, rows = kept(work/'contrast.json', contrastive), all_rows(work, steps, size, ready)
     about = dict(steps=steps, size=size, trained_on=60)
     write_json(package_file()/'results'/'networks.json', dict(about=about, networks=rows, contrast=contrast))
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--work', type=Path, default='runs/networks', help='where parts are kept, so that a run that was stopped goes on')
+    p.add_argument('--ready', action='store_true', help='write the rows that are kept already, and no others')
     p.add_argument('--steps', type=int, default=25, help='of training, 12 films each')
     p.add_argument('--size', type=int, default=64, help='side of the drawn films in pixels')
     main(**vars(p.parse_args()))

@@ -13,7 +13,7 @@ from dataclasses import dataclass,field
 from datetime import datetime,timezone
 from html import escape
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED,ZipFile
 
 import cv2,numpy as np
 import ipywidgets as W
@@ -112,7 +112,7 @@ def _dicom(e, source):
     from deepcovidexplainer.dicom_out import to_dicom
     from pydicom import dcmwrite
     out = io.BytesIO()
-    with ZipFile(out, 'w') as archive:
+    with ZipFile(out, 'w', ZIP_DEFLATED) as archive: # a picture in colour shrinks to a quarter
         for kind,ds in to_dicom(e, io.BytesIO(source)).items():
             one = io.BytesIO()
             dcmwrite(one, ds, enforce_file_format=True)

@@ -60,7 +60,8 @@ class HalfPrecision(Callback):
 def _trained(path, arch, vocab):
     "A network from its weights, if it is the one that was asked for; where the classes are others, all but its head"
     trained,card = load_weights(path)
-    if card.arch!=arch: raise RadiographError(f'weights of {card.arch}', f'weights of {arch}', 'name the same architecture')
+    if card.arch!=arch:
+        raise RadiographError(f'weights of {card.arch}', f'weights of {arch}', 'name the same architecture')
     if list(card.classes)==vocab: return trained.train()
     model = create_model(arch, n_classes=len(vocab))
     load_pretrained(model, trained.state_dict())

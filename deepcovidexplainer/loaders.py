@@ -246,12 +246,16 @@ def swap_background(
     "The lungs of one film on the body of another"
     place,target = (lung_box(f>127, 0) for f in (field, body_field))
     if place is None or target is None: return film
-    m,shape = _box_map(place, target),body.shape[::-1]
-    moved = cv2.warpAffine(film, m, shape, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    lungs = np.maximum(cv2.warpAffine(field, m, shape, flags=cv2.INTER_LINEAR), body_field)>127
-    weight = widened(lungs, rim).astype(np.float32)
-    weight = cv2.GaussianBlur(weight, (0, 0), max(soft*len(body), .5))
-    return np.round(weight*moved+(1-weight)*body).astype(np.uint8)
+    m = _box_map(place, target)
+    shape = body.shape[::-1]
+    moved = cv2.warpAffine(film, m, shape, borderMode=cv2.BORDER_REFLECT_101)
+    moved_field = cv2.warpAffine(field, m, shape)
+    lungs = np.maximum(moved_field, body_field)>127
+    wide = widened(lungs, rim).astype(np.float32)
+    sigma = max(soft*len(body), .5)
+    weight = cv2.GaussianBlur(wide, (0, 0), sigma)
+    mixed = weight*moved+(1-weight)*body
+    return np.round(mixed).astype(np.uint8)
 
 # %% ../nbs/12_loaders.ipynb #c038
 def class_weights(
@@ -407,9 +411,14 @@ def film_tfms(
     swap:float=0.,       # Share of the films that get another body
 )->list:                 # fastai `Transform`s
     "The augmentation, part by part: take out, replace or add"
-    first = [Spare(strength, flip)]*(strength<1)+[SwapBackground(swap)]*(swap>0)
-    if not field: return [*first, Warp(flip), Expose(), Degrade(), Boxes()]
-    return [*first, Warp(flip), Expose(), Shade(), Degrade(), Boxes(), VaryField()]
+    tfms = []
+    if strength<1: tfms.append(Spare(strength, flip))
+    if swap>0: tfms.append(SwapBackground(swap))
+    tfms += [Warp(flip), Expose()]
+    if field: tfms.append(Shade())
+    tfms += [Degrade(), Boxes()]
+    if field: tfms.append(VaryField())
+    return tfms
 
 # %% ../nbs/12_loaders.ipynb #h1t005
 class TensorRadiograph(TensorImageBW):
@@ -554,7 +563,8 @@ class RadiographDL(TfmdDL):
         source,weight = self._bodies
         weight = weight*(source!=source[film.place])
         if not weight.any(): return None
-        return self.item(int(film.rng.choice(len(weight), p=weight/weight.sum())))[0]
+        i = film.rng.choice(len(weight), p=weight/weight.sum())
+        return self.item(int(i))[0]
 
 # %% ../nbs/12_loaders.ipynb #h1t008
 def RadiographBlock(
@@ -615,9 +625,14 @@ def radiograph_block(
     alone = preprocess is not None and preprocess.field is not None
     tfms = L(film_tfms(field=alone) if item_tfms is None else item_tfms)
     fields = any(isinstance(f, SwapBackground) for f in tfms)
-    return DataBlock(blocks=(RadiographBlock(preprocess, root, folder, crop, fields, films), LabelBlock(vocab)),
-                     get_x=_Column('film', str(root)), get_y=_Column('label'), splitter=_checked(splitter or PatientSplitter(), vocab),
-                     item_tfms=tfms, batch_tfms=batch_tfms)
+    return DataBlock(
+        blocks=(RadiographBlock(preprocess, root, folder, crop, fields, films), LabelBlock(vocab)),
+        get_x=_Column('film', str(root)),
+        get_y=_Column('label'),
+        splitter=_checked(splitter or PatientSplitter(), vocab),
+        item_tfms=tfms,
+        batch_tfms=batch_tfms,
+    )
 
 # %% ../nbs/12_loaders.ipynb #h1t009
 class _Column(Transform):
@@ -651,9 +666,12 @@ def radiograph_dls(
 ):                            # fastai `DataLoaders` with `set_epoch(i, size=None)`
     "What `radiograph_block(…).dataloaders(t)` gives, from films that were cleaned before and a split that was made before"
     valid = np.asarray(valid, bool)
-    alone = films.ndim==4 and (preprocess is None or preprocess.field is not None)
-    if item_tfms is None: item_tfms = film_tfms(strength=1 if alone else strength, field=alone)
     sides = np.flatnonzero(~valid).tolist(),np.flatnonzero(valid).tolist()
-    block = radiograph_block(preprocess, root, vocab=vocab, splitter=lambda t: sides, crop=crop, films=films,
-                             item_tfms=[*item_tfms, Standardize(mean, std)])
-    return block.dataloaders(t, bs=bs, size=size, balance=balance, seed=seed, draws=draws, num_workers=num_workers, device=device)
+    alone = films.ndim==4 and (preprocess is None or preprocess.field is not None)
+    if item_tfms is None:
+        item_tfms = film_tfms(strength=1 if alone else strength, field=alone)
+    tfms = [*item_tfms, Standardize(mean, std)]
+    prepared = dict(preprocess=preprocess, root=root, crop=crop, films=films)
+    block = radiograph_block(**prepared, vocab=vocab, splitter=lambda t: sides, item_tfms=tfms)
+    drawn = dict(size=size, balance=balance, seed=seed, draws=draws)
+    return block.dataloaders(t, bs=bs, **drawn, num_workers=num_workers, device=device)

@@ -344,7 +344,8 @@ _IN_CARD = dict( # Key of a card → whether a value can be one
 
 def _read_card(path):
     if not path.exists(): raise RadiographError(f'{path.name} is missing', 'a card beside the weights', 'copy both files together')
-    d,wanted,todo = read_json(path, 'the JSON that `save_weights` wrote', 'copy the card again'),'the JSON that `save_weights` wrote','copy the card again'
+    wanted,todo = 'the JSON that `save_weights` wrote','copy the card again'
+    d = read_json(path, wanted, todo)
     odd = next((k for k,fits in _IN_CARD.items() if not (isinstance(d, dict) and fits(d.get(k)))), None)
     if odd: raise RadiographError(f'{path.name} is no card (see {odd!r})', wanted, todo)
     try: return Card.from_dict(d)

@@ -28,7 +28,8 @@ def plain_name(
     name:str, # A file's name as the system gives it
 )->str:       # Text that can be written and printed anywhere: what is no UTF-8, and what steers a terminal, as �
     "A name that no page, file or terminal stumbles over"
-    text = os.fsencode(name).decode('utf-8', 'replace') if any(0xd800<=ord(c)<0xe000 for c in name) else name
+    try: text = os.fsencode(name).decode('utf-8', 'replace') if any(0xd800<=ord(c)<0xe000 for c in name) else name
+    except UnicodeEncodeError: text = name # half a letter that no file system gives
     return ''.join(c if c.isprintable() else '\ufffd' for c in text)
 
 @dataclass(eq=False, repr=False)

@@ -223,16 +223,42 @@ def question(
         raise RadiographError(f'the ensemble {ensemble!r}', 'a name or a folder, for other processes', 'save_ensemble')
     if batch<1: raise RadiographError(f'a batch of {batch}', 'at least one film', 'correct it')
     name = os.path.abspath(ensemble) if Path(ensemble).is_dir() else str(ensemble)
-    asked = dict(software=__version__, ensemble=name, cards=_cards(ensemble_folder(ensemble)))
+    folder = ensemble_folder(ensemble)
+    _check_classes(folder)
+    asked = dict(software=__version__, ensemble=name, cards=_cards(folder))
     asked |= dict(methods=list(methods), batch=batch)
     return asked|dict(salt=salt and salted_hash('', salt)[:16])
+
+def _check_classes(folder):
+    "The table has a column for each of the paper's classes, and no other"
+    def read(name):
+        text = (folder/f'{name}.json').read_text(encoding='utf-8')
+        return json.loads(text)
+    first = read('ensemble')['members'][0]
+    classes = read(first)['classes']
+    if tuple(classes)==CLASSES: return
+    came = ', '.join(classes)
+    wanted = ', '.join(CLASSES)
+    raise RadiographError(
+        f'an ensemble of the classes {came}',
+        f'one of {wanted}: the columns of the table',
+        'dce_explain, which takes any')
 
 def _cards(folder):
     "What changes with an ensemble: its cards name the weights by their hashes"
     about = json.loads((folder/'ensemble.json').read_text(encoding='utf-8'))
     paths = [folder/f'{name}.json' for name in ('ensemble', *about['members'])]
+    _check_classes(json.loads(paths[1].read_text(encoding='utf-8')))
     hashes = [sha256_of(p) for p in paths]
     return fingerprint(hashes)
+
+def _check_classes(card):
+    "The table has a column for each of our classes, and none for others"
+    classes = tuple(card.get('classes', CLASSES))
+    if classes==CLASSES: return
+    came,wanted = ', '.join(classes),', '.join(CLASSES)
+    todo = 'predict_and_explain, which takes any'
+    raise RadiographError(f'an ensemble for the classes {came}', f'one for {wanted}', todo)
 
 # %% ../nbs/34_screen.ipynb #s031
 def judge(
