@@ -552,11 +552,15 @@ class RadiographDL(TfmdDL):
 
     def after_iter(self): self.state.epoch += self.drawn
 
+    @cached_property
+    def weights(self):
+        "How often each film is drawn"
+        return sample_weights(self.dataset.items, self.balance)
+
     def get_idxs(self):
         if not self.drawn: return super().get_idxs()
         rng = np.random.default_rng([self.seed, self.state.epoch])
-        weights = sample_weights(self.dataset.items, self.balance)
-        return rng.choice(len(weights), self.n, p=weights).tolist()
+        return rng.choice(len(self.weights), self.n, p=self.weights).tolist()
 
     def sample(self):
         "Numbers of films, each with the number of its draw"
