@@ -37,9 +37,13 @@ _NEEDED = ('StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID', 'SOPClassU
 def _check_study(ds):
     "Raise unless the film belongs to a study"
     missing = [name for name in _NEEDED if not (ds.get(name) and isinstance(ds.get(name), str))] # or several where one belongs
-    if not missing: return
-    wanted = 'a film that belongs to a study: no archive files an answer to any other'
-    raise RadiographError(f"a film without {' and '.join(missing)}", wanted, 'the DICOM file as the archive exports it')
+    todo = 'the DICOM file as the archive exports it'
+    if missing:
+        wanted = 'a film that belongs to a study: no archive files an answer to any other'
+        raise RadiographError(f"a film without {' and '.join(missing)}", wanted, todo)
+    from pydicom.uid import UID
+    if UID(ds.SOPClassUID, validation_mode=0).type!='SOP Class':
+        raise RadiographError(f'a film of the class {ds.SOPClassUID[:64]!r}', 'a class that DICOM names, such as Digital X-Ray Image', todo)
 
 def _header(source):
     "The film's header as a pydicom `Dataset`"
