@@ -36,7 +36,7 @@ _NEEDED = ('StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID', 'SOPClassU
 
 def _check_study(ds):
     "Raise unless the film belongs to a study"
-    missing = [name for name in _NEEDED if not ds.get(name)]
+    missing = [name for name in _NEEDED if not (ds.get(name) and isinstance(ds.get(name), str))] # or several where one belongs
     if not missing: return
     wanted = 'a film that belongs to a study: no archive files an answer to any other'
     raise RadiographError(f"a film without {' and '.join(missing)}", wanted, 'the DICOM file as the archive exports it')

@@ -14,7 +14,7 @@ from .models import create_model,imagenet_weights,list_archs,load_pretrained,loa
 
 # %% ../nbs/15_learner.ipynb #p002
 class PartialLabelLoss(CrossEntropyLossFlat):
-    "Cross-entropy of B×K logits; a label K, a disease that is no class, asks for anything but normal (Cour et al. 2011)"
+    "Cross-entropy of B×K logits; the label K, a disease that is no class, asks for anything but normal"
     def __init__(self,
         label_smoothing:float=0.05, # Label noise that the loss expects
         normal:int=0,               # The number of the class `normal`
@@ -25,15 +25,17 @@ class PartialLabelLoss(CrossEntropyLossFlat):
     def _partial(self, out):
         "-log(1-p(normal))"
         from torch import cat
-        first = out[:,1:] if self.normal==0 else cat([out[:,:self.normal], out[:,self.normal+1:]], 1)
-        return out.logsumexp(1)-first.logsumexp(1)
+        k,others = self.normal,out[:,1:]
+        if k>0: others = cat([out[:,:k], out[:,k+1:]], 1)
+        return out.logsumexp(1)-others.logsumexp(1)
 
     def __call__(self, out, y, reduction=None, **kwargs):
         from torch import where
         from torch.nn.functional import cross_entropy
         out,last = out.float(),out.shape[-1]-1
         full = cross_entropy(out, y.clamp(max=last), label_smoothing=self.label_smoothing, reduction='none')
-        loss,how = where(y<=last, full, self._partial(out)),reduction or self.reduction
+        loss = where(y<=last, full, self._partial(out))
+        how = reduction or self.reduction
         return loss if how=='none' else getattr(loss, how)()
 
 # %% ../nbs/15_learner.ipynb #c006b

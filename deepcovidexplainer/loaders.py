@@ -49,14 +49,19 @@ def _pair(film, field, side):
 
 def _clean_film(path, preprocess, crop=None, ready=False, fields=False):
     "What is kept of one film"
-    alone,film = preprocess.field is not None,load_radiograph(path).resized(512)
+    film = load_radiograph(path).resized(512)
+    alone = preprocess.field is not None
     cut = alone or crop=='lungs'
     lungs = find_lungs(film) if cut or fields else None
-    if alone and not ready: return _pair(film, lungs.field, round(preprocess.size*_ROOM))
-    box,field = (lungs.box,lungs.field) if cut else (None,None)
-    x = np.round(preprocess.clean(film, box, field)*255).astype(np.uint8)
+    if alone and not ready:
+        return _pair(film, lungs.field, round(preprocess.size*_ROOM))
+    box = lungs.box if cut else None
+    field = lungs.field if cut else None
+    x = preprocess.clean(film, box, field)
+    x = np.round(x*255).astype(np.uint8)
     if not fields: return x
-    return np.stack([x, _square(lungs.field.astype(np.float32), box, preprocess.size)], -1)
+    field = _square(lungs.field.astype(np.float32), box, preprocess.size)
+    return np.stack([x, field], -1)
 
 def film_cache(
     t:pd.DataFrame,           # An index
@@ -69,11 +74,14 @@ def film_cache(
 )->np.ndarray:                # N×S×S uint8 films, in the order of `t`; N×S×S×2 with their fields, and then, if the field alone is seen, raw
     "Clean every film once and keep it; `RadiographError` naming a film that cannot be read"
     alone = preprocess.field is not None
-    how = dict(ready=ready and alone, fields=fields and not alone)
-    films = [[f, *file_stamp(Path(root)/f)] for f in t.film]
-    what = dict(films=films, preprocess=preprocess.to_dict(), crop=crop, **{k:True for k,v in how.items() if v})
+    root,how = Path(root),{}
+    if ready and alone: how['ready'] = True
+    if fields and not alone: how['fields'] = True
+    films = [[f, *file_stamp(root/f)] for f in t.film]
+    what = dict(films=films, preprocess=preprocess.to_dict(), crop=crop, **how)
     path = Path(folder)/f'films-{fingerprint(what)}.npy'
-    return kept_array(path, lambda: _clean_films(t.film, Path(root), preprocess, crop, how))
+    def make(): return _clean_films(t.film, root, preprocess, crop, how)
+    return kept_array(path, make)
 
 def _with_bar(names):
     "A bar where one has to wait"
@@ -104,16 +112,19 @@ def _some_border(rng): return cv2.BORDER_CONSTANT if rng.random()<.5 else cv2.BO
 def _warp(x, size, rng, flip):
     "Scale, rotation, shift, flip and resize in one interpolation"
     n,zoom = len(x),rng.uniform(.9, 1.45)
-    m = _turn(n, rng.uniform(-12, 12), zoom, rng.uniform(-.08, .08, 2))
+    angle = rng.uniform(-12, 12)
+    m = _turn(n, angle, zoom, rng.uniform(-.08, .08, 2))
     if flip and rng.random()<.5: m = _mirror(m, n)
-    return cv2.warpAffine(x, m*(size/n), (size, size), flags=cv2.INTER_LINEAR, borderMode=_some_border(rng))
+    border = _some_border(rng)
+    return cv2.warpAffine(x, m*(size/n), (size, size), borderMode=border)
 
 def _expose(x, rng):
     "Another gamma, gain and fog"
     gamma = np.exp(rng.uniform(np.log(.6), np.log(1.6)))
     gain = rng.uniform(.75, 1.1)
-    table = np.linspace(0, 1, 256)**gamma*gain+rng.uniform(-.1, .1)
-    return np.round(np.clip(table, 0, 1)*255).astype(np.uint8)[x]
+    table = np.linspace(0, 1, 256)**gamma*gain
+    table = np.clip(table+rng.uniform(-.1, .1), 0, 1)
+    return np.round(table*255).astype(np.uint8)[x]
 
 def _resample(x, share):
     "Down to a share of the side, and up again"
@@ -138,7 +149,8 @@ def _boxes(x, rng):
     many = rng.integers(0, 4) if rng.random()<.5 else 0
     for _ in range(many):
         h,w = (n*rng.uniform(.04, .22, 2)).astype(int)
-        r,c = rng.integers(0, n-h),rng.integers(0, n-w)
+        r = rng.integers(0, n-h)
+        c = rng.integers(0, n-w)
         x[r:r+h,c:c+w] = rng.integers(0, 256)
     return x
 
@@ -168,24 +180,29 @@ def _stretched(m, n, ratios):
 
 def _field_map(n, rng, flip):
     "Rotation, scale, shift, now and then a stretch and a flip: 2×3"
-    m = _turn(n, rng.uniform(-12, 12), rng.uniform(1, 1.45), rng.uniform(-.07, .07, 2))
+    angle,zoom = rng.uniform(-12, 12),rng.uniform(1, 1.45)
+    m = _turn(n, angle, zoom, rng.uniform(-.07, .07, 2))
     if rng.random()<.5: m = _stretched(m, n, rng.uniform(.88, 1.14, 2))
-    return _mirror(m, n) if flip and rng.random()<.5 else m
+    if flip and rng.random()<.5: m = _mirror(m, n)
+    return m
 
 def _warp_pair(x, field, other, size, rng, flip=True):
     "Film, lung field and another film's field under one random map"
     n = len(x)
-    m,border = _field_map(n, rng, flip)*size/n,_some_border(rng)
-    def warp(a, b): return cv2.warpAffine(a, m, (size, size), flags=cv2.INTER_LINEAR, borderMode=b)
-    return warp(x, border),warp(field, cv2.BORDER_CONSTANT),warp(other, cv2.BORDER_CONSTANT)
+    m = _field_map(n, rng, flip)*size/n
+    x = cv2.warpAffine(x, m, (size, size), borderMode=_some_border(rng))
+    field,other = (cv2.warpAffine(f, m, (size, size)) for f in (field, other))
+    return x,field,other
 
 def _bitten(field, rng):
     "Bites and bumps: ellipses of nothing, a third of them of lung"
     n,field = len(field),field.copy()
     for _ in range(rng.integers(1, 5)):
-        centre,axes = rng.uniform(0, n, 2).astype(int).tolist(),rng.uniform(.025*n, .14*n, 2).astype(int).tolist()
+        centre = rng.uniform(0, n, 2).astype(int)
+        axes = rng.uniform(.025*n, .14*n, 2).astype(int)
         angle = rng.uniform(0, 180)
-        cv2.ellipse(field, centre, axes, angle, 0, 360, 255*int(rng.random()<.35), -1)
+        grey = 255 if rng.random()<.35 else 0
+        cv2.ellipse(field, centre.tolist(), axes.tolist(), angle, 0, 360, grey, -1)
     return field
 
 def vary_field(
@@ -194,19 +211,23 @@ def vary_field(
     rng:np.random.Generator, # All randomness comes from here
 )->np.ndarray:               # S×S uint8
     "The field as another lung finder, or another patient, would have it, so that its shape says nothing"
-    if rng.random()<.15: field = np.maximum(field, other) if rng.random()<.3 else other
+    if rng.random()<.15:
+        both = rng.random()<.3
+        field = np.maximum(field, other) if both else other
     k = int(rng.integers(-7, 11)*len(field)/160)
     if k>0: field = cv2.dilate(field, _disc(k))
     if k<0: field = cv2.erode(field, _disc(-k))
     if rng.random()<.3: field = _bitten(field, rng)
-    return cv2.GaussianBlur(field, (0, 0), rng.uniform(3, 9)) if rng.random()<.15 else field
+    if rng.random()>=.15: return field
+    return cv2.GaussianBlur(field, (0, 0), rng.uniform(3, 9))
 
 def _shade(x, rng):
     "Uneven exposure, as grids and scatter give it at the bedside, and noise"
     g = np.linspace(-1, 1, len(x))
     if rng.random()<.3:
-        across,down = rng.uniform(-.3, .3),rng.uniform(-.3, .3)
-        x = np.clip(x*(1+across*g[None]+down*g[:,None]), 0, 255).astype(np.uint8)
+        across = rng.uniform(-.3, .3)*g[None]
+        down = rng.uniform(-.3, .3)*g[:,None]
+        x = np.clip(x*(1+across+down), 0, 255).astype(np.uint8)
     if rng.random()<.2:
         noise = rng.normal(0, rng.uniform(1, 8), x.shape)
         x = np.clip(x+noise, 0, 255).astype(np.uint8)
@@ -231,9 +252,14 @@ def augment_field(
 # %% ../nbs/12_loaders.ipynb #h1b002
 def _box_map(a, b):
     "The map that carries box `a` to box `b`: 2×3"
-    (top,left,bottom,right),(t,l,b,r) = a,b
-    sx,sy = (r-l)/(right-left),(b-t)/(bottom-top)
-    return np.array([[sx, 0, l-sx*left], [0, sy, t-sy*top]])
+    top,left,bottom,right = a
+    to_top,to_left,to_bottom,to_right = b
+    sx = (to_right-to_left)/(right-left)
+    sy = (to_bottom-to_top)/(bottom-top)
+    return np.array([
+        [sx, 0, to_left-sx*left],
+        [0, sy, to_top-sy*top],
+    ])
 
 def swap_background(
     film:np.ndarray,       # S×S uint8: gives the lungs
@@ -244,7 +270,8 @@ def swap_background(
     soft:float=2/192,      # Standard deviation of the edge, the same
 )->np.ndarray:             # S×S uint8; `film` as it is where one of the two has no lungs
     "The lungs of one film on the body of another"
-    place,target = (lung_box(f>127, 0) for f in (field, body_field))
+    place = lung_box(field>127, 0)
+    target = lung_box(body_field>127, 0)
     if place is None or target is None: return film
     m = _box_map(place, target)
     shape = body.shape[::-1]
@@ -287,7 +314,8 @@ _BALANCES = (None, 'class', 'class+source', 'source')
 
 def _check_balance(t, balance):
     if balance not in _BALANCES:
-        raise RadiographError(f'unknown balance {balance!r}', "'class', 'class+source', 'source' or None", 'correct the name')
+        known = "'class', 'class+source', 'source' or None"
+        raise RadiographError(f'unknown balance {balance!r}', known, 'correct the name')
     if balance and 'source' in balance and 'source' not in t:
         raise RadiographError('a table without sources', 'a column `source`', "add it, or choose balance='class'")
 
@@ -355,7 +383,9 @@ class Spare(FilmTransform):
 
     def change(self, film):
         if self.strength==1 or film.rng.random()<self.strength: return
-        film.x,film.calm = _plain(film.x, film.size, self.flip and film.rng.random()<.5),True
+        mirrored = self.flip and film.rng.random()<.5
+        film.x = _plain(film.x, film.size, mirrored)
+        film.calm = True
 
 class SwapBackground(FilmTransform):
     "Lays the lungs of a share `p` of the films onto the body of a film from another source"
@@ -455,7 +485,8 @@ class ReadFilm(Transform):
         t = items.items
         if self.films is None: self.films = film_cache(t, self.root, *self._recipe(), fields=self.fields)
         if len(self.films)!=len(t):
-            raise RadiographError(f'{len(self.films)} films for a table of {len(t)} rows', 'one film a row', 'make the cache of this table')
+            came = f'{len(self.films)} films for a table of {len(t)} rows'
+            raise RadiographError(came, 'one film a row', 'make the cache of this table')
         self.number = {_path(f, self.root):i for i,f in enumerate(t.film)}
 
     def _recipe(self): return self.preprocess,self.folder or Path(self.root)/'cache',self.crop
@@ -464,7 +495,8 @@ class ReadFilm(Transform):
         i = self.number.get(str(path)) if isinstance(path, (str, Path)) else None
         if i is not None: return self._film(np.asarray(self.films[i]), kept=True)
         if self.preprocess is None:
-            raise RadiographError('a film that is not in the table', 'the recipe that prepares it', 'pass `preprocess` to `radiograph_dls`')
+            todo = 'pass `preprocess` to `radiograph_dls`'
+            raise RadiographError('a film that is not in the table', 'the recipe that prepares it', todo)
         return self._film(_clean_film(path, self.preprocess, self.crop, fields=self.fields))
 
     def _film(self, x, kept=False):
@@ -523,7 +555,8 @@ class RadiographDL(TfmdDL):
     def get_idxs(self):
         if not self.drawn: return super().get_idxs()
         rng = np.random.default_rng([self.seed, self.state.epoch])
-        return rng.choice(len(self.dataset), self.n, p=sample_weights(self.dataset.items, self.balance)).tolist()
+        weights = sample_weights(self.dataset.items, self.balance)
+        return rng.choice(len(weights), self.n, p=weights).tolist()
 
     def sample(self):
         "Numbers of films, each with the number of its draw"
@@ -531,10 +564,11 @@ class RadiographDL(TfmdDL):
 
     def _mine(self):
         "The draws of this process, batch by batch"
-        every,draw = (self.bs or 1)*self.num_workers,(self.bs or 1)*self.offs
+        bs = self.bs or 1
+        draw = bs*self.offs
         while True:
-            yield from range(draw, draw+(self.bs or 1))
-            draw += every
+            yield from range(draw, draw+bs)
+            draw += bs*self.num_workers
 
     def item(self, i):
         "A film and what is known of it, looked up once if it lies in the cache"
@@ -547,7 +581,8 @@ class RadiographDL(TfmdDL):
         i,draw = s or (0, 0)
         film,*known = self.item(i or 0)
         rng = np.random.default_rng([self.seed, self.state.epoch, draw])
-        return replace(film, size=self.state.size, rng=rng, loader=self, place=i),*known
+        film = replace(film, size=self.state.size, rng=rng, loader=self, place=i)
+        return film,*known
 
     def any_film(self, rng):
         "One of the films"
@@ -585,7 +620,7 @@ def RadiographBlock(
 def LabelBlock(
     vocab=CLASSES, # The classes, in the order of their numbers
 )->TransformBlock:
-    "fastai's `CategoryBlock(vocab)` for films: the classes keep their order, and `'other disease'` has a number of its own"
+    "fastai's `CategoryBlock(vocab)`, but the classes keep their order, and `'other disease'` has a number of its own"
     block = TransformBlock(type_tfms=Labels(vocab))
     block.item_tfms = L()
     return block
@@ -596,7 +631,8 @@ def _check_labels(t, held, vocab):
     partial = (t.label==OTHER) & ~held & ('normal' in vocab)
     if not (known | partial).all():
         bad = t[~(known | partial)].iloc[0]
-        raise RadiographError(f'{bad.film} has the class {bad.label!r}', f"one of {', '.join(vocab)}", 'leave such films out')
+        known = f"one of {', '.join(vocab)}"
+        raise RadiographError(f'{bad.film} has the class {bad.label!r}', known, 'leave such films out')
     class_weights(t.label[known & ~held], vocab)
 
 def _checked(splitter, vocab):
@@ -664,7 +700,7 @@ def radiograph_dls(
     root:str|Path='',         # The folder that the `film` paths start from
     device=None,              # Where batches go; None: fastai's choice
 ):                            # fastai `DataLoaders` with `set_epoch(i, size=None)`
-    "What `radiograph_block(…).dataloaders(t)` gives, from films that were cleaned before and a split that was made before"
+    "What `radiograph_block(…).dataloaders(t)` gives, from films and a split that were made before"
     valid = np.asarray(valid, bool)
     sides = np.flatnonzero(~valid).tolist(),np.flatnonzero(valid).tolist()
     alone = films.ndim==4 and (preprocess is None or preprocess.field is not None)

@@ -223,26 +223,9 @@ def question(
         raise RadiographError(f'the ensemble {ensemble!r}', 'a name or a folder, for other processes', 'save_ensemble')
     if batch<1: raise RadiographError(f'a batch of {batch}', 'at least one film', 'correct it')
     name = os.path.abspath(ensemble) if Path(ensemble).is_dir() else str(ensemble)
-    folder = ensemble_folder(ensemble)
-    _check_classes(folder)
-    asked = dict(software=__version__, ensemble=name, cards=_cards(folder))
+    asked = dict(software=__version__, ensemble=name, cards=_cards(ensemble_folder(ensemble)))
     asked |= dict(methods=list(methods), batch=batch)
     return asked|dict(salt=salt and salted_hash('', salt)[:16])
-
-def _check_classes(folder):
-    "The table has a column for each of the paper's classes, and no other"
-    def read(name):
-        text = (folder/f'{name}.json').read_text(encoding='utf-8')
-        return json.loads(text)
-    first = read('ensemble')['members'][0]
-    classes = read(first)['classes']
-    if tuple(classes)==CLASSES: return
-    came = ', '.join(classes)
-    wanted = ', '.join(CLASSES)
-    raise RadiographError(
-        f'an ensemble of the classes {came}',
-        f'one of {wanted}: the columns of the table',
-        'dce_explain, which takes any')
 
 def _cards(folder):
     "What changes with an ensemble: its cards name the weights by their hashes"
