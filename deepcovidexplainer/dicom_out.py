@@ -42,8 +42,10 @@ def _check_study(ds):
         wanted = 'a film that belongs to a study: no archive files an answer to any other'
         raise RadiographError(f"a film without {' and '.join(missing)}", wanted, todo)
     from pydicom.uid import UID
-    if UID(ds.SOPClassUID, validation_mode=0).type!='SOP Class':
-        raise RadiographError(f'a film of the class {ds.SOPClassUID[:64]!r}', 'a class that DICOM names, such as Digital X-Ray Image', todo)
+    kind = UID(ds.SOPClassUID, validation_mode=0)
+    if kind.type=='SOP Class': return
+    wanted = 'a class that DICOM names'
+    raise RadiographError(f'a film of the class {kind[:64]!r}', wanted, todo)
 
 def _header(source):
     "The film's header as a pydicom `Dataset`"
