@@ -78,7 +78,8 @@ def _side(arch, dls):
 def _start(arch, init, vocab, size=None):
     "The network that training starts from"
     if not isinstance(arch, str) and init!='scratch':
-        raise RadiographError(f'init={init!r} for a module', "'scratch': a module brings its own weights", 'leave it out')
+        wanted = "'scratch': a module brings its own weights"
+        raise RadiographError(f'init={init!r} for a module', wanted, 'leave it out')
     if init not in ('scratch', 'imagenet'): return _trained(init, arch, vocab)
     model = create_model(arch, n_classes=len(vocab), size=size)
     if init=='imagenet': load_pretrained(model, imagenet_weights(arch))

@@ -48,8 +48,8 @@ class Recipe:
     def __post_init__(self):
         if len(self.sizes) not in (1, self.cycles) or max(self.sizes)!=self.sizes[-1]:
             shown = ','.join(map(str, self.sizes))
-            raise RadiographError(f'the sizes {shown} for {self.cycles} cycles', 'one size, or one a cycle and the largest last',
-                                  'correct the sizes')
+            wanted = 'one size, or one a cycle and the largest last'
+            raise RadiographError(f'the sizes {shown} for {self.cycles} cycles', wanted, 'correct the sizes')
 
     @property
     def sides(self): "One side a cycle"; return self.sizes*self.cycles if len(self.sizes)==1 else self.sizes
@@ -118,15 +118,18 @@ def pick_device(
     have = [d for d,here in there.items() if here]
     if name=='auto': return have[0]
     if name in have: return name
-    raise RadiographError(f'this computer has no device {name!r}', f"one of auto, {', '.join(have)}", 'choose one of these')
+    wanted = f"one of auto, {', '.join(have)}"
+    raise RadiographError(f'this computer has no device {name!r}', wanted, 'choose one of these')
 
 def _learner(study, recipe, films, device, workers):
     "What trains: loaders and network of a recipe"
     import torch
     p,r = recipe.preprocess(),recipe
-    own = dict(vocab=study.classes, preprocess=p, crop=r.crop, root=study.root, device=torch.device(device), num_workers=workers)
+    seen = dict(size=r.sides[0], mean=p.mean, std=p.std)
     drawn = dict(bs=r.bs, balance=r.balance, seed=r.seed, strength=r.strength, draws=r.draws)
-    dls = radiograph_dls(study.table, films, study.valid, r.sides[0], p.mean, p.std, **drawn, **own)
+    own = dict(vocab=study.classes, preprocess=p, crop=r.crop, root=study.root)
+    where = dict(device=torch.device(device), num_workers=workers)
+    dls = radiograph_dls(study.table, films, study.valid, **seen, **drawn, **own, **where)
     return radiograph_learner(dls, r.arch, r.init, half=r.half, frozen=r.frozen, seed=r.seed)
 
 def fit_networks(
@@ -140,15 +143,17 @@ def fit_networks(
     bars:bool=False,   # Show progress
 )->list:               # Paths of the members' weights, in order
     "Train in cosine cycles; what is there already is not done again"
-    folder,prepared,name = Path(folder),recipe.preprocess(),name or recipe.arch
+    folder,name = Path(folder),name or recipe.arch
+    prepared = recipe.preprocess()
     averaged = folder.parent/f'{name}.safetensors'
     if recipe.average and averaged.exists(): return [averaged]
     if films is None: films = film_cache(study.table, study.root, prepared, folder, recipe.crop)
     learn = _learner(study, recipe, films, device, workers)
     how = dict(crop=recipe.crop, data=study.about(), recipe=dict(asdict(recipe), device=device))
     card = Card(recipe.arch, prepared.to_dict(), study.classes, **how)
-    run = dict(cycles=recipe.cycles, epochs=recipe.epochs, lr=recipe.lr, name=name, seed=recipe.seed, sizes=recipe.sides)
-    with nullcontext() if bars else learn.no_bar(): paths = fit_snapshots(learn, folder, card, **run)
+    run = dict(cycles=recipe.cycles, epochs=recipe.epochs, lr=recipe.lr, sizes=recipe.sides)
+    with nullcontext() if bars else learn.no_bar():
+        paths = fit_snapshots(learn, folder, card, name=name, seed=recipe.seed, **run)
     return [average_snapshots(paths, averaged)] if recipe.average else paths
 
 # %% ../nbs/18_training.ipynb #c015
@@ -157,7 +162,8 @@ def _earlier(path):
     if not path.exists(): return {}
     try: return json.loads(path.read_text(encoding='utf-8'))
     except ValueError:
-        raise RadiographError(f'{path.name} is damaged', 'the file that the run left', f'delete {path.name}; the same command goes on') from None
+        todo = f'delete {path.name}; the same command goes on'
+        raise RadiographError(f'{path.name} is damaged', 'the file that the run left', todo) from None
 
 def _same_run(path, settings):
     "`RadiographError` when something else was trained here"
@@ -170,7 +176,8 @@ def _same_run(path, settings):
 
 def _typical(train, n=800):
     "Numbers of some of the training films, in order"
-    return np.sort(np.random.default_rng(0).permutation(np.flatnonzero(train))[:n])
+    some = np.random.default_rng(0).permutation(np.flatnonzero(train))[:n]
+    return np.sort(some)
 
 def _calibrated(paths, study, films, name):
     "The networks together, calibrated and scored on the validation films"
