@@ -4,8 +4,8 @@
     python .ci/stale.py FOLDER              # compare with what the notebooks store
     python .ci/stale.py nbs/index.ipynb ... # run these notebooks and compare
 
-Words must agree. Numbers that differ by more than 2 % and by more than one in their last digit are named, but fail nothing: processors round
-in another order. Times, memory, dates, hashes and addresses are not compared, nor are pictures and what goes to stderr. Cells that no test run executes (`slow`, `gpu`, `eval: false`) keep their outputs unseen, and so do those marked `#| varies`: what a network
+Words must agree; numbers may differ by 2 % or by one in their last digit; times, memory, dates, hashes and addresses are not compared,
+nor are pictures and what goes to stderr. Cells that no test run executes (`slow`, `gpu`, `eval: false`) keep their outputs unseen, and so do those marked `#| varies`: what a network
 learned in a few steps, or begins with, is another on every machine.
 """
 import html, json, os, re, sys, tempfile
@@ -43,24 +43,23 @@ def near(a, b):
     return tiny or abs(x - y) <= max(step*1.01, .02*max(abs(x), abs(y)))
 
 def differ(old, new):
-    "(what is different between two texts, or None; whether it is words)"
+    "What is different between two texts, or None"
     same_words = NUMBER.sub('#', old) == NUMBER.sub('#', new)
     if same_words: apart = [f'{a} became {b}' for a, b in zip(NUMBER.findall(old), NUMBER.findall(new)) if not near(a, b)]
     else:
         a, b = old.split(), new.split()
         i = next((i for i, (v, w) in enumerate(zip(a, b)) if v != w and NUMBER.sub('#', v) != NUMBER.sub('#', w)), min(len(a), len(b)))
         apart = [f"{' '.join(a[max(0, i-4):i+8])!r} became {' '.join(b[max(0, i-4):i+8])!r}"]
-    return '; '.join(apart[:3])[:400] or None, not same_words
+    return '; '.join(apart[:3])[:400] or None
 
 def stale(stored, given):
-    "(cells compared, a line for each whose words differ, a line for each whose numbers do)"
-    compared, lines, notes = 0, [], []
+    "(cells compared, a line for each that differs)"
+    compared, lines = 0, []
     for old, new in zip(stored['cells'], given):
         if old['cell_type'] != 'code' or new is None or skipped(old, SKIP | {'varies'}) or not old.get('outputs'): continue
         compared += 1
-        apart, words = differ(said(old['outputs']), said(new))
-        if apart: (lines if words else notes).append(f"{source(old).strip().splitlines()[-1][:60]!r}: {apart}")
-    return compared, lines, notes
+        if apart := differ(said(old['outputs']), said(new)): lines.append(f"{source(old).strip().splitlines()[-1][:60]!r}: {apart}")
+    return compared, lines
 
 def record(folder, path=None):
     "nbdev_test, keeping what every cell gave"
@@ -93,8 +92,7 @@ def compare(folder, paths):
     for p in paths:
         given = folder/f'{p.relative_to(NBS).as_posix()}.json'
         if not given.is_file(): continue
-        n, lines, notes = stale(json.loads(p.read_text(encoding='utf-8')), json.loads(given.read_text(encoding='utf-8')))
-        for note in notes: print(f'{p.relative_to(ROOT)}: {note}')
+        n, lines = stale(json.loads(p.read_text(encoding='utf-8')), json.loads(given.read_text(encoding='utf-8')))
         read, compared, bad = read + 1, compared + n, bad + [f'{p.relative_to(ROOT)}: {l}' for l in lines]
     if bad: sys.exit('\n'.join(bad) + f'\n{len(bad)} stored outputs are stale: run those notebooks and keep what they show')
     if not read: sys.exit(f'no notebook was recorded in {folder}')

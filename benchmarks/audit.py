@@ -245,7 +245,7 @@ def alarms(t, d):
     return [dict(source=s, doubted=rate(d['doubts'][at]!=''), not_outlined=rate(~d['outlined'][at]), **{f'because {k}':int(sum(k in x.split() for x in d['doubts'][at])) for k in REASONS})
             for s in sorted(set(t.source)) for at in [(t.source==s).to_numpy()]]
 
-REASONS = ('colour', 'lungs', 'turned', 'view', 'unlike')
+REASONS = ('colour', 'lungs', 'turned', 'mirrored', 'view', 'unlike')
 SLICES = {'CT of the body':'693_J2KI.dcm', 'CT, 128 pixels':'CT_small.dcm', 'CT of the head':'J2K_pixelrep_mismatch.dcm', 'MR, 64 pixels':'MR_small.dcm', 'bone scan':'JPEG2000.dcm', 'ultrasound':'ExplVR_BigEnd.dcm'}
 PHOTOGRAPHS = ('astronaut', 'camera', 'coffee', 'chelsea', 'coins', 'moon', 'clock', 'rocket', 'cell', 'retina', 'brick', 'grass', 'gravel', 'page', 'text')
 ABUSES = {'inverted':lambda x: 1-x, 'on its side':lambda x: np.rot90(x).copy(), 'upside down':lambda x: np.rot90(x, 2).copy(), 'cut in half (left)':lambda x: x[:, :x.shape[1]//2].copy(), 'lungs cut off':lambda x: x[int(.6*len(x)):].copy()}

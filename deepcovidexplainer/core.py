@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_colours', 'class_numbers', 'RadiographError', 'NoFilm', 'class_of',
            'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole',
-           'write_json', 'read_json', 'read_tensors', 'file_stamp', 'kept_array', 'own_settings', 'made_apart']
+           'write_json', 'read_json', 'read_tensors', 'file_stamp', 'kept_array', 'own_settings', 'ForkSafeLock',
+           'made_apart']
 
 # %% ../nbs/00_core.ipynb #c002
 import hashlib,html,json,os,re,secrets,threading
@@ -247,14 +248,17 @@ def own_settings():
     with np.errstate(all='ignore'),torch.device('cpu'),torch.autocast('cpu', enabled=False): yield
 
 # %% ../nbs/00_core.ipynb #w011
-_MAKING = threading.RLock()
+class ForkSafeLock:
+    "A lock for threads that nobody holds in a process that was just forked"
+    def __init__(self):
+        self._renew()
+        if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=self._renew)
 
-def _renew():
-    "A process that was forked while somebody made a network must not wait for it"
-    global _MAKING
-    _MAKING = threading.RLock()
+    def _renew(self): self.lock = threading.RLock()
+    def __enter__(self): self.lock.acquire()
+    def __exit__(self, *error): self.lock.release()
 
-if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_renew)
+_MAKING = ForkSafeLock()
 
 def made_apart(
     make, # Function that gives a network

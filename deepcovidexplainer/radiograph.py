@@ -21,7 +21,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
-from .core import NoFilm,RadiographError,html_table,package_file
+from .core import ForkSafeLock,NoFilm,RadiographError,html_table,package_file
 
 # %% ../nbs/01_radiograph.ipynb #c006
 def plain_name(
@@ -260,12 +260,11 @@ def _kind(
     return next((kind for magic,kind in _MAGIC if b.startswith(magic)), 'text' if _is_text(b) else 'of no known format')
 
 # %% ../nbs/01_radiograph.ipynb #c030
-_LOCK = threading.RLock()
+_LOCK = ForkSafeLock()
 
 def _renew():
-    "In a forked child: a lock that no thread of the parent holds, and no share in the parent's decoder"
-    global _LOCK,_child
-    _LOCK = threading.RLock()
+    "In a forked child: no share in the parent's decoder"
+    global _child
     if globals().get('_child') is not None: _child.returncode = -1 # not ours to wait for
     _child = None
 

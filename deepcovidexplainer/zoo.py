@@ -6,11 +6,11 @@
 __all__ = ['RELEASED', 'list_ensembles', 'ensemble_folder', 'load_ensemble', 'fetch_ensemble']
 
 # %% ../nbs/19_zoo.ipynb #c002
-import os,re,tempfile,threading
+import os,re,tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from .core import RadiographError,file_stamp,package_file,sha256_of
+from .core import ForkSafeLock,RadiographError,file_stamp,package_file,sha256_of
 from .download import cache_dir,fetch,unpack
 from .ensemble import Ensemble,load_folder
 
@@ -47,14 +47,7 @@ def _cached(url):
     folder = cache_dir()/'ensembles'/sha256.lower()[:32]
     return folder if folder.exists() else fetch_ensemble(address, sha256, folder)
 
-_ONE = threading.Lock()
-
-def _renew():
-    "A process that was forked while somebody loaded an ensemble must not wait for it"
-    global _ONE
-    _ONE = threading.Lock()
-
-if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_renew)
+_ONE = ForkSafeLock()
 
 @lru_cache(maxsize=4)
 def _load(folder, stamp): return load_folder(folder)
