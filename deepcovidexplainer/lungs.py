@@ -7,7 +7,6 @@ __all__ = ['SIDE', 'LEVELS', 'lung_net', 'lung_input', 'lung_output', 'load_lung
            'lung_box', 'Lungs', 'find_lungs', 'as_lungs', 'lung_mask', 'show_lungs', 'plain_field']
 
 # %% ../nbs/04_lungs.ipynb #c002
-import json
 from dataclasses import dataclass
 from functools import cached_property,lru_cache
 from pathlib import Path
@@ -217,9 +216,11 @@ def zone_shares(
     negative = np.maximum(-data, 0).astype(np.float64)
     places = {z.name:z.mask for z in zones}
     places['outside the lungs'] = ~mask
-    def row(name, where):
-        return dict(zone=name, positive=_share(positive, where), negative=_share(negative, where), area=float(where.mean()))
-    return [row(*place) for place in places.items()]
+    rows = []
+    for name,where in places.items():
+        shares = dict(positive=_share(positive, where), negative=_share(negative, where))
+        rows.append(dict(zone=name, **shares, area=float(where.mean())))
+    return rows
 
 def _with_margin(a, margin):
     "From the first to the last True of a row of them, and a share of that more at both ends"
