@@ -4,7 +4,7 @@
     DCE_DATA=folder/with/the/collections python -m benchmarks distil measure --work runs
 
 The teacher is `whole-film`, the default of version 0.1: it sees whole films, as the paper's networks do, and never saw Hannover,
-Shenzhen, Montgomery or the test fold of DarkCovidNet. What it says of 16,384 pictures is computed once and kept; all students learn
+Shenzhen, Montgomery or the test fold of DarkCovidNet. What it says of 8,192 pictures is computed once and kept; all students learn
 from the same (`teach`, `fit_student`). A job is NETWORK, or NETWORK/WAY/SEED. Resumable: a run that was stopped goes on after its last
 epoch. `measure` writes `results/distil.json` in the package and, with `--out FOLDER`, an ensemble of each network for `load_ensemble`.
 """
@@ -27,7 +27,7 @@ from generalise import index_of, recipe_of
 from outside import auc, exchanged
 from train_default import HOLD_OUT, measured
 
-TEACHER, HOME, SIDE, DRAWS = 'whole-film', ('darkcovidnet', 'ieee8023'), 192, 16384
+TEACHER, HOME, SIDE, DRAWS = 'whole-film', ('darkcovidnet', 'ieee8023'), 224, 8192
 NETWORKS = ('resnet18', 'resnet34', 'vgg16', 'vgg19', 'densenet161', 'densenet201')
 START = Path('release/ensembles') # Networks that were trained on the same films before, without a teacher
 STUDENT = Recipe(cycles=3, epochs=4, sizes=(96, 128, 160), draws=4096, lr=1e-3, half=True)
