@@ -38,8 +38,8 @@ _NAMES = {
                 'FilmTransform Spare SwapBackground Warp Expose Shade Degrade Boxes VaryField film_tfms '
                 'TensorRadiograph Standardize ReadFilm Labels RadiographDL RadiographBlock LabelBlock radiograph_block '
                 'radiograph_dls'),
-    'models': ('list_archs create_model cam_layer register_arch pooled_features imagenet_weights load_pretrained Card '
-               'save_weights load_weights'),
+    'models': ('list_archs has_one_size create_model cam_layer register_arch pooled_features imagenet_weights '
+               'load_pretrained Card save_weights load_weights'),
     'scores': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
                'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
                'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '

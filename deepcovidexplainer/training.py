@@ -19,7 +19,7 @@ from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,w
 from .ensemble import Member,average_posteriors,calibrate,save_ensemble
 from .learner import DistillationLoss,radiograph_learner
 from .loaders import augment,film_cache,radiograph_dls,sample_weights
-from .models import Card,load_weights
+from .models import Card,has_one_size,load_weights
 from .preprocess import Preprocess
 from .scores import score
 from .snapshots import average_snapshots,fit_snapshots
@@ -52,6 +52,9 @@ class Recipe:
             shown = ','.join(map(str, self.sizes))
             wanted = 'one size, or one a cycle and the largest last'
             raise RadiographError(f'the sizes {shown} for {self.cycles} cycles', wanted, 'correct the sizes')
+        if len(set(self.sizes))>1 and has_one_size(self.arch):
+            came = f"the sizes {', '.join(map(str, self.sizes))} for {self.arch}, which is built for one"
+            raise RadiographError(came, 'one size', f'the size {self.sizes[-1]} alone')
 
     @property
     def sides(self): "One side a cycle"; return self.sizes*self.cycles if len(self.sizes)==1 else self.sizes
