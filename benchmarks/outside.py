@@ -294,9 +294,14 @@ def ablated(variant, root, work, fold='A'):
                 yield dict(variant=variant, run=m.name, question=question, score=s, macro_f1=round(float(f1), 4), exchange=gap, **area)
 
 def main_ablate(work, out):
-    """Measure every variant of which a run is there"""
-    there = [v for v in VARIANTS if v and any((work/'outside').glob(f'{v}-A-?.safetensors'))]
-    write_json(out, [row for v in there for row in ablated(v, data_dir(), work)])
+    "Measure every variant of which a run is there; what was measured before stays"
+    rows = json.loads(out.read_text(encoding='utf-8')) if out.exists() else []
+    known = {r['run'] for r in rows}
+    for variant in filter(None, VARIANTS):
+        runs = {p.stem for p in (work/'outside').glob(f'{variant}-A-?.safetensors')}
+        if not runs-known: continue
+        rows = [r for r in rows if r['variant']!=variant]+list(ablated(variant, data_dir(), work))
+        write_json(out, rows)
 
 NAMES = ('lungs alone, sources left out', 'the default of version 0.1')
 
