@@ -45,12 +45,12 @@ _NAMES = {
                'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
                'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '
                'risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
-    'learner': 'PartialLabelLoss HalfPrecision body_and_head radiograph_learner',
+    'learner': 'PartialLabelLoss DistillationLoss HalfPrecision body_and_head radiograph_learner',
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',
     'ensemble': ('WORDS_OF_A_CLASS average_posteriors max_prediction majority_vote select_members power_law '
                  'layer_spectra spectral_quality Prediction Typicality Member features_and_logits Ensemble calibrate '
                  'save_ensemble load_folder'),
-    'training': 'LOG_COLUMNS Recipe Study study_of EpochLog fit_networks train',
+    'training': 'LOG_COLUMNS Recipe Study study_of EpochLog fit_networks train Lessons teach fit_student',
     'zoo': 'RELEASED list_ensembles ensemble_folder load_ensemble fetch_ensemble',
     'attribution': 'Attribution strongest_half eye_scale overlay mean_attribution',
     'forward': ('Caught find_layer probe evaluating class_number class_index Look widen check_input run_network '
