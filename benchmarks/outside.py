@@ -26,6 +26,7 @@ from deepcovidexplainer.ensemble import Ensemble, Member, calibrate, save_ensemb
 from deepcovidexplainer.evaluation import card_scores
 from deepcovidexplainer.exchange import exchange_scores, exchange_test, outside_share
 from deepcovidexplainer.loaders import film_cache, sample_weights
+from deepcovidexplainer.lungs import find_lungs
 from deepcovidexplainer.models import load_weights
 from deepcovidexplainer.pipeline import predict_and_explain
 from deepcovidexplainer.radiograph import load_radiograph
