@@ -18,11 +18,11 @@ from .core import RadiographError
 # %% ../nbs/06_command.ipynb #m006
 def _spelled(p):
     "The options of a parser without the underscore that a word of Python's own needs"
-    for a in p._actions:
-        if not a.dest.endswith('_'): continue
-        a.option_strings = [o.rstrip('_') for o in a.option_strings]
-        a.metavar = a.dest.rstrip('_').upper()
-    p._option_string_actions = {o:a for a in p._actions for o in a.option_strings}
+    known = p._option_string_actions # shared with the parser's groups
+    for option in [o for o in known if o.endswith('_')]:
+        action = known[option.rstrip('_')] = known.pop(option)
+        action.option_strings = [option.rstrip('_')]
+        action.metavar = action.dest.rstrip('_').upper()
     return p
 
 def _parser(func, examples):
