@@ -6,8 +6,8 @@
 __all__ = ['LOG_COLUMNS', 'Recipe', 'Study', 'study_of', 'EpochLog', 'fit_networks', 'train', 'Lessons', 'teach', 'fit_student']
 
 # %% ../nbs/18_training.ipynb #c003
-import json
-from contextlib import nullcontext
+import json,shutil
+from contextlib import contextmanager,nullcontext
 from dataclasses import asdict,dataclass
 from pathlib import Path
 
@@ -19,8 +19,13 @@ from fastcore.basics import noop
 from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,write_json
 from .ensemble import Member,average_posteriors,calibrate,save_ensemble
 from .learner import DistillationLoss,radiograph_learner
+<<<<<<< HEAD
 from .loaders import augment,class_weights,film_cache,radiograph_dls,sample_weights
 from .models import Card,load_weights,pick_device
+=======
+from .loaders import augment,film_cache,radiograph_dls,sample_weights
+from .models import Card,load_weights
+>>>>>>> origin/main
 from .preprocess import Preprocess
 from .scores import score
 from .snapshots import average_snapshots,fit_snapshots
@@ -94,6 +99,22 @@ def _trainable(t, own, classes):
     t = t[use]
     return t[~t.duplicated('duplicate')].reset_index(drop=True)
 
+@contextmanager
+def _nothing_left(folder):
+    "A refused call leaves none of the folders that it made"
+    made = [p for p in (folder, *folder.parents) if not p.exists()]
+    try: yield
+    except RadiographError:
+        if made: shutil.rmtree(made[-1], ignore_errors=True)
+        raise
+
+def _check_side(t, side, classes):
+    "`RadiographError` where one side of the split lacks a class"
+    gone = [c for c in classes if c not in set(t.label)]
+    if not gone: return
+    came = f'no film of the class {gone[0]!r} among the {len(t)} that {side}'
+    raise RadiographError(came, 'every class on both sides, split by patient', 'add patients, or choose other --fold and --folds')
+
 def study_of(
     t:pd.DataFrame,  # An index, from `read_index` or `read_table`
     root:str|Path,   # The folder that its `film` paths start from
@@ -106,9 +127,10 @@ def study_of(
     "An index, grouped by patient and by copies, split by these groups"
     if not 0<=fold<folds: raise RadiographError(f'fold {fold} of {folds}', f'0 to {folds-1}', 'correct --fold')
     classes = tuple(classes or classes_of(t.label))
-    t = _trainable(assign_groups(t, kept_hashes(t, root, work)), own, classes)
-    valid = patient_split(t, folds)==fold
-    for side in (valid, ~valid): class_weights(t.label[side], classes)
+    with _nothing_left(Path(work)):
+        t = _trainable(assign_groups(t, kept_hashes(t, root, work)), own, classes)
+        valid = patient_split(t, folds)==fold
+        for side,films in (('train', ~valid), ('validate', valid)): _check_side(t[films], side, classes)
     return Study(t, Path(root), valid, classes)
 
 # %% ../nbs/18_training.ipynb #l002
