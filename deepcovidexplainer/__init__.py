@@ -51,7 +51,8 @@ _NAMES = {
                  'save_ensemble load_folder'),
     'training': 'Recipe Study study_of pick_device fit_networks train',
     'zoo': 'RELEASED list_ensembles ensemble_folder load_ensemble fetch_ensemble',
-    'attribution': 'Attribution strongest_half eye_scale overlay mean_attribution',
+    'attribution': ('Later Bits as_bits Kept KeptMask kept Attribution strongest_half eye_scale overlay mean_share '
+                    'mean_attribution'),
     'forward': ('Caught find_layer probe evaluating class_number class_index Look widen check_input run_network '
                 'target_name captum_style'),
     'canonical': ('ACTS POOLS MOVES NORMS WEIGHTED Add Cat Clip Gate Attend Affine Prefix Permute Tokens Pick '

@@ -10,7 +10,7 @@ __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_colours', 'class_numbers',
 
 # %% ../nbs/00_core.ipynb #c002
 import hashlib,html,json,os,re,secrets,threading
-from contextlib import contextmanager
+from contextlib import contextmanager,nullcontext
 from pathlib import Path
 
 # %% ../nbs/00_core.ipynb #c005
@@ -245,7 +245,8 @@ def kept_array(
 def own_settings():
     "NumPy's quiet arithmetic, the processor and full precision, in this thread alone, whatever the caller has set"
     import numpy as np,torch
-    with np.errstate(all='ignore'),torch.device('cpu'),torch.autocast('cpu', enabled=False): yield
+    here = torch.get_default_device().type=='cpu' # a device as context costs each call of torch some microseconds
+    with np.errstate(all='ignore'),nullcontext() if here else torch.device('cpu'),torch.autocast('cpu', enabled=False): yield
 
 # %% ../nbs/00_core.ipynb #w011
 class ForkSafeLock:

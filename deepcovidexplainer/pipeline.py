@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .attribution import Attribution,mean_attribution
+from .attribution import Attribution,Later,as_bits,kept,mean_attribution,mean_share
 from .core import RadiographError,class_of,own_settings
 from .similar import similar_films
 from .words import explain,method_title
@@ -95,7 +95,8 @@ def _member_maps(model, x, target, methods, classes):
 def _mean_evidence(signed):
     "The members' signed maps of all classes, each member divided by one number for all its classes"
     def amount(one): return max(float(np.abs(a.data).sum(dtype=float)) for a in one.values()) or 1.
-    def mean(c): return sum(one[c].data/amount(one) for one in signed)/len(signed)
+    amounts = [amount(one) for one in signed]
+    def mean(c): return Later(mean_share, amounts, *(kept(one[c], 'data') for one in signed))
     return {c:replace(a, data=mean(c), checks={}) for c,a in signed[0].items()}
 
 def _all_maps(ensemble, x, target, methods):
@@ -123,7 +124,9 @@ def _ask(ensemble, x, target, methods, film, box, seen=None, default=False):
     names = [m.name for m in ensemble.members]
     mean = {method:mean_attribution([one[method] for one in maps], names) for method in maps[0]}
     found = mean,_mean_evidence(signed)
-    if film is not None: found = tuple({k:a.on(film, box, seen) for k,a in part.items()} for part in found)
+    if film is None: return *found,left_out
+    seen = as_bits(seen) # one for all
+    found = tuple({k:a.on(film, box, seen) for k,a in part.items()} for part in found)
     return *found,left_out
 
 def ensemble_attributions(
