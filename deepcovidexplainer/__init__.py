@@ -18,7 +18,7 @@ __all__ = [*_DOOR, '__version__']
 _NAMES = {
     'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of package_file '
              'data_dir fingerprint sha256_of html_table safe_cell write_whole write_json read_json read_tensors '
-             'file_stamp kept_array own_settings ForkSafeLock made_apart'),
+             'file_stamp kept_array own_settings keep_pages ForkSafeLock made_apart'),
     'radiograph': ('plain_name Radiograph quiet age_years is_dataset oriented load_radiograph get_radiograph_files '
                    'list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',
@@ -52,7 +52,8 @@ _NAMES = {
                  'save_ensemble load_folder'),
     'training': 'LOG_COLUMNS Recipe Study study_of EpochLog fit_networks train Lessons teach fit_student',
     'zoo': 'RELEASED list_ensembles ensemble_folder load_ensemble fetch_ensemble',
-    'attribution': 'Attribution strongest_half eye_scale overlay mean_attribution',
+    'attribution': ('Later Bits as_bits Kept KeptMask kept Attribution strongest_half eye_scale overlay mean_share '
+                    'mean_attribution'),
     'forward': ('Caught find_layer probe evaluating class_number class_index Look widen check_input run_network '
                 'target_name captum_style'),
     'canonical': ('ACTS POOLS MOVES NORMS WEIGHTED Add Cat Clip Gate Attend Affine Prefix Permute Tokens Pick '
@@ -75,13 +76,13 @@ _NAMES = {
                   'write_dicom'),
     'evaluation': ('labelled_films card_films trial_films say card_scores Trial try_ensemble score_table save_trial '
                    'differences'),
-    'screen': ('FILM_COLUMNS Archive find_films question judge Screener Table do_task work RayWorker films_table '
-               'Screened'),
+    'screen': ('FILM_COLUMNS Archive find_films film_columns question Screener Table do_task work RayWorker '
+               'films_table screened_classes Screened'),
     'app': 'APP_WORDS DOWNLOADS Line downloads picture similar_html Film App build_app dce_app',
     'node': 'log Inbox Peer Node serve_dicom run_node dce_node',
     'exchange': 'lay_lungs exchange_test exchange_scores outside_share',
-    'screen_report': ('PLACE COUNTS LABELS PLACES DOUBTS REFUSED OTHERS DRIFT_MEASURES WORKLIST open_screen ask places '
-                      'ks_interval film_measures reference drift worklist report_parts'),
+    'screen_report': ('PLACE COUNTS LABELS PLACES DOUBTS REFUSED OTHERS open_screen ask places drift_measures '
+                      'ks_interval film_measures reference drift worklist_sql worklist report_parts'),
     'cli': 'dce_explain dce_evaluate dce_screen dce_train',
 }
 

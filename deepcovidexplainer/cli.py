@@ -73,13 +73,19 @@ def _asked(ensemble, methods, target, who):
     card = sha256_of(ensemble_folder(ensemble)/'ensemble.json')
     return fingerprint([__version__, card, methods and list(methods), target, who])
 
-def _explain_one(film, path, root, ensemble, methods, target, who, quiet=False, device='cpu'):
-    "Explain and save one film: (row of the index, whether it worked)"
+def _explain_some(todo, root, ensemble, methods, target, who, quiet=False, device='cpu'):
+    "Explain films in one batch, and save them: of each (row of the index, whether it worked)"
     from deepcovidexplainer.pipeline import predict_and_explain
+    films = [film for film,_ in todo]
+    answers = predict_and_explain(films, ensemble, methods, target, errors='report', device=device)
+    return [_save(e, film, path, root, who, quiet) for e,(film,path) in zip(answers, todo)]
+
+def _save(e, film, path, root, who, quiet):
+    "Save an answer, or say why there is none"
     from deepcovidexplainer.radiograph import plain_name
     from deepcovidexplainer.report import film_name,index_row,result_identity
     try:
-        e = predict_and_explain(film, ensemble, methods, target, device=device)
+        if isinstance(e, RadiographError): raise e
         identity = result_identity(e, root, path=film, **who)
         e.save(path, root=root, film=film, **who, time=identity['time'])
     except (RadiographError, OSError) as error:
@@ -111,17 +117,28 @@ class _Index:
         folder_index(self.new, self.out)
         self.new = []
 
+_TOGETHER = 8 # Films that are explained before the first of them is saved
+
+def _batches(todo, jobs):
+    "Films that share a pass; fewer where there are not enough for all jobs"
+    size = max(1, min(_TOGETHER, -(-len(todo)//jobs)))
+    starts = range(0, len(todo), size)
+    return [todo[i:i+size] for i in starts]
+
 def _each(ask, todo, root, jobs):
     "The answer to each film, in order; several processes where several jobs are wanted"
-    films,paths = zip(*todo) if todo else ((), ())
-    roots = [root]*len(films)
-    if jobs==1: yield from map(ask, films, paths, roots)
+    batches = _batches(todo, jobs)
+    roots = [root]*len(batches)
+    if jobs==1: answers = map(ask, batches, roots)
     else:
         import multiprocessing
         from concurrent.futures import ProcessPoolExecutor
-        workers = min(jobs, max(1, len(todo)))
+        workers = min(jobs, max(1, len(batches)))
         apart = multiprocessing.get_context('spawn')
-        with ProcessPoolExecutor(workers, apart) as pool: yield from pool.map(ask, films, paths, roots)
+        with ProcessPoolExecutor(workers, apart, keep_pages) as pool:
+            for batch in pool.map(ask, batches, roots): yield from batch
+        return
+    for batch in answers: yield from batch
 
 def _explain_all(targets, root, out, ask, asked, jobs, quiet):
     "A folder of answers; whether every film got one"
@@ -148,8 +165,8 @@ def _explain(films, out, kind, ensemble, methods, target, who, jobs=1, quiet=Fal
     single = list(targets.values())==[Path(out)]
     if jobs<1: raise RadiographError(f'{jobs} jobs', 'at least one', 'correct --jobs')
     how = dict(quiet=quiet, device=pick_device(device, ('cuda', 'cpu')))
-    ask = partial(_explain_one, ensemble=ensemble, methods=methods, target=target, who=who, **how)
-    if single: return ask(*next(iter(targets.items())), None)[1]
+    ask = partial(_explain_some, ensemble=ensemble, methods=methods, target=target, who=who, **how)
+    if single: return ask(list(targets.items()), None)[0][1]
     return _explain_all(targets, root, out, ask, _asked(ensemble, methods, target, who), jobs, quiet)
 
 @command('dce_explain film.dcm --out film.html', 'dce_explain cd_of_films --out answers --kind json --jobs 4')

@@ -13,7 +13,7 @@ from inspect import signature
 
 from fastcore.script import anno_parser
 
-from .core import RadiographError
+from .core import RadiographError,keep_pages
 
 # %% ../nbs/06_command.ipynb #m006
 def _spelled(p):
@@ -59,6 +59,7 @@ def command(*examples):
         @wraps(func)
         def run(*args, **kwargs):
             if args or kwargs or not _from_shell(sys._getframe(1)): return func(*args, **kwargs)
+            keep_pages()
             warnings.filterwarnings('ignore', '.torch.jit', FutureWarning) # of fastai's imports, and nothing to do about it
             return func(**_options(func, examples, sys.argv[1:]))
         return run
