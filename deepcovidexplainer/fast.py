@@ -18,7 +18,8 @@ def _runtime():
     try: import onnx,onnxruntime
     except ImportError:
         todo = "pip install 'deepcovidexplainer[fast]'"
-        raise RadiographError('fast networks without ONNX Runtime', 'the libraries that export and run them', todo) from None
+        came,wanted = 'fast networks without ONNX Runtime','the libraries that export and run them'
+        raise RadiographError(came, wanted, todo) from None
     return onnxruntime
 
 def _key(model):
@@ -86,7 +87,8 @@ class FastNet:
         for a,b in zip(wanted, self(films)):
             if (a-b).abs().max()<=most*a.abs().max().clamp(min=1): continue
             path.unlink()
-            raise RadiographError('an exported network that differs from its origin', 'the same numbers', 'go on without the extra fast')
+            came = 'an exported network that differs from its origin'
+            raise RadiographError(came, 'the same numbers', 'go on without the extra fast')
 
     def __call__(self, x):
         "Tensors, as `call` would give them"

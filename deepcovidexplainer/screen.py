@@ -186,14 +186,16 @@ def _check_names(classes):
     taken = [c for c in classes if c in _FIXED or c=='name']
     odd = [c for c in classes if any(letter in c for letter in ',<>"')]
     for c in taken+odd:
-        raise RadiographError(f'the class {c!r}', 'a name that can be a column of the table', 'another name in the cards')
+        wanted = 'a name that can be a column of the table'
+        raise RadiographError(f'the class {c!r}', wanted, 'another name in the cards')
 
 def film_columns(
     classes=CLASSES, # Of the ensemble
 )->dict:             # Column → its type in the words of SQL, and what it says
     "What stands in a table"
     _check_names(classes)
-    each = {c:('double', f'calibrated probability of {c}; drawn towards that of chance where the guard doubts') for c in classes}
+    says = 'calibrated probability of {}; drawn towards that of chance where the guard doubts'
+    each = {c:('double', says.format(c)) for c in classes}
     members = ', '.join(['name string', *(f'{c} double' for c in classes)])
     known = {'members':{'members':(f'list<{members}>', _FIXED['members'][1])}, 'classes':each}
     return {name:told for k,v in _FIXED.items() for name,told in known.get(k, {k:v}).items()}
