@@ -26,8 +26,9 @@ _NAMES = {
                    'equalize_field'),
     'lungs': ('SIDE LEVELS lung_net lung_input lung_output load_lungs shipped_lung_net run_lungs_by Zone lung_zones '
               'zone_shares lung_box Lungs find_lungs as_lungs lung_mask show_lungs plain_field'),
-    'lung_training': ('FILM SHARES ABOUT USE LEARNED HELD_OUT mask_files load_pair mask_pairs disturbed stranger dice '
-                      'fit_lungs dice_scores summary measure_lungs save_lungs train_lungs'),
+    'lung_training': ('FILM SHARES ABOUT USE LEARNED HELD_OUT LICENCE mask_files load_pair mask_pairs disturbed '
+                      'stranger dice fit_lungs dice_scores summary measure_lungs save_lungs train_lungs'),
+    'command': 'NoSuchKeyword asks_back',
     'fast': 'FastNet fast_lungs',
     'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
     'sources': ('COLUMNS OTHER SOURCES READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover '
@@ -39,18 +40,18 @@ _NAMES = {
                 'FilmTransform Spare SwapBackground Warp Expose Shade Degrade Boxes VaryField film_tfms '
                 'TensorRadiograph Standardize ReadFilm Labels RadiographDL RadiographBlock LabelBlock radiograph_block '
                 'radiograph_dls'),
-    'models': ('list_archs create_model cam_layer register_arch pooled_features imagenet_weights load_pretrained Card '
-               'save_weights load_weights'),
+    'models': ('DEVICES list_archs has_one_size create_model cam_layer register_arch pooled_features imagenet_weights '
+               'load_pretrained pick_device Card save_weights load_weights'),
     'scores': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
                'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
                'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '
                'risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
-    'learner': 'PartialLabelLoss HalfPrecision body_and_head radiograph_learner',
+    'learner': 'PartialLabelLoss DistillationLoss HalfPrecision body_and_head radiograph_learner',
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',
     'ensemble': ('WORDS_OF_A_CLASS average_posteriors max_prediction majority_vote select_members power_law '
                  'layer_spectra spectral_quality Prediction Typicality Member features_and_logits Ensemble calibrate '
                  'save_ensemble load_folder'),
-    'training': 'Recipe Study study_of pick_device fit_networks train',
+    'training': 'LOG_COLUMNS Recipe Study study_of EpochLog fit_networks train Lessons teach fit_student',
     'zoo': 'RELEASED list_ensembles ensemble_folder load_ensemble fetch_ensemble',
     'attribution': ('Later Bits as_bits Kept KeptMask kept Attribution strongest_half eye_scale overlay mean_share '
                     'mean_attribution'),
@@ -83,7 +84,7 @@ _NAMES = {
     'exchange': 'lay_lungs exchange_test exchange_scores outside_share',
     'screen_report': ('PLACE COUNTS LABELS PLACES DOUBTS REFUSED OTHERS open_screen ask places drift_measures '
                       'ks_interval film_measures reference drift worklist_sql worklist report_parts'),
-    'cli': 'command dce_explain dce_evaluate dce_screen dce_train',
+    'cli': 'dce_explain dce_evaluate dce_screen dce_train',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -237,7 +237,7 @@ def features_and_logits(model, x):
     "Averaged last activation (B×C) and logits (B×K) in one forward pass"
     import torch
     with torch.inference_mode(): features,logits = model(x) if isinstance(model, FastNet) else pooled_features(model, x)
-    return features.numpy(),logits.numpy()
+    return features.cpu().numpy(),logits.cpu().numpy()
 
 def _softmax(z):
     e = np.exp(z-z.max(-1, keepdims=True))
@@ -291,6 +291,18 @@ class Ensemble:
         self.crop,self.preprocess = first.crop,Preprocess.from_dict(first.preprocess)
         self.card = None # What its `ensemble.json` holds, when it was loaded from one
 
+    @property
+    def device(self):
+        "Where its networks are"
+        return next((p.device for m in self.members for p in m.model.parameters()), 'cpu')
+
+    def to(self,
+        device,      # As `pick_device` gives it
+    ):               # The ensemble itself
+        "Move the networks, as `torch.nn.Module.to` does; what they are asked goes there, too"
+        for m in self.members: m.model.to(device)
+        return self
+
     def inputs(self,
         film,        # Anything `load_radiograph` reads
         lungs=None,  # `Lungs` of it, or an H×W bool mask; found if not given
@@ -300,7 +312,8 @@ class Ensemble:
         film = load_radiograph(film)
         lungs = as_lungs(film, lungs) if self.crop=='lungs' else None
         box,field = (lungs.box,lungs.field) if lungs else (None, None)
-        return torch.from_numpy(np.ascontiguousarray(self.preprocess(film, box, field)))[None,None],box
+        x = torch.from_numpy(np.ascontiguousarray(self.preprocess(film, box, field)))[None,None]
+        return x.to(self.device),box
 
     def seen(self,
         lungs,       # `Lungs` of a film
@@ -335,7 +348,7 @@ class Ensemble:
         r,films = self.preprocess,np.asarray(films)
         if films.ndim==4: films = np.stack([plain_field(f, r.size, r.field) for f in films])
         x = (films.astype(np.float32)[:,None]/255-r.mean)/r.std
-        return torch.from_numpy(x.astype(np.float32))
+        return torch.from_numpy(x.astype(np.float32)).to(self.device)
 
     def posteriors(self,
         films,       # N×S×S uint8, cleaned by this ensemble's recipe, or N×S×S×2 with lung fields: what `film_cache` keeps

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .attribution import Attribution,Later,as_bits,kept,mean_attribution,mean_share
+from .command import asks_back
 from .core import RadiographError,class_of,own_settings
 from .similar import similar_films
 from .words import explain,method_title
@@ -23,6 +24,7 @@ from .canonical import canonical
 from .lrp import LRP_RULES,Pass,lrp,lrp_attributions
 from .guard import guard
 from .lungs import find_lungs
+from .models import pick_device
 from .radiograph import load_radiograph
 from .zoo import load_ensemble
 from .report import save_report
@@ -130,6 +132,7 @@ def _ask(ensemble, x, target, methods, film, box, seen=None, default=False):
     found = tuple({k:a.on(film, box, seen) for k,a in part.items()} for part in found)
     return *found,left_out
 
+@asks_back
 def ensemble_attributions(
     ensemble,                # `Ensemble`
     x,                       # 1×1×S×S tensor from `Ensemble.inputs`
@@ -198,6 +201,7 @@ def _explain_list(films, *how, errors='raise'):
         done.append(e)
     return done
 
+@asks_back
 def predict_and_explain(
     film,                    # Path, bytes, open file, NumPy array, PIL image, pydicom `Dataset` or `Radiograph`; or a list of such
     ensemble='default',      # Name in `list_ensembles()`, a folder, or an `Ensemble`
@@ -205,10 +209,12 @@ def predict_and_explain(
     target=None,             # Class to explain, name or number; None: the most probable
     max_side:int=1024,       # Larger films are shrunk to this many pixels along their longer side before anything else
     errors:str='raise',      # What a list does with a film that cannot be used: `'raise'`, or `'report'` the error at its place
+    device=None,             # Where the networks run, and stay: `'cpu'`, `'cuda'` or `'auto'`; None: where they are
 ):                           # An `Explanation`; a list gives a list
     "Classify chest radiographs and explain the answer; `RadiographError` for what is no film"
     _known(methods)
     if not hasattr(ensemble, 'predict'): ensemble = load_ensemble(ensemble)
+    if device is not None: ensemble.to(pick_device(device, ('cuda', 'cpu')))
     target = _class(target, ensemble.classes)
     if errors not in ('raise', 'report'): raise RadiographError(f'errors={errors!r}', "'raise' or 'report'", 'correct it')
     how = ensemble,methods,target,max_side
