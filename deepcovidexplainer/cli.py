@@ -15,7 +15,7 @@ from fastcore import script
 from fastcore.basics import noop
 
 from .command import command
-from .core import CLASSES,DISCLAIMER,RadiographError
+from .core import CLASSES,DISCLAIMER,RadiographError,keep_pages
 
 # %% ../nbs/39_cli.ipynb #c006
 _ENDINGS = ('html', 'pdf', 'png', 'json')
