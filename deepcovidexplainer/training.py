@@ -19,13 +19,8 @@ from fastcore.basics import noop
 from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,write_json
 from .ensemble import Member,average_posteriors,calibrate,save_ensemble
 from .learner import DistillationLoss,radiograph_learner
-<<<<<<< HEAD
-from .loaders import augment,class_weights,film_cache,radiograph_dls,sample_weights
-from .models import Card,load_weights,pick_device
-=======
 from .loaders import augment,film_cache,radiograph_dls,sample_weights
-from .models import Card,load_weights
->>>>>>> origin/main
+from .models import Card,load_weights,pick_device
 from .preprocess import Preprocess
 from .scores import score
 from .snapshots import average_snapshots,fit_snapshots
