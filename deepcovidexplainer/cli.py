@@ -15,7 +15,7 @@ from typing import Annotated
 from fastcore import script
 from fastcore.script import anno_parser
 
-from .core import CLASSES,DISCLAIMER,RadiographError
+from .core import CLASSES,DISCLAIMER,RadiographError,sweep
 
 # %% ../nbs/39_cli.ipynb #h6d1
 def _parser(func, examples):
@@ -60,7 +60,7 @@ def command(*examples):
 
 
 # %% ../nbs/39_cli.ipynb #c006
-_ENDINGS = ('html', 'pdf', 'png', 'json')
+_ENDINGS,_OUT = ('html', 'pdf', 'png', 'json'),'explanations'
 
 def _root(films):
     "The folder that answers mirror; None where films were named one by one"
@@ -76,13 +76,20 @@ def _targets(paths, out, kind, root=None):
     if not (out.exists() and out.samefile(paths[0])): return {paths[0]:out}
     raise RadiographError(f'{out}, which is the film itself', 'a file that is no film', 'another name after --out')
 
-def _files(films, out):
-    "Films and the films of folders, in order, each once; what lies in the folder of answers is no film"
+def _in_folder(folder, out, answers):
+    "Films of a folder, without answers: what lies in the folder of answers below it, and what its index lists"
     from deepcovidexplainer.radiograph import get_radiograph_files
-    found = [q for f in map(Path, films) for q in (get_radiograph_files(f) if f.is_dir() else [f])]
+    apart = Path(os.path.abspath(folder)) in out.parents
+    full = {f:Path(os.path.abspath(f)) for f in get_radiograph_files(folder)}
+    return [f for f,q in full.items() if q not in answers and not (apart and out in q.parents)]
+
+def _files(films, out):
+    "Films and the films of folders, in order, each once"
+    from deepcovidexplainer.report import index_rows
     made = Path(os.path.abspath(out))
-    ours = (made/'index.json').is_file()
-    return list(dict.fromkeys(q for q in found if not (ours and made in Path(os.path.abspath(q)).parents)))
+    answers = {made/r['report'] for r in index_rows(made) if r['report']}
+    found = [q for f in map(Path, films) for q in (_in_folder(f, made, answers) if f.is_dir() else [f])]
+    return list(dict.fromkeys(found))
 
 # %% ../nbs/39_cli.ipynb #c008a
 def _plain(text):
@@ -138,9 +145,10 @@ def _is_done(row, film, path, asked):
 
 class _Index:
     "The index of a folder of answers, written while it grows"
-    def __init__(self, out, asked, every=20):
+    def __init__(self, out, asked, wanted=True, every=20):
         from deepcovidexplainer.report import index_rows
         self.out,self.asked,self.every,self.new = Path(out),asked,every,[]
+        self.wanted = wanted
         self.rows = {r['film']:r for r in index_rows(out)}
 
     def add(self, row, path, worked):
@@ -150,7 +158,7 @@ class _Index:
 
     def write(self):
         from deepcovidexplainer.report import folder_index
-        folder_index(self.new, self.out)
+        if self.wanted or self.rows: folder_index(self.new, self.out)
         self.new = []
 
 def _each(ask, todo, root, jobs):
@@ -169,7 +177,9 @@ def _explain_all(targets, root, out, ask, asked, jobs, quiet):
     "A folder of answers; whether every film got one"
     from deepcovidexplainer.radiograph import plain_name
     from deepcovidexplainer.report import film_name
-    index,worked = _Index(out, asked),True
+    sweep(out)
+    lone = len(targets)==1 and out==_OUT # one answer, in a folder that nobody asked for
+    index,worked = _Index(out, asked, not lone),True
     row_of = lambda film: index.rows.get(plain_name(film_name(film, root)))
     todo = [(film, path) for film,path in targets.items() if not _is_done(row_of(film), film, path, asked)]
     try:
@@ -195,7 +205,7 @@ def _explain(films, out, kind, ensemble, methods, target, who, jobs=1, quiet=Fal
 @command('dce_explain film.dcm --out film.html', 'dce_explain cd_of_films --out answers --kind json --jobs 4')
 def dce_explain(
     films:_argument(str, 'Films (PNG, JPEG, WebP, TIFF, DICOM), or folders of films', nargs='+'),
-    out:str='explanations',  # A file that ends in .html, .pdf, .png or .json for one film, else a folder
+    out:str=_OUT,              # A file that ends in .html, .pdf, .png or .json for one film, else a folder
     kind:_argument(str, 'What is written into a folder', choices=_ENDINGS)='html',
     ensemble:str='default',  # Name of an ensemble that ships with the package, or a folder with one
     methods:str='default', # Heatmaps, separated by commas; an empty text for none; default: Grad-CAM, Grad-CAM++ and LRP, as far as they can serve the networks
@@ -242,6 +252,7 @@ def _evaluate(weights, data, out, n_boot, prevalence, errors):
     from deepcovidexplainer.zoo import load_ensemble
     if n_boot<1: raise RadiographError(f'{n_boot} resamples', 'at least 1; 2000 for a publication', 'correct --n_boot')
     shares,data = _shares(prevalence),data or data_dir()
+    sweep(out)
     if data is None: raise RadiographError('no data were given', 'a CSV index or a folder', '--data index.csv, or set the environment variable DCE_DATA')
     trial = try_ensemble(load_ensemble(weights), data, Path(out)/'cache', n_boot, shares, _progress, errors)
     return trial,save_trial(trial, out)
@@ -336,6 +347,7 @@ def _train(out, a):
     "Films and a recipe become an ensemble"
     from deepcovidexplainer.training import pick_device,study_of,train
     recipe,device = _recipe(a),pick_device(a['device'])
+    sweep(out)
     from deepcovidexplainer.core import class_of
     classes = a['classes'] and tuple(class_of(c, '--classes', None) for c in a['classes'].split(','))
     t,root = _own_or_public(a['table'], a['sources'], a['data'], classes)
@@ -377,3 +389,9 @@ def dce_train(
     f1 = e.about['scores']['valid']['scores']['macro_f1']
     _say(f"macro-F1 on the validation films {f1['value']:.3f} [{f1['low']:.3f}, {f1['high']:.3f}] → {out}", DISCLAIMER)
     return 0
+
+# %% ../nbs/39_cli.ipynb #h19t004
+def _grouped(t, root, work):
+    "What `splits.grouped` was called here, for one more version"
+    from deepcovidexplainer.splits import grouped
+    return grouped(t, root, work)

@@ -198,6 +198,7 @@ class Lungs:
     chest:float=1.                   # 0…1: that the picture is a frontal chest film and stands upright
     turn:int=0                       # 0, 90, 180 or 270: degrees against the clock after which it would
     around:np.ndarray|None=None      # 112×8×8 float32: what the network saw from the lungs' top to the belly below them
+    whole:np.ndarray|None=None       # 336 float32: what it saw of the whole picture, and its mean and spread along the rim
 
     @property
     def found(self)->bool:
@@ -252,16 +253,21 @@ def _around(deep, small, n=8):
     warp = lambda c: cv2.warpAffine(np.ascontiguousarray(c), to, (n, n), borderMode=cv2.BORDER_REPLICATE)
     return np.stack([warp(c) for c in deep])
 
+def _whole(deep):
+    "The network's view of the whole picture and of its rim, 3·C"
+    rim = np.concatenate([deep[:,0], deep[:,-1], deep[:,1:-1,0], deep[:,1:-1,-1]], 1)
+    return np.concatenate([deep.mean((1, 2)), rim.mean(1), rim.std(1)])
+
 def find_lungs(
     film,            # `Radiograph` or H×W float in 0…1
 )->Lungs:            # With an empty mask where none were found
     "Ask the lung network once, and three times more in one batch where the picture does not look like an upright chest film"
     grey = _grey(film)
     p,chest,deep = (a[0] for a in lung_output(_net(), [grey], deep=True))
-    small = _fill(_two_largest(p>.5))
+    small,whole = _fill(_two_largest(p>.5)),_whole(deep)
     if chest>.5 and _shaped_like_lungs(small):
-        return Lungs(_full_size(p, small, grey.shape), p, float(chest), around=_around(deep, small))
-    return Lungs(np.zeros(grey.shape, bool), p, float(chest), _turned(grey) if chest<=.5 else 0)
+        return Lungs(_full_size(p, small, grey.shape), p, float(chest), around=_around(deep, small), whole=whole)
+    return Lungs(np.zeros(grey.shape, bool), p, float(chest), _turned(grey) if chest<=.5 else 0, whole=whole)
 
 def as_lungs(
     film,            # `Radiograph` or H×W float in 0…1

@@ -98,6 +98,7 @@ WORDS = dict(
         part='its header says that it shows another part of the body',
         raw='it holds raw detector values, which are not meant to be looked at',
         colour='it is a colour picture',
+        photo='it looks like a photograph of a film',
         lungs='no pair of lungs was found',
         turned='it seems to lie on its side or upside down',
         mirrored='its heart lies on the right, so it seems to be mirrored',
@@ -107,6 +108,7 @@ WORDS = dict(
     # Warnings
     warn=dict(
         colour='The picture is coloured, as no radiograph is.',
+        photo='The picture looks like a photograph of a film, taken with a camera.',
         lungs='The lungs could not be outlined, so nothing can be said about zones.',
         turned='The film seems to be turned: its lungs are plainest after a turn of {degrees}° against the clock.',
         mirrored='The heart lies on the right: the film is mirrored, or this person is. Compare the side marker; '
@@ -348,7 +350,8 @@ def _about_similar(similar, target):
 
 def _warnings(film, lungs, prediction, attributions, zones, doubts):
     W,t = _words(),prediction.typicality or {}
-    there = dict(colour='colour' in doubts, turned='turned' in doubts, mirrored='mirrored' in doubts, unlike=bool(t) and t['distance']>t['threshold'],
+    there = {k:k in doubts for k in ('colour', 'photo', 'turned', 'mirrored')}
+    there |= dict(unlike=bool(t) and t['distance']>t['threshold'],
                  strange=t.get('strangeness', -1)>0, lungs=not lungs.found)
     out = [W['warn'][k].format(degrees=lungs.turn, **t) for k,v in there.items() if v]
     k,n = prediction.agreement,prediction.n_members
