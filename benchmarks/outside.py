@@ -26,6 +26,7 @@ from deepcovidexplainer.ensemble import Ensemble, Member, calibrate, save_ensemb
 from deepcovidexplainer.evaluation import card_scores
 from deepcovidexplainer.exchange import exchange_scores, exchange_test, outside_share
 from deepcovidexplainer.loaders import film_cache, sample_weights
+from deepcovidexplainer.lungs import find_lungs
 from deepcovidexplainer.models import load_weights
 from deepcovidexplainer.pipeline import predict_and_explain
 from deepcovidexplainer.radiograph import load_radiograph
@@ -239,13 +240,24 @@ def calibrated_outside(root, work):
     i = np.random.default_rng(0).choice(len(t), 4000, p=balanced(t))
     return rows+[_sure('all, balanced', given, v[i], y[i], held[i], len(t)) for given,v in (('as the networks gave it', raw), ('calibrated', q))]
 
-def exchanged(e, t, root, n=150, few=None, seed=0):
-    "`exchange_test` of films of sources left out on bodies of the training films, or on a few bodies all alike"
+def exchange_pairs(t, n=150, few=None, seed=0):
+    "Films of sources left out, at most `n` a class, and as many bodies of the training films, or of a few of them"
     rng = np.random.default_rng(seed); away = t[(t.role=='external') & t.label.isin(['normal', 'covid-19'])]
     films = pd.concat([g.sample(min(n, len(g)), random_state=seed) for _,g in away.groupby('label')])
     train = t[t.role=='train']; w = 1/np.sqrt(train.source.map(train.source.value_counts())); bodies = train.film.to_numpy()[rng.choice(len(train), few or len(films), p=(w/w.sum()).to_numpy())]
-    if few: bodies = rng.choice(bodies, len(films))
+    return films, rng.choice(bodies, len(films)) if few else bodies
+
+def exchanged(e, t, root, n=150, few=None, seed=0):
+    "`exchange_test` of films of sources left out on bodies of the training films, or on a few bodies all alike"
+    films, bodies = exchange_pairs(t, n, few, seed)
     return exchange_test(e, [root/f for f in films.film], list(films.label), [root/f for f in bodies])
+
+def exchange_counts(t, root, few=None):
+    "Class → films of the exchange: the pairs of which both show two lungs"
+    films, bodies = exchange_pairs(t, few=few)
+    shown = {f:find_lungs(load_radiograph(root/f).resized(512).data).found for f in {*films.film, *bodies}}
+    told = films.label[[shown[a] and shown[b] for a,b in zip(films.film, bodies)]]
+    return {c:int(n) for c,n in told.value_counts().sort_index().items()}
 
 def evidence(e, t, root, n=20, seed=0):
     "Median share of the evidence outside the lungs on films of sources left out, and the area outside"
@@ -294,9 +306,14 @@ def ablated(variant, root, work, fold='A'):
                 yield dict(variant=variant, run=m.name, question=question, score=s, macro_f1=round(float(f1), 4), exchange=gap, **area)
 
 def main_ablate(work, out):
-    """Measure every variant of which a run is there"""
-    there = [v for v in VARIANTS if v and any((work/'outside').glob(f'{v}-A-?.safetensors'))]
-    write_json(out, [row for v in there for row in ablated(v, data_dir(), work)])
+    "Measure every variant of which a run is there; what was measured before stays"
+    rows = json.loads(out.read_text(encoding='utf-8')) if out.exists() else []
+    known = {r['run'] for r in rows}
+    for variant in filter(None, VARIANTS):
+        runs = {p.stem for p in (work/'outside').glob(f'{variant}-A-?.safetensors')}
+        if not runs-known: continue
+        rows = [r for r in rows if r['variant']!=variant]+list(ablated(variant, data_dir(), work))
+        write_json(out, rows)
 
 NAMES = ('lungs alone, sources left out', 'the default of version 0.1')
 
@@ -307,10 +324,18 @@ def main_measure(work, out, beside):
     for name, which in zip(NAMES, (ensemble_of('A', work), beside and load_ensemble(beside))):
         if which: result[name] = looked_at(which, t, root, work/'outside')
         print(name, result.get(name), flush=True)
+    result['exchange_films'] = dict(exchange=exchange_counts(t, root), common_bodies=exchange_counts(t, root, few=8))
     result['answers'] = [r for fold in trained(work) for r in answers(fold, root, work)]
     result['calibration'] = calibrated_outside(root, work)
     result['operating'] = operating(root, work)
     result['second_opinion'] = second_opinion(root, work)
+    write_json(out, result)
+
+def main_count(work, out):
+    "How many films the exchange was made with, beside what it gave"
+    t, _ = study(data_dir(), work, 'A')
+    result = json.loads(Path(out).read_text(encoding='utf-8'))
+    result['exchange_films'] = dict(exchange=exchange_counts(t, data_dir()), common_bodies=exchange_counts(t, data_dir(), few=8))
     write_json(out, result)
 
 def main_ship(work, out):
@@ -331,11 +356,12 @@ def main_ship(work, out):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('what', choices=('train', 'measure', 'ablate', 'ship')); p.add_argument('jobs', nargs='*', help='FOLD/SEED, or VARIANT/FOLD/SEED')
+    p.add_argument('what', choices=('train', 'measure', 'count', 'ablate', 'ship')); p.add_argument('jobs', nargs='*', help='FOLD/SEED, or VARIANT/FOLD/SEED')
     p.add_argument('--work', type=Path, default='runs'); p.add_argument('--out', type=Path, help='results/outside.json, or the folder of the ensemble')
     p.add_argument('--beside', help='another ensemble to be measured by the same script: a name or a folder')
     a = p.parse_args(); torch.set_num_threads(1)
     if a.what=='train': main_train(a.jobs, a.work)
     if a.what=='measure': main_measure(a.work, a.out or package_file('results')/'outside.json', a.beside)
+    if a.what=='count': main_count(a.work, a.out or package_file('results')/'outside.json')
     if a.what=='ablate': main_ablate(a.work, a.out or package_file('results')/'ablations.json')
     if a.what=='ship': main_ship(a.work, a.out or a.work/'shipped')

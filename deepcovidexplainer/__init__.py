@@ -18,7 +18,7 @@ __all__ = [*_DOOR, '__version__']
 _NAMES = {
     'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of package_file '
              'data_dir fingerprint sha256_of html_table safe_cell write_whole write_json sweep read_json read_tensors '
-             'file_stamp kept_array own_settings ForkSafeLock made_apart'),
+             'file_stamp kept_array own_settings keep_pages ForkSafeLock made_apart'),
     'radiograph': ('plain_name Radiograph quiet age_years is_dataset oriented load_radiograph get_radiograph_files '
                    'list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',
@@ -26,8 +26,9 @@ _NAMES = {
                    'equalize_field'),
     'lungs': ('SIDE LEVELS lung_net lung_input lung_output load_lungs Zone lung_zones zone_shares lung_box Lungs '
               'find_lungs as_lungs lung_mask show_lungs plain_field'),
-    'lung_training': ('FILM SHARES ABOUT USE LEARNED HELD_OUT mask_files load_pair mask_pairs disturbed stranger dice '
-                      'fit_lungs dice_scores summary measure_lungs save_lungs train_lungs'),
+    'lung_training': ('FILM SHARES ABOUT USE LEARNED HELD_OUT LICENCE mask_files load_pair mask_pairs disturbed '
+                      'stranger dice fit_lungs dice_scores summary measure_lungs save_lungs train_lungs'),
+    'command': 'NoSuchKeyword asks_back',
     'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
     'sources': ('COLUMNS OTHER SOURCES READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover '
                 'read_figure1 read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_rsna '
@@ -38,20 +39,21 @@ _NAMES = {
                 'FilmTransform Spare SwapBackground Warp Expose Shade Degrade Boxes VaryField film_tfms '
                 'TensorRadiograph Standardize ReadFilm Labels RadiographDL RadiographBlock LabelBlock radiograph_block '
                 'radiograph_dls'),
-    'models': ('list_archs create_model cam_layer register_arch pooled_features imagenet_weights load_pretrained Card '
-               'save_weights load_weights'),
+    'models': ('DEVICES list_archs has_one_size create_model cam_layer register_arch pooled_features imagenet_weights '
+               'load_pretrained pick_device Card save_weights load_weights'),
     'scores': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
                'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
                'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '
                'risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
-    'learner': 'PartialLabelLoss HalfPrecision body_and_head radiograph_learner',
+    'learner': 'PartialLabelLoss DistillationLoss HalfPrecision body_and_head radiograph_learner',
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',
     'ensemble': ('WORDS_OF_A_CLASS average_posteriors max_prediction majority_vote select_members power_law '
                  'layer_spectra spectral_quality Prediction Typicality Member features_and_logits Ensemble calibrate '
                  'save_ensemble load_folder'),
-    'training': 'Recipe Study study_of pick_device fit_networks train',
+    'training': 'LOG_COLUMNS Recipe Study study_of EpochLog fit_networks train Lessons teach fit_student',
     'zoo': 'RELEASED list_ensembles ensemble_folder load_ensemble fetch_ensemble',
-    'attribution': 'Attribution strongest_half eye_scale overlay mean_attribution',
+    'attribution': ('Later Bits as_bits Kept KeptMask kept Attribution strongest_half eye_scale overlay mean_share '
+                    'mean_attribution'),
     'forward': ('Caught find_layer probe evaluating class_number class_index Look widen check_input run_network '
                 'target_name captum_style'),
     'canonical': ('ACTS POOLS MOVES NORMS WEIGHTED Add Cat Clip Gate Attend Affine Prefix Permute Tokens Pick '
@@ -63,7 +65,7 @@ _NAMES = {
                  'insertion_curve curve_area impute road_curve random_map gaussian_map lung_map Case film_scores '
                  'summarise score_methods against_baseline show_scores agreement randomization_check fell '
                  'quantus_explainer'),
-    'guard': 'LIMITS HEADER PICTURE told_by_header heart_right told_by_picture doubted',
+    'guard': 'LIMITS HEADER PICTURE told_by_header heart_right photo_odds told_by_picture doubted',
     'similar': 'SimilarFilm load_similar similar_films',
     'explanation': 'Explanation speaker inside_lungs focus strays spot concentrated',
     'words': 'CONFIDENCE WORDS speaking words_of percent rows_of method_title describe explain',
@@ -74,14 +76,14 @@ _NAMES = {
                   'write_dicom'),
     'evaluation': ('labelled_films card_films trial_films say card_scores Trial try_ensemble score_table save_trial '
                    'differences'),
-    'screen': ('FILM_COLUMNS Archive find_films question judge Screener Table do_task work RayWorker films_table '
-               'Screened'),
+    'screen': ('FILM_COLUMNS Archive find_films film_columns question Screener Table do_task work RayWorker '
+               'films_table screened_classes Screened'),
     'app': 'APP_WORDS DOWNLOADS Line downloads picture similar_html Film App build_app dce_app',
     'node': 'log Inbox Peer Node serve_dicom run_node dce_node',
     'exchange': 'lay_lungs exchange_test exchange_scores outside_share',
-    'screen_report': ('PLACE COUNTS LABELS PLACES DOUBTS REFUSED OTHERS DRIFT_MEASURES WORKLIST open_screen ask places '
-                      'ks_interval film_measures reference drift worklist report_parts'),
-    'cli': 'command dce_explain dce_evaluate dce_screen dce_train',
+    'screen_report': ('PLACE COUNTS LABELS PLACES DOUBTS REFUSED OTHERS open_screen ask places drift_measures '
+                      'ks_interval film_measures reference drift worklist_sql worklist report_parts'),
+    'cli': 'dce_explain dce_evaluate dce_screen dce_train',
 }
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -18,12 +18,13 @@ from zipfile import ZIP_DEFLATED,ZipFile
 import cv2,numpy as np
 import ipywidgets as W
 from fastcore.basics import patch
-from fastcore.script import call_parse
 
 from .attribution import overlay
+from .command import asks_back,command
 from .core import CLASSES,DISCLAIMER,RadiographError,package_file
 from .explanation import speaker
 from .lungs import lung_zones
+from .pipeline import DEFAULT_METHODS
 from .radiograph import load_radiograph,plain_name
 from .report import REPORT_WORDS,report_content,report_html,report_pdf,result_identity
 from .words import method_title
@@ -310,7 +311,8 @@ def _broken(error): return APP_WORDS['broken'].format(error=f'{type(error).__nam
 class App(W.VBox):
     "Drop a film, read the answer; see `build_app`"
     def __init__(self, ensemble, methods, max_size, queue_folder):
-        self.ensemble,self.methods,self.max_size = ensemble,tuple(methods),int(max_size*1e6)
+        self.ensemble,self.asked,self.max_size = ensemble,methods,int(max_size*1e6)
+        self.methods = DEFAULT_METHODS if methods is None else tuple(methods)
         self.films,self.shown,self.answer = [],None,None # All; the one looked at; its explanation on the page
         self.line,self._recent,self._left,self._quiet = Line(queue_folder),[],0,False
         self._jobs,self._lock = queue.Queue(),threading.RLock()
@@ -447,7 +449,7 @@ def _steps(self:App, film):
         self._arrived(film, self._ask(radiograph, ()))
         if film.first.doubts: return
         self._say(3, film.name)
-        self._answered(film, self._ask(radiograph, self.methods, film.first.target))
+        self._answered(film, self._ask(radiograph, self.asked, film.first.target))
 
 @patch
 def _ask(self:App, radiograph, methods, target=None):
@@ -525,12 +527,22 @@ def _explain_class(self:App, film, target):
         if target in film.answers or film.target!=target: return # made meanwhile, or not wanted any more
     with self.line.turn(lambda n: self._say(1, film.name, n)):
         self._say(3, film.name)
-        self._answered(film, self._ask(film.read(), self.methods, target))
+        self._answered(film, self._ask(film.read(), self.asked, target))
     self._say(4, film.name)
 
 @patch
+def _offer_maps(self:App, made):
+    "A method that cannot serve the networks is not to be chosen"
+    if not made or made==self.methods: return
+    self.methods,maps = made,[(method_title(m), m) for m in made]
+    said = speaker(made)
+    self.method.options,self.method.value = maps,said
+    self.beside.options = [*self.beside.options[:2], *maps]
+
+@patch
 def _choices(self:App, film):
-    "The classes of the ensemble that answered, and the one that is looked at"
+    "The heatmaps that were made, the classes of the ensemble that answered, and the class that is looked at"
+    self._offer_maps(tuple(self.answer.attributions))
     if self.target.options!=self.answer.classes: self.target.options = self.answer.classes
     self.target.value = film.target
 
@@ -580,9 +592,10 @@ def _save(self:App, title):
     text,name = escape(APP_WORDS['save'].format(name=name, size=len(data)/1e3)),escape(name, quote=True)
     self.link.value = f'<a class="dce-save" download="{name}" href="{url}">{text}</a>'
 
+@asks_back
 def build_app(
     ensemble='default', # Name in `list_ensembles()`, a folder, or an `Ensemble`
-    methods=('grad-cam','grad-cam++','lrp'), # Heatmaps to choose from
+    methods=None,       # Heatmaps to choose from, names in `METHODS`; None: those of `DEFAULT_METHODS` that can serve the networks
     max_size:float=100, # MB a file may have
     queue_folder=None,  # Shared by the sessions that should queue; None: this session alone
 )->App:                 # An `ipywidgets.VBox`
@@ -625,7 +638,7 @@ def _serve(port, host, max_size, ensemble, idle):
         print(f'http://{host}:{port}/  (ends with Ctrl-C)\n{DISCLAIMER}', flush=True)
         Voila.launch_instance([str(_page(Path(tmp), ensemble, max_size))], config=settings)
 
-@call_parse
+@command('dce_app', 'dce_app --port 8080 --max_size 50 --ensemble my_ensemble')
 def dce_app(
     port:int=8866,          # Port of the page
     host:str='127.0.0.1',   # Address to listen on; anything else lets others in, without a password

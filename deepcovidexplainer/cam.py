@@ -12,7 +12,7 @@ import math,warnings
 import torch
 from torch.nn import functional as F
 
-from .attribution import Attribution
+from .attribution import Attribution,Later
 from .core import CLASSES,RadiographError
 from .forward import Look,captum_style,check_input,class_index,class_number,evaluating,find_layer,probe,run_network,target_name,widen
 from .models import cam_layer
@@ -167,9 +167,18 @@ def _checks(look, method, t=0):
     return dict(out, logit_error=abs(mean+bias-score))
 
 # %% ../nbs/23_cam.ipynb #c024
+def _enlarged(small, size):
+    "An h×w map brought to `size`, single precision"
+    return F.interpolate(torch.from_numpy(small)[None,None], size, mode='bilinear')[0,0].float().numpy()
+
+def _attribution(look, method, t, size, name, signed=False):
+    "Of the first film for target `t`; it keeps the layer's own h×w"
+    small = _map(look, method, t, None, not signed)[0].detach().cpu().numpy()
+    return Attribution(Later(_enlarged, small, tuple(size)), method, name, _checks(look, method, t), signed=signed)
+
 def _attributions(look, methods, t, size, name):
     "Method → `Attribution` of the first film for target `t`"
-    return {m:Attribution(_map(look, m, t, size, True)[0], m, name, _checks(look, m, t), signed=False) for m in methods}
+    return {m:_attribution(look, m, t, size, name) for m in methods}
 
 def cam_attributions(
     model,            # A network
@@ -205,7 +214,7 @@ def cam_evidence(
     methods,size = _known_methods(methods),x.shape[-2:]
     look = _look(model, x, list(range(len(classes))), layer)
     if len(x)!=1: raise RadiographError(f'{len(x)} films', 'one film at a time', 'cam_maps, which takes batches')
-    signed = {c:Attribution(_map(look, 'grad-cam', t, size, False)[0], 'grad-cam', c, _checks(look, 'grad-cam', t), signed=True) for t,c in enumerate(classes)}
+    signed = {c:_attribution(look, 'grad-cam', t, size, c, True) for t,c in enumerate(classes)}
     return _attributions(look, methods, list(classes).index(target), size, target),signed
 
 # %% ../nbs/23_cam.ipynb #c061

@@ -493,8 +493,9 @@ class Canonical(nn.Module):
             if isinstance(layer, Add): layer.positive = all(isinstance(other, ACTS) for other in self.readers(i+1))
             if isinstance(layer, POOLS): layer.exact = not isinstance(layer, nn.AvgPool2d) and self._weighed(i+1)
             if not isinstance(layer, WEIGHTED): continue
-            layer.register_buffer('plus', layer.weight.clamp(min=0), persistent=False)
-            if not self.rectified[read[0]]: layer.register_buffer('minus', layer.weight.clamp(max=0), persistent=False)
+            plus,minus = layer.weight.clamp(min=0),layer.weight.clamp(max=0)
+            if self.rectified[read[0]]: layer.register_buffer('plus', plus, persistent=False)
+            else: layer.register_buffer('both', torch.cat([plus, minus], 1), persistent=False)
 
     def _features(self):
         "Which value is averaged and handed to the linear layer at the end; None in a network that ends otherwise"

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_colours', 'class_numbers', 'RadiographError', 'NoFilm', 'class_of',
            'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole',
-           'write_json', 'sweep', 'read_json', 'read_tensors', 'file_stamp', 'kept_array', 'own_settings',
+           'write_json', 'sweep', 'read_json', 'read_tensors', 'file_stamp', 'kept_array', 'own_settings', 'keep_pages',
            'ForkSafeLock', 'made_apart']
 
 # %% ../nbs/00_core.ipynb #c002
 import hashlib,html,json,os,re,secrets,threading,time
-from contextlib import contextmanager
+from contextlib import contextmanager,nullcontext
 from pathlib import Path
 
 # %% ../nbs/00_core.ipynb #c005
@@ -254,7 +254,18 @@ def kept_array(
 def own_settings():
     "NumPy's quiet arithmetic, the processor and full precision, in this thread alone, whatever the caller has set"
     import numpy as np,torch
-    with np.errstate(all='ignore'),torch.device('cpu'),torch.autocast('cpu', enabled=False): yield
+    here = torch.get_default_device().type=='cpu' # a device as context costs each call of torch some microseconds
+    with np.errstate(all='ignore'),nullcontext() if here else torch.device('cpu'),torch.autocast('cpu', enabled=False): yield
+
+# %% ../nbs/00_core.ipynb #w014
+_MALLOPT = {'mmap max':(-4, 0), 'trim threshold':(-1, 2**31-1), 'top pad':(-2, 64<<20)} # malloc.h: all from the heap, which does not shrink
+
+def keep_pages()->bool: # False where the C library is not glibc: nothing was changed
+    "Let this process keep the memory of large arrays, instead of asking the system for it again and again"
+    import ctypes
+    try: mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError): return False # macOS, musl, Windows
+    return all([mallopt(key, value)==1 for key,value in _MALLOPT.values()])
 
 # %% ../nbs/00_core.ipynb #w011
 class ForkSafeLock:

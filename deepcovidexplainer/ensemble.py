@@ -117,6 +117,7 @@ class Prediction:
     judged:bool=True                 # False when the guard doubts the picture: then there is no `label`
     classes:tuple=CLASSES            # K names
     words:dict=field(default_factory=dict) # Class → what the ensemble has to say of it: `Ensemble.words`
+    features:np.ndarray|None=None    # d, of the first member: what similar films are found by
 
     def __post_init__(self):
         wrong = next((p for p in (self.posteriors, *self.members.values()) if len(p)!=len(self.classes)), None)
@@ -233,7 +234,7 @@ def features_and_logits(model, x):
     "Averaged last activation (B×C) and logits (B×K) in one forward pass"
     import torch
     with torch.inference_mode(): features,logits = pooled_features(model, x)
-    return features.numpy(),logits.numpy()
+    return features.cpu().numpy(),logits.cpu().numpy()
 
 def _softmax(z):
     e = np.exp(z-z.max(-1, keepdims=True))
@@ -287,6 +288,18 @@ class Ensemble:
         self.crop,self.preprocess = first.crop,Preprocess.from_dict(first.preprocess)
         self.card = None # What its `ensemble.json` holds, when it was loaded from one
 
+    @property
+    def device(self):
+        "Where its networks are"
+        return next((p.device for m in self.members for p in m.model.parameters()), 'cpu')
+
+    def to(self,
+        device,      # As `pick_device` gives it
+    ):               # The ensemble itself
+        "Move the networks, as `torch.nn.Module.to` does; what they are asked goes there, too"
+        for m in self.members: m.model.to(device)
+        return self
+
     def inputs(self,
         film,        # Anything `load_radiograph` reads
         lungs=None,  # `Lungs` of it, or an H×W bool mask; found if not given
@@ -296,7 +309,8 @@ class Ensemble:
         film = load_radiograph(film)
         lungs = as_lungs(film, lungs) if self.crop=='lungs' else None
         box,field = (lungs.box,lungs.field) if lungs else (None, None)
-        return torch.from_numpy(np.ascontiguousarray(self.preprocess(film, box, field)))[None,None],box
+        x = torch.from_numpy(np.ascontiguousarray(self.preprocess(film, box, field)))[None,None]
+        return x.to(self.device),box
 
     def seen(self,
         lungs,       # `Lungs` of a film
@@ -322,19 +336,24 @@ class Ensemble:
         "As the networks gave them"
         return apply_temperature(apply_temperature(p, 1, -self.bias), 1/self.temperature)
 
+    def standardised(self,
+        films,       # B×S×S uint8, or B×S×S×2: as for `posteriors`
+    ):               # B×1×S×S tensor, as `inputs` gives it for one film
+        "What the networks see of films that were cleaned before"
+        import torch
+        from deepcovidexplainer.lungs import plain_field
+        r,films = self.preprocess,np.asarray(films)
+        if films.ndim==4: films = np.stack([plain_field(f, r.size, r.field) for f in films])
+        x = (films.astype(np.float32)[:,None]/255-r.mean)/r.std
+        return torch.from_numpy(x.astype(np.float32)).to(self.device)
+
     def posteriors(self,
         films,       # N×S×S uint8, cleaned by this ensemble's recipe, or N×S×S×2 with lung fields: what `film_cache` keeps
         bs:int=64,   # Films a batch
     ):               # `(p, features)`: M×N×K calibrated posteriors, N×d features of the first member
         "Every member's opinion on many films"
-        import torch
-        from deepcovidexplainer.lungs import plain_field
-        r,parts = self.preprocess,[]
-        for i in range(0, len(films), bs):
-            part = np.asarray(films[i:i+bs])
-            if part.ndim==4: part = np.stack([plain_field(f, r.size, r.field) for f in part])
-            x = (part.astype(np.float32)[:,None]/255-r.mean)/r.std
-            parts.append(self.member_posteriors(torch.from_numpy(x.astype(np.float32))))
+        batches = range(0, len(films), bs)
+        parts = [self.member_posteriors(self.standardised(films[i:i+bs])) for i in batches]
         return np.concatenate([p for p,_ in parts], 1),np.concatenate([f for _,f in parts])
 
     def predict(self,
@@ -343,16 +362,42 @@ class Ensemble:
         x=None,      # What `inputs` gave, if it was called already
     )->Prediction:   # Calibrated posteriors and what stands behind them
         "Classify one film"
-        if x is None: x,_ = self.inputs(film, lungs)
-        members,features = self.member_posteriors(x)
-        p = average_posteriors(members)[0]
+        return self.predict_many([film], [lungs], x)[0]
+
+    def predict_many(self,
+        films=(),    # Each anything `load_radiograph` reads
+        lungs=None,  # `Lungs` or mask of each, or None; None: all are found
+        x=None,      # What `inputs` gave for each, if it was called already: N×1×S×S, or a list of 1×1×S×S
+        bs:int=32,   # Films that share a pass of the networks
+    )->list:         # `Prediction`s, in order
+        "Classify many films; the answer to each does not depend on the others"
+        known = range(0, len(films if x is None else x), bs)
+        batches = (x[i:i+bs] for i in known) if x is not None else self._seen_in(films, lungs, bs)
+        return [p for batch in batches for p in self._told(batch)]
+
+    def _seen_in(self, films, lungs, bs):
+        "Batches of what the networks see, one after the other"
+        lungs = lungs or [None]*len(films)
+        for i in range(0, len(films), bs):
+            yield [self.inputs(f, l)[0] for f,l in zip(films[i:i+bs], lungs[i:i+bs])]
+
+    def _told(self, x):
+        "`Prediction`s of a batch"
+        import torch
+        members,features = self.member_posteriors(x if isinstance(x, torch.Tensor) else torch.cat(x))
+        p = average_posteriors(members)
         if not np.isfinite(p).all():
             raise RadiographError(f'{self.name}, whose networks give no number', 'weights as they were trained', 'copy it again')
-        p = p/p.sum()
-        inside = tuple(c for c,there in zip(self.classes, prediction_sets(p[None], self.threshold)[0]) if there)
-        far,each = self.typicality and self.typicality.judge(features),{m.name:q[0] for m,q in zip(self.members, members)}
-        about = dict(ensemble=self.name, card=self.card, classes=self.classes, words=self.words)
-        return Prediction(p, each, inside, self.coverage, far, self.temperature, **about)
+        p = p/p.sum(1, keepdims=True)
+        sets = prediction_sets(p, self.threshold)
+        return [self._prediction(*one) for one in zip(p, members.swapaxes(0, 1), sets, features)]
+
+    def _prediction(self, p, members, inside, features):
+        "Of one film"
+        likely = tuple(c for c,there in zip(self.classes, inside) if there)
+        far,each = self.typicality and self.typicality.judge(features[None]),dict(zip((m.name for m in self.members), members))
+        about = dict(ensemble=self.name, card=self.card, classes=self.classes, words=self.words, features=features)
+        return Prediction(p, each, likely, self.coverage, far, self.temperature, **about)
 
     def __repr__(self): return f"Ensemble({self.name}: {', '.join(m.name for m in self.members)})"
 

@@ -10,7 +10,6 @@ __all__ = ['labelled_films', 'card_films', 'trial_films', 'say', 'card_scores', 
 import html,re
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np,pandas as pd
 from fastcore.basics import patch
@@ -88,27 +87,23 @@ def _cleaned(ensemble, film, lungs):
     places = (lungs.box, lungs.field) if ensemble.crop=='lungs' else ()
     return np.round(ensemble.preprocess.clean(film, *places)*255).astype(np.uint8)
 
-def _places(typicality, features):
-    "How far each film lies from the training films, and whether that is typical"
-    n = len(features)
-    if typicality is None: return np.full(n, np.nan),np.ones(n, bool)
-    return typicality.distance(features),typicality.typical(features)
-
 def _columns(ensemble): "The columns with each member's posteriors"; return [[f'{m.name}: {c}' for c in ensemble.classes] for m in ensemble.members]
 
 def _rows(ensemble, films):
     "What is said of a batch of `Radiograph`s"
-    lungs,classes = [find_lungs(f) for f in films],ensemble.classes
-    members,features = ensemble.posteriors(np.stack([_cleaned(ensemble, f, l) for f,l in zip(films, lungs)]))
-    p,between = average_posteriors(members),', ' if any(' ' in c for c in classes) else ' '
-    sets,(distance,typical) = prediction_sets(p, ensemble.threshold),_places(ensemble.typicality, features)
-    for i,film in enumerate(films):
-        doubts = guard(film, lungs[i], SimpleNamespace(typical=typical[i]))
-        inside = between.join(c for c,there in zip(classes, sets[i]) if there)
-        said = dict(zip(classes, p[i]), sha256=film.meta.get('sha256'), said=classes[p[i].argmax()], set=inside)
-        looks = dict(outlined=lungs[i].found, typical=bool(typical[i]), distance=distance[i], doubts=' '.join(doubts))
-        each = {k:q for names,ps in zip(_columns(ensemble), members) for k,q in zip(names, ps[i])}
-        yield dict(said, **looks, **each, bits=difference_hash(film.data))
+    lungs = [find_lungs(f) for f in films]
+    x = ensemble.standardised(np.stack([_cleaned(ensemble, f, l) for f,l in zip(films, lungs)]))
+    for film,found,p in zip(films, lungs, ensemble.predict_many(x=x, bs=len(x))):
+        yield dict(_row(ensemble, film, found, p), bits=difference_hash(film.data))
+
+def _row(ensemble, film, lungs, p):
+    "What is said of a film, as columns"
+    between = ', ' if any(' ' in c for c in p.classes) else ' '
+    distance = p.typicality['distance'] if p.typicality else np.nan
+    said = dict(p.named, sha256=film.meta.get('sha256'), said=p.leaning, set=between.join(p.prediction_set))
+    looks = dict(outlined=lungs.found, typical=bool(p.typical), distance=distance)
+    each = {k:q for names,ps in zip(_columns(ensemble), p.members.values()) for k,q in zip(names, ps)}
+    return dict(said, **looks, doubts=' '.join(guard(film, lungs, p)), **each)
 
 def _read_all(root, names, errors, left):
     "Films that can be read, with their names; the others into `left`"

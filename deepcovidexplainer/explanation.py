@@ -11,7 +11,7 @@ from dataclasses import dataclass,field,replace
 import cv2,numpy as np
 from fastcore.basics import patch
 
-from .attribution import Attribution,strongest_half
+from .attribution import Attribution,KeptMask,strongest_half
 from .core import DISCLAIMER,RadiographError
 from .guard import LIMITS
 from .lungs import lung_box,lung_zones,zone_shares
@@ -24,7 +24,7 @@ class Explanation:
     prediction:object    # `Prediction`, drawn towards one third (of three classes) if `doubts` is not empty
     target:str           # The class that the heatmaps speak of
     attributions:dict    # Method → `Attribution` on the film's grid
-    mask:np.ndarray      # H×W bool, the lungs
+    mask:np.ndarray=KeptMask() # H×W bool, the lungs
     zones:list           # Rows: method, zone, positive, negative (shares of all positive and negative relevance), area (share of the film)
     sentences:list       # Three to five
     warnings:list        # What to keep in mind; empty if nothing is unusual

@@ -11,7 +11,7 @@ __all__ = ['BASELINES', 'MEASURES', 'NEEDS', 'LOWER_IS_BETTER', 'pointing_hit', 
 # %% ../nbs/25_faithful.ipynb #c003
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
+from functools import cache,partial
 
 import cv2,numpy as np,pandas as pd,torch
 
@@ -28,14 +28,15 @@ def _data(a):
 def _pair(a, mask):
     "Map and mask, of one shape"
     data,mask = _data(a),np.asarray(mask, bool)
-    if data.shape!=mask.shape: raise RadiographError(f'a heatmap of shape {data.shape} and a mask of shape {mask.shape}', 'both on one grid', 'attribution.on(film, box)')
-    return data,mask
+    if data.shape==mask.shape: return data,mask
+    came = f'a heatmap of shape {data.shape} and a mask of shape {mask.shape}'
+    raise RadiographError(came, 'both on one grid', 'attribution.on(film, box)')
 
 # %% ../nbs/25_faithful.ipynb #c011
 def pointing_hit(
     a,                 # `Attribution` or H×W array
     mask:np.ndarray,   # H×W bool: where the finding is
-)->float:              # 1 hit, 0 miss; between them when pixels inside and outside share the highest value; 0 for a map without positive relevance
+)->float:              # 1 hit, 0 miss; between them when pixels inside and outside share the highest value; 0 without positive relevance
     "Pointing game: is the highest pixel inside?"
     data,mask = _pair(a, mask)
     top = data.max()
@@ -61,8 +62,10 @@ def rank_accuracy(
     k = int(mask.sum())
     if k==0: raise RadiographError('an empty mask', 'a mask with at least one pixel', 'leave the film out')
     last = np.partition(data, data.size-k, axis=None)[data.size-k]
-    above,ties = data>last,data==last
-    return float(((above & mask).sum()+(k-above.sum())*mask[ties].mean())/k)
+    above = data>last
+    hits = (above & mask).sum()
+    left = k-above.sum() # to be drawn from the pixels of the last value
+    return float((hits+left*mask[data==last].mean())/k)
 
 # %% ../nbs/25_faithful.ipynb #c022
 def _order(data, seed):
@@ -70,20 +73,31 @@ def _order(data, seed):
     lot = np.random.default_rng(seed).random(data.size)
     return np.lexsort((lot, -data.ravel()))
 
+def _ranks(data, seed):
+    "Of each pixel: how many are more relevant"
+    rank = np.empty(data.size, int)
+    rank[_order(data, seed)] = np.arange(data.size)
+    return rank.reshape(data.shape)
+
 def _between(start, end, data, steps, seed):
     "(steps+1)×C×H×W: from `start` to `end`, the most relevant pixels first"
-    order,n = _order(data, seed),data.size
-    rank = np.empty(n, int); rank[order] = np.arange(n)
-    at = torch.from_numpy(rank.reshape(data.shape))
-    cuts = [round(n*i/steps) for i in range(steps+1)]
-    return torch.cat([torch.where(at<c, end, start) for c in cuts])
+    rank = torch.from_numpy(_ranks(data, seed))
+    cuts = [round(data.size*i/steps) for i in range(steps+1)]
+    return torch.cat([torch.where(rank<c, end, start) for c in cuts])
 
 def _blurred(x, sigma=.05):
     "1×C×H×W, blurred by `sigma` of its side"
-    soft = [cv2.GaussianBlur(c.numpy(), (0, 0), sigma*x.shape[-1]) for c in x[0]]
+    pixels = sigma*x.shape[-1]
+    soft = [cv2.GaussianBlur(c.numpy(), (0, 0), pixels) for c in x[0]]
     return torch.from_numpy(np.stack(soft))[None]
 
 # %% ../nbs/25_faithful.ipynb #c023
+def _on_grid(a, x):
+    data = _data(a)
+    if data.shape==tuple(x.shape[-2:]): return data
+    came = f'a heatmap of shape {data.shape} for an input of {tuple(x.shape)}'
+    raise RadiographError(came, 'a map on the grid of the input', 'the map before it is pasted onto the film')
+
 def deletion_curve(
     score,              # Function: B×C×H×W tensor → B numbers, e.g. probabilities of the class
     x:torch.Tensor,     # 1×C×H×W, as the network sees the film
@@ -93,7 +107,9 @@ def deletion_curve(
     seed:int=0,         # Decides between equal values
 )->np.ndarray:          # steps+1 scores
     "The score while the film is painted over, the most relevant pixels first"
-    return np.asarray(score(_between(x, torch.full_like(x, fill), _on_grid(a, x), steps, seed)), float)
+    painted = torch.full_like(x, fill)
+    films = _between(x, painted, _on_grid(a, x), steps, seed)
+    return np.asarray(score(films), float)
 
 def insertion_curve(
     score,              # Function: B×C×H×W tensor → B numbers
@@ -104,12 +120,8 @@ def insertion_curve(
     seed:int=0,         # Decides between equal values
 )->np.ndarray:          # steps+1 scores
     "The score while a blurred film becomes sharp, the most relevant pixels first"
-    return np.asarray(score(_between(_blurred(x, sigma), x, _on_grid(a, x), steps, seed)), float)
-
-def _on_grid(a, x):
-    data = _data(a)
-    if data.shape!=tuple(x.shape[-2:]): raise RadiographError(f'a heatmap of shape {data.shape} for an input of {tuple(x.shape)}', 'a map on the grid of the input', 'the map before it is pasted onto the film')
-    return data
+    films = _between(_blurred(x, sigma), x, _on_grid(a, x), steps, seed)
+    return np.asarray(score(films), float)
 
 def curve_area(
     curve,      # n scores at equal distances
@@ -120,17 +132,24 @@ def curve_area(
 # %% ../nbs/25_faithful.ipynb #c030
 _NEAR = np.array([[1, 2, 1], [2, 0, 2], [1, 2, 1]])/12 # weights of the neighbours (Rong et al. 2022)
 
-def _near(v): return cv2.filter2D(v, -1, _NEAR, borderType=cv2.BORDER_CONSTANT)
+def _near(v):
+    "Of each pixel: the weighted sum of its neighbours"
+    return cv2.filter2D(v, -1, _NEAR, borderType=cv2.BORDER_CONSTANT)
 
 def _solve(apply, b, v, rough=1e-6, most=2000):
     "v with apply(v)=b, by conjugate gradients"
-    r = b-apply(v); p,rr = r.copy(),(r*r).sum()
+    r = b-apply(v)
+    p,rr = r.copy(),(r*r).sum()
     stop = rough**2*(b*b).sum()
     for _ in range(most):
         if rr<=stop: break
-        q = apply(p); step = rr/(p*q).sum()
-        v,r = v+step*p,r-step*q
-        new = (r*r).sum(); p,rr = r+new/rr*p,new
+        q = apply(p)
+        step = rr/(p*q).sum()
+        v = v+step*p
+        r = r-step*q
+        new = (r*r).sum()
+        p = r+new/rr*p
+        rr = new
     return v
 
 def impute(
@@ -138,11 +157,13 @@ def impute(
     hole:np.ndarray,    # H×W bool: pixels to fill, not all of them
 )->np.ndarray:          # H×W: elsewhere as it was
     "Fill holes so that each pixel in them is the weighted mean of its neighbours"
-    known,inside = np.where(hole, 0, channel).astype(float),hole.astype(float)
+    known = np.where(hole, 0, channel).astype(float)
+    inside = hole.astype(float)
     weight = _near(np.ones(hole.shape))
-    apply = lambda v: inside*(weight*v-_near(v))
+    def apply(v): return inside*(weight*v-_near(v))
     start = inside*known[~hole].mean()
-    return np.where(hole, _solve(apply, inside*_near(known), start), channel)
+    filled = _solve(apply, inside*_near(known), start)
+    return np.where(hole, filled, channel)
 
 # %% ../nbs/25_faithful.ipynb #c031
 def road_curve(
@@ -154,12 +175,15 @@ def road_curve(
     seed:int=0,         # Of noise and ties
 )->np.ndarray:          # One score a share
     "The score after the most relevant pixels were filled from their surroundings"
-    data = _on_grid(a, x); order,rng,out = _order(data, seed),np.random.default_rng(seed),[]
+    rank = _ranks(_on_grid(a, x), seed)
+    rng = np.random.default_rng(seed)
+    films = []
     for s in shares:
-        hole = np.zeros(data.size, bool); hole[order[:int(s*data.size)]] = True; hole = hole.reshape(data.shape)
+        hole = rank<int(s*rank.size)
         filled = np.stack([impute(c, hole) for c in x[0].numpy()])
-        out.append(filled+noise*hole*rng.standard_normal(filled.shape))
-    return np.asarray(score(torch.from_numpy(np.stack(out)).to(x.dtype)), float)
+        films.append(filled+noise*hole*rng.standard_normal(filled.shape))
+    batch = torch.from_numpy(np.stack(films)).to(x.dtype)
+    return np.asarray(score(batch), float)
 
 # %% ../nbs/25_faithful.ipynb #c035
 def random_map(
@@ -198,10 +222,14 @@ class Case:
     mask:np.ndarray|None=None       # H×W bool: the lungs that the network is shown; found if not given
 
     def __post_init__(self):
-        for name in ('truth', 'lungs', 'mask'):
-            m = getattr(self, name)
-            if m is not None and np.shape(m)!=self.film.data.shape: raise RadiographError(f'{name} of shape {np.shape(m)}', f'{self.film.data.shape}, the shape of the film', 'scale the mask to the film')
+        for name in ('truth', 'lungs', 'mask'): self._check(name, getattr(self, name))
         if self.mask is None: self.mask = lung_mask(self.film)
+
+    def _check(self, name, mask):
+        shape = self.film.data.shape
+        if mask is None or np.shape(mask)==shape: return
+        came = f'{name} of shape {np.shape(mask)}'
+        raise RadiographError(came, f'{shape}, the shape of the film', 'scale the mask to the film')
 
 # %% ../nbs/25_faithful.ipynb #c038
 @dataclass
@@ -215,74 +243,101 @@ class _Sight:
 
     def score(self, x):
         "B probabilities of the class"
-        return self.ensemble.member_posteriors(x)[0].mean(0)[:,self.ensemble.classes.index(self.case.target)]
+        members,_ = self.ensemble.member_posteriors(x)
+        return members.mean(0)[:,self.ensemble.classes.index(self.case.target)]
 
     def lungs(self):
         "The lungs on the grid of `x`"
-        top,left,bottom,right = self.box or (0, 0, *self.case.mask.shape)
-        part = self.case.mask[top:bottom,left:right].astype(np.float32)
-        return cv2.resize(part, tuple(self.x.shape[:1:-1]), interpolation=cv2.INTER_AREA)>.5
+        mask = self.case.mask
+        top,left,bottom,right = self.box or (0, 0, *mask.shape)
+        part = mask[top:bottom,left:right].astype(np.float32)
+        height,width = self.x.shape[-2:]
+        return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)>.5
 
 # %% ../nbs/25_faithful.ipynb #c039
-MEASURES = {'pointing':lambda s, a, on: pointing_hit(on(), s.case.truth), 'mass':lambda s, a, on: relevance_mass(on(), s.case.truth),
-            'rank':lambda s, a, on: rank_accuracy(on(), s.case.truth), 'mass in lungs':lambda s, a, on: relevance_mass(on(), s.case.lungs),
-            'deletion':lambda s, a, on: curve_area(deletion_curve(s.score, s.x, a, 8, seed=s.seed)),
-            'insertion':lambda s, a, on: curve_area(insertion_curve(s.score, s.x, a, 8, seed=s.seed)),
-            'road':lambda s, a, on: float(road_curve(s.score, s.x, a, seed=s.seed).mean())} # Name → function of (sight, map on `x`, function giving the map on the film)
+def _pointing(s, a, on): return pointing_hit(on(), s.case.truth)
+def _mass(s, a, on): return relevance_mass(on(), s.case.truth)
+def _rank(s, a, on): return rank_accuracy(on(), s.case.truth)
+def _mass_in_lungs(s, a, on): return relevance_mass(on(), s.case.lungs)
+def _deletion(s, a, on): return curve_area(deletion_curve(s.score, s.x, a, 8, seed=s.seed))
+def _insertion(s, a, on): return curve_area(insertion_curve(s.score, s.x, a, 8, seed=s.seed))
+def _road(s, a, on): return float(road_curve(s.score, s.x, a, seed=s.seed).mean())
 
+# Name → function of (sight, map on `x`, function giving the map on the film)
+MEASURES = {'pointing':_pointing, 'mass':_mass, 'rank':_rank, 'mass in lungs':_mass_in_lungs,
+            'deletion':_deletion, 'insertion':_insertion, 'road':_road}
 NEEDS = {'pointing':'truth', 'mass':'truth', 'rank':'truth', 'mass in lungs':'lungs'} # What a case must have for a measure
 LOWER_IS_BETTER = ('deletion', 'road')
+
+def _allows(case, measure):
+    if measure not in NEEDS: return True
+    drawn = getattr(case, NEEDS[measure])
+    return drawn is not None and np.any(drawn)
 
 def _wanted(measures, case):
     "The measures that this case allows"
     for m in measures:
-        if m not in MEASURES: raise RadiographError(f'the measure {m!r}', f"some of {', '.join(MEASURES)}", 'correct the name')
-    given = lambda m: m not in NEEDS or getattr(case, NEEDS[m]) is not None and np.any(getattr(case, NEEDS[m]))
-    return [m for m in measures if given(m)]
+        if m in MEASURES: continue
+        raise RadiographError(f'the measure {m!r}', f"some of {', '.join(MEASURES)}", 'correct the name')
+    return [m for m in measures if _allows(case, m)]
 
 # %% ../nbs/25_faithful.ipynb #c040
 def _mean_maps(ensemble, x, target, methods):
     "Name → `Attribution`: each method on each member, averaged"
     number = ensemble.classes.index(target)
     def one(name, f, m): return Attribution(f(m.model, x, number)[0], name, target)
-    return {name:mean_attribution([one(name, f, m) for m in ensemble.members]) for name,f in methods.items()}
+    def mean(name, f): return mean_attribution([one(name, f, m) for m in ensemble.members])
+    return {name:mean(name, f) for name,f in methods.items()}
 
 def _maps(sight, methods, baselines):
     "Maps of the methods and of the baselines, on the grid of `x`"
     explain = methods if callable(methods) else partial(_mean_maps, methods=methods)
-    maps,lungs = explain(sight.ensemble, sight.x, sight.case.target),sight.lungs()
-    return maps | {name:Attribution(f(lungs, sight.seed), name, sight.case.target) for name,f in baselines.items()}
+    target = sight.case.target
+    maps = explain(sight.ensemble, sight.x, target)
+    lungs = sight.lungs()
+    blind = {name:Attribution(f(lungs, sight.seed), name, target) for name,f in baselines.items()}
+    return maps | blind
+
+def _pasted(a, film, box):
+    "A function that gives the map on the film, made once"
+    return cache(lambda: a.on(film, box))
 
 def film_scores(
     ensemble,               # `Ensemble`, whose networks are explained
     case:Case,              # One film
-    methods,                # Name → function of (model, x, target); or one function of (ensemble, x, target) that gives name → `Attribution`
+    methods,                # Name → function of (model, x, target); or a function of (ensemble, x, target): name → `Attribution`
     measures=('pointing', 'mass', 'rank', 'mass in lungs'), # Names in `MEASURES`
     baselines:dict=BASELINES, # Name → function of (lungs, seed)
     seed:int=0,             # Of noise and ties
 )->list[dict]:              # Rows: film, patient, method, measure, score
     "Every method and baseline by every measure that the case allows"
     if case.target not in ensemble.classes:
-        raise RadiographError(f'the target {case.target!r}', f"one of {', '.join(ensemble.classes)}", 'correct the target')
-    x,box = ensemble.inputs(case.film, case.mask)
-    sight,rows = _Sight(ensemble, case, x, box, seed),[]
+        wanted = f"one of {', '.join(ensemble.classes)}"
+        raise RadiographError(f'the target {case.target!r}', wanted, 'correct the target')
+    film,rows = case.film,[]
+    x,box = ensemble.inputs(film, case.mask)
+    sight = _Sight(ensemble, case, x, box, seed)
     for name,a in _maps(sight, methods, baselines).items():
-        rows += [dict(film=case.film.source, patient=case.patient, method=name, measure=m, score=MEASURES[m](sight, a, _pasted(a, case.film, box))) for m in _wanted(measures, case)]
+        on = _pasted(a, film, box)
+        for m in _wanted(measures, case):
+            score = MEASURES[m](sight, a, on)
+            rows.append(dict(film=film.source, patient=case.patient, method=name, measure=m, score=score))
     return rows
-
-def _pasted(a, film, box):
-    "A function that gives the map on the film, made once"
-    kept = []
-    def on():
-        if not kept: kept.append(a.on(film, box))
-        return kept[0]
-    return on
 
 # %% ../nbs/25_faithful.ipynb #c042
 def _interval(scores, measure, draws, level):
     "Of the mean of one score a patient"
     if measure=='pointing': return wilson_ci(scores.sum(), len(scores), level)
-    return tuple(np.percentile(scores[draws].mean(1), [50-50*level, 50+50*level]))
+    means = scores[draws].mean(1)
+    return tuple(np.percentile(means, [50-50*level, 50+50*level]))
+
+def _summary(g, measure, n_boot, level, seed):
+    "Of the rows of one method and measure"
+    each = g.groupby('patient').score.mean().to_numpy()
+    n = len(each)
+    draws = np.random.default_rng(seed).integers(0, n, (n_boot, n))
+    low,high = _interval(each, measure, draws, level)
+    return dict(value=each.mean(), low=low, high=high, films=g.film.nunique(), patients=n)
 
 def summarise(
     rows,               # From `film_scores`, of many films: list of dictionaries or a table
@@ -291,12 +346,9 @@ def summarise(
     seed:int=0,         # Of the resamples
 )->pd.DataFrame:        # One row a method and measure: value, low, high, films, patients
     "Means over patients, with intervals"
-    t,out = pd.DataFrame(rows),[]
-    for (method,measure),g in t.groupby(['method', 'measure'], sort=False):
-        each = g.groupby('patient').score.mean().to_numpy()
-        draws = np.random.default_rng(seed).integers(0, len(each), (n_boot, len(each)))
-        low,high = _interval(each, measure, draws, level)
-        out.append(dict(method=method, measure=measure, value=each.mean(), low=low, high=high, films=g.film.nunique(), patients=len(each)))
+    out = []
+    for (method,measure),g in pd.DataFrame(rows).groupby(['method', 'measure'], sort=False):
+        out.append(dict(method=method, measure=measure, **_summary(g, measure, n_boot, level, seed)))
     return pd.DataFrame(out)
 
 def score_methods(
@@ -311,32 +363,43 @@ def score_methods(
     "Score any methods on any films, the baselines beside them, with intervals over patients"
     cases = list(cases)
     if not cases: raise RadiographError('no film', 'at least one `Case`')
-    rows = [{**r, 'film':i, 'patient':c.patient or i} for i,c in enumerate(cases) for r in film_scores(ensemble, c, methods, measures, baselines, seed+i)]
+    rows = []
+    for i,case in enumerate(cases):
+        found = film_scores(ensemble, case, methods, measures, baselines, seed+i)
+        rows += [{**r, 'film':i, 'patient':case.patient or i} for r in found]
     return summarise(rows, n_boot, seed=seed)
 
 # %% ../nbs/25_faithful.ipynb #c046
+def _verdict(row, base):
+    "Of one row against the baseline's"
+    b = base.loc[row.measure]
+    if row.low<=b.high and b.low<=row.high: return 'overlaps'
+    higher,lower_wins = row.value>b.value,row.measure in LOWER_IS_BETTER
+    return 'better' if higher!=lower_wins else 'worse'
+
 def against_baseline(
     table:pd.DataFrame,         # From `score_methods` or `summarise`
     baseline:str='lung mask',   # A method in the table
 )->pd.DataFrame:                # Methods × measures: 'better', 'worse' or 'overlaps'
     "Where the intervals of methods and baseline do not touch"
-    if baseline not in set(table.method): raise RadiographError(f'no rows of {baseline!r}', f"one of {', '.join(table.method.unique())}", 'correct the name')
+    known = table.method.unique()
+    if baseline not in known:
+        raise RadiographError(f'no rows of {baseline!r}', f"one of {', '.join(known)}", 'correct the name')
     base = table[table.method==baseline].set_index('measure')
-    def verdict(r):
-        b = base.loc[r.measure]
-        if r.low<=b.high and b.low<=r.high: return 'overlaps'
-        return 'better' if (r.value>b.value)!=(r.measure in LOWER_IS_BETTER) else 'worse'
     rest = table[(table.method!=baseline) & table.measure.isin(base.index)]
-    return rest.assign(verdict=rest.apply(verdict, axis=1)).pivot(index='method', columns='measure', values='verdict')\
-        .reindex(index=rest.method.unique(), columns=rest.measure.unique())
+    rest = rest.assign(verdict=rest.apply(_verdict, axis=1, base=base))
+    verdicts = rest.pivot(index='method', columns='measure', values='verdict')
+    return verdicts.reindex(index=rest.method.unique(), columns=rest.measure.unique())
 
 # %% ../nbs/25_faithful.ipynb #c050
 def _dots(ax, t, names, colours):
     "One row a method: interval and value; methods of other libraries, named after a comma, are open"
     for r in t.itertuples():
-        y,c = names.index(r.method),colours[r.method in BASELINES]
-        ax.plot([r.low, r.high], [y, y], color=c, lw=1.2)
-        ax.plot(r.value, y, 'o', ms=4.5, color=c, mfc='w' if ',' in r.method else c)
+        y = names.index(r.method)
+        colour = colours[r.method in BASELINES]
+        inside = 'w' if ',' in r.method else colour
+        ax.plot([r.low, r.high], [y, y], color=colour, lw=1.2)
+        ax.plot(r.value, y, 'o', ms=4.5, color=colour, mfc=inside)
     floor = t[t.method=='lung mask'].value
     if len(floor): ax.axvline(floor.iloc[0], color='.85', lw=1, zorder=0)
 
@@ -348,11 +411,15 @@ def show_scores(
 ):                          # One axis a measure
     "Every method's value and interval, the baselines in grey"
     import matplotlib.pyplot as plt
-    measures,names = list(measures or table.measure.unique()),[*table.method.unique()][::-1]
-    fig,axs = plt.subplots(1, len(measures), figsize=figsize or (2.2*len(measures)+1.4, .21*len(names)+.7), layout='constrained', sharey=True, squeeze=False)
+    measures = list(measures or table.measure.unique())
+    names = [*table.method.unique()][::-1]
+    size = figsize or (2.2*len(measures)+1.4, .21*len(names)+.7)
+    fig,axs = plt.subplots(1, len(measures), figsize=size, layout='constrained', sharey=True, squeeze=False)
     for ax,m in zip(axs[0], measures):
         _dots(ax, table[table.measure==m], names, (PALETTE['first'], '.6'))
-        ax.set_title((titles or {}).get(m, m), fontsize=9); ax.spines[['top', 'right']].set_visible(False); ax.tick_params(labelsize=8)
+        ax.set_title((titles or {}).get(m, m), fontsize=9)
+        ax.spines[['top', 'right']].set_visible(False)
+        ax.tick_params(labelsize=8)
     axs[0,0].set_yticks(range(len(names)), names)
     return axs[0]
 
@@ -360,31 +427,51 @@ def show_scores(
 def _rank_correlation(a, b):
     "Spearman's correlation of two tables; 0 when one of them is constant"
     from scipy.stats import rankdata
-    a,b = (rankdata(v) for v in (np.ravel(a), np.ravel(b)))
-    return float(np.corrcoef(a, b)[0,1]) if a.any() and np.ptp(a)>0 and np.ptp(b)>0 else 0.
+    a,b = rankdata(np.ravel(a)),rankdata(np.ravel(b))
+    if not a.any() or np.ptp(a)==0 or np.ptp(b)==0: return 0.
+    return float(np.corrcoef(a, b)[0,1])
 
 def agreement(
     maps:dict,      # Name → `Attribution` or H×W array, all on one grid
 )->pd.DataFrame:    # Names × names, −1…1
     "Rank correlation of the pixels, for each pair of maps"
     data = {n:_data(a) for n,a in maps.items()}
-    if len({d.shape for d in data.values()})>1: raise RadiographError(f'heatmaps of shapes {sorted({d.shape for d in data.values()})}', 'one grid', 'attribution.on(film, box)')
-    return pd.DataFrame([[_rank_correlation(a, b) for b in data.values()] for a in data.values()], list(data), list(data))
+    shapes = sorted({d.shape for d in data.values()})
+    if len(shapes)>1: raise RadiographError(f'heatmaps of shapes {shapes}', 'one grid', 'attribution.on(film, box)')
+    table = {n:[_rank_correlation(a, b) for b in data.values()] for n,a in data.items()}
+    return pd.DataFrame.from_dict(table, orient='index', columns=list(data))
 
 # %% ../nbs/25_faithful.ipynb #c061
+def _has_weights(module): return any(True for _ in module.parameters(recurse=False))
+
 def _layers(model):
     "Modules with weights of their own, the top one first"
-    return [m for m in model.modules() if any(True for _ in m.parameters(recurse=False))][::-1]
+    return [m for m in model.modules() if _has_weights(m)][::-1]
 
 def _shuffle(layer, random):
     "New order for the weights; a norm's channels keep what belongs together"
-    tensors = [t for t in (*layer.parameters(recurse=False), *layer.buffers(recurse=False)) if t.ndim]
+    own = (*layer.parameters(recurse=False), *layer.buffers(recurse=False))
+    tensors = [t for t in own if t.ndim]
     channels = torch.randperm(len(tensors[0]), generator=random)
     for t in tensors:
         if t.ndim==1: t.copy_(t[channels])
         else: t.copy_(t.flatten()[torch.randperm(t.numel(), generator=random)].view_as(t))
 
 # %% ../nbs/25_faithful.ipynb #c062
+def _looks(net, x, target, methods):
+    "Name → B×H×W: the size of each method's relevance"
+    def look(f):
+        relevance = torch.as_tensor(f(net, x, target)).detach().cpu().numpy()
+        return np.abs(relevance)
+    return {name:look(f) for name,f in methods.items()}
+
+def _alike(first, now):
+    "Rows of film, method and similarity, for maps of two states of a network"
+    for name,maps in first.items():
+        for i,(a,b) in enumerate(zip(maps, now[name])):
+            alike = _rank_correlation(a, b)
+            yield dict(film=i, method=name, similarity=alike)
+
 def randomization_check(
     model,              # A network; stays as it is
     x:torch.Tensor,     # B×C×H×W standardised films
@@ -394,23 +481,30 @@ def randomization_check(
     seed:int=0,         # Of the shuffles
 )->pd.DataFrame:        # Rows: film, method, shuffled (share of the layers, 0…1), similarity (−1…1)
     "How alike a map stays while the network forgets, from the top layer down"
-    net,random = deepcopy(model).eval(),torch.Generator().manual_seed(seed)
-    look = lambda: {n:np.abs(torch.as_tensor(f(net, x, target)).detach().cpu().numpy()) for n,f in methods.items()}
-    layers,first,rows = _layers(net),look(),[]
-    for stage in range(stages+1):
-        now = look() if stage else first
-        rows += [dict(film=i, method=n, shuffled=round(len(layers)*stage/stages)/len(layers), similarity=_rank_correlation(first[n][i], now[n][i])) for n in methods for i in range(len(x))]
-        part = slice(round(len(layers)*stage/stages), round(len(layers)*(stage+1)/stages))
-        with torch.no_grad():
-            for layer in layers[part]: _shuffle(layer, random)
-    return pd.DataFrame(rows)
+    net = deepcopy(model).eval()
+    random = torch.Generator().manual_seed(seed)
+    layers = _layers(net)
+    cuts = [round(len(layers)*stage/stages) for stage in range(stages+1)]
+    first = now = _looks(net, x, target, methods)
+    rows = []
+    for stage,done in enumerate(cuts):
+        if stage: now = _forget(net, layers[cuts[stage-1]:done], random, x, target, methods)
+        rows += [dict(r, shuffled=done/len(layers)) for r in _alike(first, now)]
+    return pd.DataFrame(rows, columns=['film', 'method', 'shuffled', 'similarity'])
+
+def _forget(net, layers, random, x, target, methods):
+    "Shuffle some layers, then look again"
+    with torch.no_grad():
+        for layer in layers: _shuffle(layer, random)
+    return _looks(net, x, target, methods)
 
 def fell(
     rows:pd.DataFrame,  # From `randomization_check`
     most:float=.5,      # Highest mean similarity, at the wholly shuffled network, of a map that passes
 )->pd.DataFrame:        # One row a method: similarity at the end, passes
     "Which maps changed when the network forgot"
-    end = rows[rows.shuffled==rows.shuffled.max()].groupby('method', sort=False).similarity.mean()
+    last = rows[rows.shuffled==rows.shuffled.max()]
+    end = last.groupby('method', sort=False).similarity.mean()
     return pd.DataFrame(dict(similarity=end, passes=end<=most))
 
 # %% ../nbs/25_faithful.ipynb #c071
@@ -419,6 +513,7 @@ def quantus_explainer(
 ):          # What Quantus takes as `explain_func`; gives B×1×H×W
     "One of our methods as Quantus wants it"
     def explain(model, inputs, targets, **kwargs):
-        x,t = torch.as_tensor(np.asarray(inputs)),torch.as_tensor(np.asarray(targets))
-        return method(model, x, t).detach().cpu().numpy()[:,None]
+        x,target = torch.as_tensor(np.asarray(inputs)),torch.as_tensor(np.asarray(targets))
+        maps = method(model, x, target).detach().cpu().numpy()
+        return maps[:,None]
     return explain

@@ -46,9 +46,8 @@ def _alone(
     even,           # List to append to: the share of the relevance that had nothing to be divided by
 )->torch.Tensor|None: # That relevance, zero elsewhere; None when there is none
     "Relevance where all contributions are zero"
-    nothing = z==0
-    if not nothing.any(): return None
-    alone = torch.where(nothing, r, 0)
+    if z.abs().amin()>0: return None
+    alone = torch.addcmul(r, r, z.sign().abs_(), value=-1) # five times as fast as `where`
     size = float(alone.abs().sum())
     if size==0: return None
     even.append(size/float(r.abs().sum()))
@@ -111,60 +110,95 @@ def _flat(t):
 # %% ../nbs/24_lrp.ipynb #n241b
 def _is_plain(layer):
     "Is it a convolution that pads with zeros?"
+    if type(layer).__name__=='Conv2dSame': return True
     return type(layer) is nn.Conv2d and layer.padding_mode=='zeros' and not isinstance(layer.padding, str)
 
-def _mix(w, v):
+def _frame(layer, v):
+    "Left, right, top, bottom: the zeros that a convolution of timm adds by itself"
+    if type(layer) is nn.Conv2d: return 0,0,0,0
+    from timm.layers.padding import get_same_padding
+    sides = zip(v.shape[2:], layer.kernel_size, layer.stride, layer.dilation)
+    h,w = (get_same_padding(*side) for side in sides)
+    return w//2,w-w//2,h//2,h-h//2
+
+def _mix(v, w):
     "B×O×N: a dense layer at N places"
+    w,v = w.flatten(1),v.flatten(2)
     return torch.mm(w, v[0])[None] if len(v)==1 else w@v
 
-def _passes(layer, x):
-    "A convolution there (tensor, weights) and its derivative back (what comes back, weights), without autograd's record"
+def _unmix(s, w, v):
+    w = w.flatten(1).T
+    return (torch.mm(w, s[0]) if len(v)==1 else w@s).view(v.shape)
+
+def _passes(layer):
+    "A convolution there (tensor, weights) and its derivative back (what comes back, weights, the tensor), without autograd's record"
     how = layer.stride,layer.padding,layer.dilation
-    def there(v, w): return F.conv2d(v, w, None, *how, layer.groups)
-    def back(s, w): return torch.ops.aten.convolution_backward(s, x, w, None, *how, False, [0,0], layer.groups, [True,False,False])[0]
-    if layer.kernel_size!=(1,1) or layer.stride!=(1,1) or layer.groups>1 or any(layer.padding): return there,back
-    def mix(v, w): return _mix(w.flatten(1), v.flatten(2))
-    def unmix(s, w): return _mix(w.flatten(1).T, s).view(x.shape)
-    return mix,unmix
+    if layer.kernel_size==layer.stride==(1,1) and layer.groups==1 and not any(layer.padding): return _mix,_unmix
+    def groups(v, w): return v.shape[1]//w.shape[1]
+    def there(v, w):
+        frame = _frame(layer, v)
+        return F.conv2d(F.pad(v, frame) if any(frame) else v, w, None, *how, groups(v, w))
+    def back(s, w, v):
+        (left,right,top,bottom),(h,wide) = _frame(layer, v),v.shape[2:]
+        like = v.new_empty(*v.shape[:2], h+top+bottom, wide+left+right)
+        grads = torch.ops.aten.convolution_backward(s, like, w, None, *how, False, [0,0], groups(v, w), [True,False,False])
+        return grads[0][...,top:top+h,left:left+wide]
+    return there,back
 
 def _spread(layer, x, r):
     "Relevance of a convolution's output, evenly to the inputs that it reads"
-    groups,per,how = layer.groups,layer.in_channels//layer.groups,(layer.stride, layer.padding, layer.dilation)
+    groups,per = layer.groups,layer.in_channels//layer.groups
     each = r if groups==r.shape[1] else r.unflatten(1, (groups, -1)).sum(2)
-    if layer.kernel_size!=(1,1) or layer.stride!=(1,1) or any(layer.padding):
+    there,back = _passes(layer)
+    if there is not _mix:
         ones,blank = x.new_ones(groups, 1, *layer.kernel_size),x.new_ones(len(x), groups, *x.shape[2:])
-        each = each/F.conv2d(blank[:1,:1], ones[:1], None, *how)
-        each = torch.ops.aten.convolution_backward(each, blank, ones, None, *how, False, [0,0], groups, [True,False,False])[0]
+        each = back(each/there(blank[:1,:1], ones[:1]), ones, blank)
     return each if per==1 else (each/per).repeat_interleave(per, 1)
 
 def _passes_of_any(t):
     "The same by autograd, for layers of any kind"
     def there(v, w): return t.run(v, w)
-    def back(s, w):
+    def back(s, w, v):
         with torch.enable_grad():
-            v = t.x.detach().requires_grad_()
+            v = v.detach().requires_grad_()
             return torch.autograd.grad(t.run(v, w), v, s)[0]
     return there,back
 
 # %% ../nbs/24_lrp.ipynb #c031
 def _above_or_below(layer, sign):
     "Its weights above zero (1) or below (−1), the others zero"
-    if sign>0: return layer.plus
-    return layer.minus if hasattr(layer, 'minus') else _half_of(layer.weight, -1)
+    if hasattr(layer, 'both'): return layer.both.chunk(2, 1)[0 if sign>0 else 1]
+    return layer.plus if sign>0 else _half_of(layer.weight, -1)
+
+def _side_by_side(layer, sign):
+    "Those of a sign, and those of the other, as two sets of channels"
+    if sign>0 and hasattr(layer, 'both'): return layer.both
+    return torch.cat([_above_or_below(layer, sign), _above_or_below(layer, -sign)], 1)
+
+def _contributions(t, sign):
+    "What is above zero (`sign` 1) or below (−1) of what a layer adds up, and how a quotient divides over the inputs"
+    plain = _is_plain(t.layer)
+    there,back = _passes(t.layer) if plain else _passes_of_any(t)
+    same = _above_or_below(t.layer, sign)
+    if t.rectified: return there(t.x, same),lambda s: back(s, same, t.x).mul_(t.x)
+    up,down = _half_of(t.x, 1),_half_of(t.x, -1)
+    if plain and t.layer.groups==1:
+        halves,weights = torch.cat([up, down], 1),_side_by_side(t.layer, sign)
+        def joined(s):
+            for_up,for_down = back(s, weights, halves).mul_(halves).chunk(2, 1)
+            return for_up+for_down
+        return there(halves, weights),joined
+    other = _above_or_below(t.layer, -sign)
+    return there(up, same).add_(there(down, other)),lambda s: back(s, same, up).mul_(up).addcmul_(back(s, other, down), down)
 
 def _of_sign(t, sign):
     "By the contributions above zero (`sign` 1) or below (−1) alone"
-    there,back = _passes(t.layer, t.x) if _is_plain(t.layer) else _passes_of_any(t)
-    same,bias = _above_or_below(t.layer, sign),t.bias(sign)
-    if t.rectified: z = there(t.x, same)
-    else:
-        other = _above_or_below(t.layer, -sign)
-        z = there(_half_of(t.x, 1), same).add_(there(_half_of(t.x, -1), other))
+    z,divided = _contributions(t, sign)
+    bias = t.bias(sign)
     if bias is not None: z += bias if isinstance(t.layer, nn.Linear) else bias.view(-1, *[1]*(z.ndim-2))
-    s = t.r.reshape(z.shape)/(z+sign*_TINY)
-    parts = back(s, same) if t.rectified else torch.where(t.x>0, back(s, same), back(s, other))
-    parts = parts.mul_(t.x)
     alone = _alone(t.r, z.reshape(t.r.shape), t.even)
+    z += sign*_TINY
+    parts = divided(torch.div(t.r.reshape(z.shape), z, out=z))
     if alone is None: return parts
     if _is_plain(t.layer): return parts.add_(_spread(t.layer, t.x, alone))
     def even(x): return t.run(x, torch.ones_like(t.layer.weight))
@@ -250,10 +284,20 @@ def _average(t):
 
 def _by_size(xs, positive):
     "Branches of a sum, without their signs wherever those may cancel: `positive` says whether a rectifier follows"
-    safe = (sum(xs)>0) & positive
-    return [torch.where(safe, x, x.abs()) for x in xs]
+    sizes = [x.abs() for x in xs]
+    if not positive: return sizes
+    safe = sum(xs)>0
+    return [torch.where(safe, x, size) for x,size in zip(xs, sizes)]
 
-def _added(t): return _share(t, t.xs if t.rectified or t.rules.plain else _by_size(t.xs, t.layer.positive))
+def _added(t):
+    "By contribution, or by size"
+    xs = t.xs if t.rectified or t.rules.plain else _by_size(t.xs, t.layer.positive)
+    if any(x.shape!=t.r.shape for x in xs): return _share(t, xs)
+    z = sum(xs)
+    alone = _alone(t.r, z, t.even)
+    even = 0 if alone is None else alone/len(xs)
+    s = t.r/torch.copysign(z.new_tensor(_TINY), z).add_(z)
+    return [x*s+even for x in xs]
 
 # %% ../nbs/24_lrp.ipynb #n240c
 def _constants(t):

@@ -7,7 +7,6 @@ __all__ = ['SIDE', 'LEVELS', 'lung_net', 'lung_input', 'lung_output', 'load_lung
            'lung_box', 'Lungs', 'find_lungs', 'as_lungs', 'lung_mask', 'show_lungs', 'plain_field']
 
 # %% ../nbs/04_lungs.ipynb #c002
-import json
 from dataclasses import dataclass
 from functools import cached_property,lru_cache
 from pathlib import Path
@@ -22,7 +21,7 @@ SIDE = 160 # Side in pixels of what the network sees
 
 def lung_net(
     widths:tuple=(24, 40, 56, 72), # Channels on the way up, last to first
-):                                 # `torch.nn.Module`: B×1×S×S → (B×1×S/2×S/2 logits of lung, B logits of a frontal chest film that stands upright)
+):                                 # `torch.nn.Module`: B×1×S×S → (B×1×S/2×S/2 logits of lung, B logits of an upright chest film)
     "The first five stages of EfficientNet-Lite0, and a way back up"
     import timm,torch
     from torch import nn
@@ -32,20 +31,29 @@ def lung_net(
         def __init__(self):
             super().__init__()
             body = timm.create_model('tf_efficientnet_lite0', in_chans=1, num_classes=0)
-            self.stem,self.blocks = nn.Sequential(body.conv_stem, body.bn1),nn.ModuleList(body.blocks[:5])
+            self.stem = nn.Sequential(body.conv_stem, body.bn1)
+            self.blocks = nn.ModuleList(body.blocks[:5])
             a,b,c,d = widths
-            self.c4,self.c3,self.c2,self.c1 = conv(112, d),conv(d+40, c),conv(c+24, b),conv(b+16, a)
-            self.out,self.chest = nn.Conv2d(a, 1, 1),nn.Linear(112, 1)
+            self.c4 = conv(112, d)
+            self.c3 = conv(d+40, c)
+            self.c2 = conv(c+24, b)
+            self.c1 = conv(b+16, a)
+            self.out = nn.Conv2d(a, 1, 1)
+            self.chest = nn.Linear(112, 1)
 
         def look(self, x):
             "What `forward` gives, and the last block's output"
-            x,kept = self.stem(x),[]
-            for block in self.blocks: kept.append(x := block(x))
+            x = self.stem(x)
+            kept = []
+            for block in self.blocks:
+                x = block(x)
+                kept.append(x)
             y = self.c4(x)
-            for level,skip in zip((self.c3, self.c2, self.c1), (kept[2], kept[1], kept[0])):
+            for level,skip in zip((self.c3, self.c2, self.c1), reversed(kept[:3])):
                 y = F.interpolate(y, size=skip.shape[-2:], mode='bilinear', align_corners=False)
                 y = level(torch.cat([y, skip], 1))
-            return self.out(y),self.chest(x.mean((2, 3)))[:,0],x
+            chest = self.chest(x.mean((2, 3)))
+            return self.out(y),chest[:,0],x
 
         def forward(self, x): return self.look(x)[:2]
     return LungNet()
@@ -55,7 +63,9 @@ def lung_input(
 )->np.ndarray:    # S×S float32
     "A film as the network sees it: resized, equalised, standardised"
     x = cv2.resize(x, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return (cv2.createCLAHE(2., (4, 4)).apply(cv2.equalizeHist(x)).astype(np.float32)/255-.5)/.25
+    x = cv2.equalizeHist(x)
+    x = cv2.createCLAHE(2., (4, 4)).apply(x)
+    return (x.astype(np.float32)/255-.5)/.25
 
 def lung_output(
     net,         # From `lung_net`
@@ -64,10 +74,12 @@ def lung_output(
 ):               # N×S/2×S/2 probabilities of lung, N probabilities of an upright frontal chest film
     "What the network says of some films, in one pass"
     import torch
-    x = torch.from_numpy(np.stack([lung_input(f) for f in films])[:,None]).contiguous(memory_format=torch.channels_last)
+    batch = np.stack([lung_input(f) for f in films])
+    x = torch.from_numpy(batch[:,None]).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(): lung,chest,last = net.look(x)
-    said = lung.sigmoid()[:,0].numpy(),chest.sigmoid().numpy()
-    return (*said, last.numpy()) if deep else said
+    lung = lung.sigmoid()[:,0].numpy()
+    chest = chest.sigmoid().numpy()
+    return (lung, chest, last.numpy()) if deep else (lung, chest)
 
 # %% ../nbs/04_lungs.ipynb #c016a
 def load_lungs(
@@ -80,7 +92,8 @@ def load_lungs(
         raise RadiographError(f'{path.name} is not the file that its card describes', 'weights and card of one run',
                               'copy both again, or pip install --force-reinstall deepcovidexplainer')
     net = made_apart(lung_net)
-    net.load_state_dict({k:v.float() for k,v in read_tensors(path).items()}, strict=False)
+    weights = {k:v.float() for k,v in read_tensors(path).items()}
+    net.load_state_dict(weights, strict=False)
     return net.eval()
 
 @lru_cache(1)
@@ -90,18 +103,21 @@ def _net():
 
 def _film_array(film):
     x = film if isinstance(film, np.ndarray) else getattr(film, 'data', film) # an array's own `.data` is its buffer
-    if not isinstance(x, np.ndarray) or x.ndim!=2 or x.dtype.kind!='f':
-        came = f'{type(film).__name__} of shape {getattr(x, "shape", "unknown")}'
-        raise RadiographError(came, 'a Radiograph or an H×W float array in 0…1', 'load_radiograph')
-    return x
+    if isinstance(x, np.ndarray) and x.ndim==2 and x.dtype.kind=='f': return x
+    came = f'{type(film).__name__} of shape {getattr(x, "shape", "unknown")}'
+    raise RadiographError(came, 'a Radiograph or an H×W float array in 0…1', 'load_radiograph')
 
-def _grey(film): return np.round(np.clip(_film_array(film), 0, 1)*255).astype(np.uint8)
+def _grey(film):
+    x = np.clip(_film_array(film), 0, 1)
+    return np.round(x*255).astype(np.uint8)
 
 # %% ../nbs/04_lungs.ipynb #c018
 def _two_largest(m, least=.015):
     "The two largest regions above `least` of the film"
     n,label,stats,_ = cv2.connectedComponentsWithStats(m.astype(np.uint8))
-    big = [i for i in np.argsort(-stats[1:,4])[:2]+1 if stats[i,4]>=least*m.size]
+    area = stats[:,cv2.CC_STAT_AREA]
+    largest = np.argsort(-area[1:])[:2]+1
+    big = [i for i in largest if area[i]>=least*m.size]
     return np.isin(label, big) if big else np.zeros_like(m)
 
 def _fill(m):
@@ -110,18 +126,27 @@ def _fill(m):
     cv2.floodFill(padded, None, (0, 0), 2)
     return padded[1:-1,1:-1]!=2
 
+def _extent(a):
+    "From the first to one past the last True of a row of them"
+    i = np.flatnonzero(a)
+    return i[0],i[-1]+1
+
 def _shaped_like_lungs(m):
     "Is this a plausible pair of lungs, by size and extent?"
     if not .06<=m.mean()<=.75: return False
-    r,c = np.flatnonzero(m.any(1)),np.flatnonzero(m.any(0))
-    tall,wide = (r[-1]-r[0]+1)/len(m),(c[-1]-c[0]+1)/len(m)
-    both_sides = (m[:,:int(c.mean())].sum(), m[:,int(c.mean()):].sum())
-    return tall>=.25 and wide>=.3 and min(both_sides)>=.15*max(both_sides)
+    top,bottom = _extent(m.any(1))
+    left,right = _extent(m.any(0))
+    if (bottom-top)/len(m)<.25 or (right-left)/len(m)<.3: return False
+    middle = int(np.flatnonzero(m.any(0)).mean())
+    one,other = m[:,:middle].sum(),m[:,middle:].sum()
+    return min(one, other)>=.15*max(one, other)
 
 def _full_size(p, small, shape):
     "The mask at the film's size"
-    p = np.where(cv2.dilate(small.astype(np.uint8), np.ones((3, 3)))>0, p, 0)
-    return _fill(_two_largest(cv2.resize(p, shape[::-1], interpolation=cv2.INTER_LINEAR)>.5))
+    near = cv2.dilate(small.astype(np.uint8), np.ones((3, 3)))>0
+    height,width = shape
+    p = cv2.resize(np.where(near, p, 0), (width, height), interpolation=cv2.INTER_LINEAR)
+    return _fill(_two_largest(p>.5))
 
 def _hulls(mask):
     "The convex hull of each region"
@@ -145,13 +170,21 @@ class Zone:
 
 def _sides(mask):
     "The patient's right and left lung, as masks"
-    n,label,stats,centre = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    cols = np.flatnonzero(mask.any(0)); middle = (cols[0]+cols[-1])/2
-    if n==3 and (centre[1,0]<middle)!=(centre[2,0]<middle):
-        first = 1 if centre[1,0]<centre[2,0] else 2
-        return label==first,label==3-first
+    n,label,_,centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    cols = np.flatnonzero(mask.any(0))
+    middle = (cols[0]+cols[-1])/2
+    if n==3: # two lungs and the background
+        one,two = centres[1,0],centres[2,0]
+        first = 1 if one<two else 2
+        if (one<middle)!=(two<middle): return label==first,label==3-first
     left_half = np.arange(mask.shape[1])<middle
     return mask & left_half,mask & ~left_half
+
+def _thirds(lung):
+    "The rows at which one lung is cut: four numbers"
+    if not lung.any(): return [0, 0, 0, 0]
+    top,bottom = _extent(lung.any(1))
+    return np.linspace(top, bottom, 4).round().astype(int)
 
 def lung_zones(
     mask:np.ndarray, # H×W bool lung mask
@@ -159,23 +192,41 @@ def lung_zones(
     "Upper, middle and lower zone of the patient's right and left lung; together they are the mask"
     if not mask.any(): return ()
     zones = []
+    row = np.arange(len(mask))[:,None]
     for side,lung in zip(('right', 'left'), _sides(mask)):
-        rows = np.flatnonzero(lung.any(1)); top,bottom = (rows[0],rows[-1]+1) if len(rows) else (0,0)
-        cuts = np.linspace(top, bottom, 4).round().astype(int); r = np.arange(len(mask))[:,None]
-        zones += [Zone(f'{side} {l} zone', side, l, lung & (r>=a) & (r<b)) for l,a,b in zip(LEVELS, cuts, cuts[1:])]
+        cuts = _thirds(lung)
+        for level,top,bottom in zip(LEVELS, cuts, cuts[1:]):
+            part = lung & (row>=top) & (row<bottom)
+            zones.append(Zone(f'{side} {level} zone', side, level, part))
     return tuple(zones)
 
 # %% ../nbs/04_lungs.ipynb #c026c
+def _share(part, where):
+    "How much of the sum of `part` lies where a mask says"
+    whole = part.sum()
+    return float(part[where].sum()/whole) if whole>0 else 0.
+
 def zone_shares(
     data:np.ndarray,  # H×W relevance, signed or not
     zones:tuple,      # From `lung_zones`
     mask:np.ndarray,  # H×W bool lung mask
 )->list[dict]:        # Rows: zone, positive, negative (shares of all positive and all negative relevance), area (share of the film)
-    "How relevance divides over the zones and the rest of the film; each column sums to 1 where there is anything to share"
-    pos,neg = np.maximum(data, 0).astype(np.float64),np.maximum(-data, 0).astype(np.float64)
-    share = lambda part,where: float(part[where].sum()/part.sum()) if part.sum()>0 else 0.
-    places = [(z.name, z.mask) for z in zones]+[('outside the lungs', ~mask)]
-    return [dict(zone=name, positive=share(pos, m), negative=share(neg, m), area=float(m.mean())) for name,m in places]
+    "How relevance divides over the zones and the rest of the film; each column sums to 1, or to 0 if there is none"
+    positive = np.maximum(data, 0).astype(np.float64)
+    negative = np.maximum(-data, 0).astype(np.float64)
+    places = {z.name:z.mask for z in zones}
+    places['outside the lungs'] = ~mask
+    rows = []
+    for name,where in places.items():
+        shares = dict(positive=_share(positive, where), negative=_share(negative, where))
+        rows.append(dict(zone=name, **shares, area=float(where.mean())))
+    return rows
+
+def _with_margin(a, margin):
+    "From the first to the last True of a row of them, and a share of that more at both ends"
+    first,end = _extent(a)
+    more = margin*(end-first)
+    return max(0, int(first-more)),min(len(a), int(np.ceil(end+more)))
 
 def lung_box(
     mask:np.ndarray,    # H×W bool lung mask
@@ -183,13 +234,16 @@ def lung_box(
 )->tuple|None:          # (top, left, bottom, right) in pixels, inside the film; None when the mask is empty
     "The part of the film that holds the lungs"
     if not mask.any(): return None
-    def ends(a, n):
-        i = np.flatnonzero(a); pad = margin*(i[-1]-i[0]+1)
-        return max(0, int(i[0]-pad)),min(n, int(np.ceil(i[-1]+1+pad)))
-    (top,bottom),(left,right) = ends(mask.any(1), mask.shape[0]),ends(mask.any(0), mask.shape[1])
+    top,bottom = _with_margin(mask.any(1), margin)
+    left,right = _with_margin(mask.any(0), margin)
     return top,left,bottom,right
 
 # %% ../nbs/04_lungs.ipynb #c022a
+def _smoothed(a, k):
+    "A row of numbers, each the mean of itself and `k` on either side"
+    width = 2*k+1
+    return np.convolve(np.pad(a, k, 'edge'), np.ones(width)/width, 'valid')
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Lungs:
     "Where the lungs of a film are, found once and passed on"
@@ -218,18 +272,23 @@ class Lungs:
         return lung_box(self.field)
     @property
     def doubt(self)->float:
-        "Pixels where the network is unsure as a share of the lungs: about 0.15 for a clear film, 0.4 where a lung is white"
+        "Pixels where the network is unsure, as a share of the lungs: 0.15 for a clear film, 0.4 where a lung is white"
         p = self.probability
-        return float(((p>.1) & (p<.9)).sum()/max((p>.5).sum(), 1)) if p is not None else 0.
+        if p is None: return 0.
+        unsure = ((p>.1) & (p<.9)).sum()
+        lung = (p>.5).sum()
+        return float(unsure/max(lung, 1))
     @property
     def gap(self)->float:
         """0…1, how plainly two lungs stand side by side: the valley between them in the column sums of `probability`,
         as a share of the higher side"""
         if self.probability is None: return 1.
-        n = len(self.probability); width = 2*(n//20)+1
-        q = np.convolve(np.pad(self.probability.sum(0), n//20, 'edge'), np.ones(width)/width, 'valid')
-        valleys = [min(q[:c].max(), q[c:].max())-q[c] for c in range(n//4, 3*n//4)]
-        return float(max(0, max(valleys))/max(q.max(), n/20)) # what is lower than a twentieth of the film is no side
+        n = len(self.probability)
+        sums = _smoothed(self.probability.sum(0), n//20)
+        def valley(c): return min(sums[:c].max(), sums[c:].max())-sums[c]
+        deepest = max(valley(c) for c in range(n//4, 3*n//4))
+        high = max(sums.max(), n/20) # what is lower than a twentieth of the film is no side
+        return float(max(0, deepest)/high)
 
     def __repr__(self):
         if not self.found: return f'Lungs(none found; chest {self.chest:.2f}, turn {self.turn}°)'
@@ -238,19 +297,27 @@ class Lungs:
 # %% ../nbs/04_lungs.ipynb #c022b
 def _turned(grey):
     "The turn after which a picture is a chest film, or 0"
-    _,chest = lung_output(_net(), [np.ascontiguousarray(np.rot90(grey, k)) for k in (1, 2, 3)])
+    turns = [np.ascontiguousarray(np.rot90(grey, k)) for k in (1, 2, 3)]
+    _,chest = lung_output(_net(), turns)
     return 90*(1+int(chest.argmax())) if chest.max()>.5 else 0
 
 _BELOW,_BESIDE = .25,.05 # Shares of the lungs' box: where heart and stomach show the side
 
+def _onto_square(box, n):
+    "The map from a box to n×n pixels, as OpenCV writes it"
+    top,left,bottom,right = box
+    beside = _BESIDE*(right-left)
+    below = bottom+_BELOW*(bottom-top)
+    corners = np.float32([[left-beside, top], [right+beside, top], [left-beside, below]])
+    square = np.float32([[0, 0], [n, 0], [0, n]])
+    return cv2.getAffineTransform(corners-.5, square-.5)
+
 def _around(deep, small, n=8):
     "The network's view of the lungs and what lies below them, C×n×n; a mirrored film gives it mirrored"
     scale = deep.shape[-1]/len(small)
-    top,left,bottom,right = (scale*v for v in lung_box(_hulls(small)))
-    side,low = _BESIDE*(right-left),bottom+_BELOW*(bottom-top)
-    corners = np.float32([[left-side, top], [right+side, top], [left-side, low]])-.5
-    to = cv2.getAffineTransform(corners, np.float32([[0, 0], [n, 0], [0, n]])-.5)
-    warp = lambda c: cv2.warpAffine(np.ascontiguousarray(c), to, (n, n), borderMode=cv2.BORDER_REPLICATE)
+    box = [scale*v for v in lung_box(_hulls(small))]
+    to = _onto_square(box, n)
+    def warp(c): return cv2.warpAffine(np.ascontiguousarray(c), to, (n, n), borderMode=cv2.BORDER_REPLICATE)
     return np.stack([warp(c) for c in deep])
 
 def _whole(deep):
@@ -261,13 +328,15 @@ def _whole(deep):
 def find_lungs(
     film,            # `Radiograph` or H×W float in 0…1
 )->Lungs:            # With an empty mask where none were found
-    "Ask the lung network once, and three times more in one batch where the picture does not look like an upright chest film"
+    "Ask the lung network once, and of three turns in one batch more if the picture is no upright chest film"
     grey = _grey(film)
     p,chest,deep = (a[0] for a in lung_output(_net(), [grey], deep=True))
     small,whole = _fill(_two_largest(p>.5)),_whole(deep)
     if chest>.5 and _shaped_like_lungs(small):
-        return Lungs(_full_size(p, small, grey.shape), p, float(chest), around=_around(deep, small), whole=whole)
-    return Lungs(np.zeros(grey.shape, bool), p, float(chest), _turned(grey) if chest<=.5 else 0, whole=whole)
+        mask = _full_size(p, small, grey.shape)
+        return Lungs(mask, p, float(chest), around=_around(deep, small), whole=whole)
+    turn = _turned(grey) if chest<=.5 else 0
+    return Lungs(np.zeros(grey.shape, bool), p, float(chest), turn, whole=whole)
 
 def as_lungs(
     film,            # `Radiograph` or H×W float in 0…1
@@ -284,6 +353,16 @@ def lung_mask(
     return find_lungs(film).mask
 
 # %% ../nbs/04_lungs.ipynb #c022c
+def _new_axis():
+    import matplotlib.pyplot as plt
+    return plt.subplots(figsize=(3.2, 3.2))[1]
+
+def _draw_zone(ax, z):
+    "Its outline in the colour of its side, and its name"
+    row,column = np.argwhere(z.mask).mean(0)
+    ax.contour(z.mask, [.5], colors=[PALETTE[z.side]], linewidths=.9)
+    ax.text(column, row, f'{z.side[0].upper()} {z.level}', color='white', fontsize=6, ha='center', va='center')
+
 def show_lungs(
     film,             # `Radiograph` or H×W float in 0…1
     lungs=None,       # `Lungs` of it, or an H×W bool mask, such as a field; found if not given
@@ -292,17 +371,16 @@ def show_lungs(
     zones:bool=True,  # Draw the six zones
 ):                    # The axis
     "The film with the outlines of its zones: those of the lungs' field, or of the mask given"
-    if ax is None: import matplotlib.pyplot as plt; ax = plt.subplots(figsize=(3.2, 3.2))[1]
+    ax = ax or _new_axis()
     if lungs is None: lungs = find_lungs(film)
     parts = lungs.zones if isinstance(lungs, Lungs) else lung_zones(np.asarray(lungs, bool))
     ax.imshow(_film_array(film), cmap='gray', vmin=0, vmax=1)
-    name = dict(color='white', fontsize=6, ha='center', va='center')
-    for z in parts if zones else ():
-        ax.contour(z.mask, [.5], colors=[PALETTE[z.side]], linewidths=.9)
-        r,c = np.argwhere(z.mask).mean(0); ax.text(c, r, f"{z.side[0].upper()} {z.level}", **name)
-    middle = dict(color='white', ha='center', transform=ax.transAxes, bbox=dict(fc='black', alpha=.6))
-    if not parts: ax.text(.5, .5, 'no lungs found', **middle)
-    ax.set_title(title or ''); ax.axis('off')
+    if zones:
+        for z in parts: _draw_zone(ax, z)
+    box = dict(fc='black', alpha=.6)
+    if not parts: ax.text(.5, .5, 'no lungs found', color='white', ha='center', transform=ax.transAxes, bbox=box)
+    ax.set_title(title or '')
+    ax.axis('off')
     return ax
 
 # %% ../nbs/04_lungs.ipynb #h1f031
@@ -312,8 +390,10 @@ def plain_field(
     rim:float=.0125,         # Around the field, as a share of the side: `Preprocess.field`
 )->np.ndarray:               # size×size uint8, grey outside the field
     "The lungs of a film as an ensemble sees them"
-    top,left,bottom,right = lung_box(pair[...,1]>127) or (0, 0, *pair.shape[:2])
-    part = np.moveaxis(pair[top:bottom,left:right], -1, 0)
-    x,field = (cv2.resize(v, (size, size), interpolation=cv2.INTER_AREA) for v in part)
+    whole = 0,0,*pair.shape[:2]
+    top,left,bottom,right = lung_box(pair[...,1]>127) or whole
+    film,field = np.moveaxis(pair[top:bottom,left:right], -1, 0)
+    film = cv2.resize(film, (size, size), interpolation=cv2.INTER_AREA)
+    field = cv2.resize(field, (size, size), interpolation=cv2.INTER_AREA)
     seen = widened(field>127, rim)
-    return equalize_field(x, seen if seen.any() else ~seen)
+    return equalize_field(film, seen if seen.any() else ~seen)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastcore.basics import patch
-from fastcore.script import call_parse
 
+from .command import asks_back,command
 from .core import DISCLAIMER,RadiographError
 from .dicom_out import IMPLEMENTATION_UID,is_answer,write_dicom
 
@@ -370,6 +370,7 @@ def stop(self:Node):
     if self.held: self.held.close()
 
 # %% ../nbs/36_node.ipynb #n019
+@asks_back
 def serve_dicom(
     inbox,                     # Folder: the queue and the log
     port:int=11112,            # TCP port; 0 for any that is free
@@ -393,12 +394,13 @@ def serve_dicom(
 
 # %% ../nbs/36_node.ipynb #n040
 def run_node(
-    *args,    # As for `serve_dicom`
-    **kwargs, # As for `serve_dicom`
+    *args,            # As for `serve_dicom`
+    quiet:bool=False, # Log failures only
+    **kwargs,         # As for `serve_dicom`
 ):
     "`serve_dicom` for a process of its own: logs to the error stream, until it is ended"
     import signal
-    logging.basicConfig(format='%(asctime)s %(message)s', level=logging.INFO)
+    logging.basicConfig(format='%(asctime)s %(message)s', level=logging.WARNING if quiet else logging.INFO)
     for name in ('pynetdicom', 'pydicom', 'highdicom'): logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.simplefilter('ignore') # other libraries' texts quote headers
     ended = threading.Event()
@@ -408,18 +410,21 @@ def run_node(
         ended.wait()
 
 # %% ../nbs/36_node.ipynb #n050
-@call_parse
+@command('dce_node --from PACS --to ORTHANC@127.0.0.1:4242 --inbox inbox',
+         'dce_node --from CR1,CR2 --port 11113 --kinds sr,seg')
 def dce_node(
     inbox:str='inbox',       # Folder that keeps the films until they are answered: the queue and the log
     port:int=11112,          # TCP port to listen on
     aet:str='DCE',           # AE title of this node; senders must call it so
-    from_:str='PACS',        # AE titles of those who may send, separated by commas (--from)
+    from_:str='PACS',        # AE titles of those who may send, separated by commas
     to:str=None,             # Where answers go, AET@HOST:PORT; default: they stay in the inbox
     host:str='127.0.0.1',    # Address to listen on; 0.0.0.0 for all: think about who can reach it
     kinds:str='sr,sc,seg',   # What is sent: Structured Report, Secondary Capture, Segmentation
     secondary:bool=False,    # Also take films that are stored as Secondary Captures
     ensemble:str='default',  # Name of an ensemble that ships with the package, or a folder with one
+    quiet:bool=False,        # Log failures only
 ):
     "Receive films by DICOM, send back answers that carry the patient's name. Research use only, not a medical device."
-    try: run_node(inbox, port, aet, from_.split(','), to, host, tuple(kinds.split(',')), secondary, ensemble)
+    how = dict(secondary=secondary, ensemble=ensemble, quiet=quiet)
+    try: run_node(inbox, port, aet, from_.split(','), to, host, tuple(kinds.split(',')), **how)
     except RadiographError as error: raise SystemExit(str(error))

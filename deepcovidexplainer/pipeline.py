@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .attribution import Attribution,mean_attribution
+from .attribution import Attribution,Later,as_bits,kept,mean_attribution,mean_share
+from .command import asks_back
 from .core import RadiographError,class_of,own_settings
 from .similar import similar_films
 from .words import explain,method_title
@@ -23,6 +24,7 @@ from .canonical import canonical
 from .lrp import LRP_RULES,Pass,lrp,lrp_attributions
 from .guard import guard
 from .lungs import find_lungs
+from .models import pick_device
 from .radiograph import load_radiograph
 from .zoo import load_ensemble
 from .report import save_report
@@ -94,8 +96,10 @@ def _member_maps(model, x, target, methods, classes):
 
 def _mean_evidence(signed):
     "The members' signed maps of all classes, each member divided by one number for all its classes"
+    if not signed[0]: return {}
     def amount(one): return max(float(np.abs(a.data).sum(dtype=float)) for a in one.values()) or 1.
-    def mean(c): return sum(one[c].data/amount(one) for one in signed)/len(signed)
+    amounts = [amount(one) for one in signed]
+    def mean(c): return Later(mean_share, amounts, *(kept(one[c], 'data') for one in signed))
     return {c:replace(a, data=mean(c), checks={}) for c,a in signed[0].items()}
 
 def _all_maps(ensemble, x, target, methods):
@@ -123,9 +127,12 @@ def _ask(ensemble, x, target, methods, film, box, seen=None, default=False):
     names = [m.name for m in ensemble.members]
     mean = {method:mean_attribution([one[method] for one in maps], names) for method in maps[0]}
     found = mean,_mean_evidence(signed)
-    if film is not None: found = tuple({k:a.on(film, box, seen) for k,a in part.items()} for part in found)
+    if film is None: return *found,left_out
+    seen = as_bits(seen) # one for all
+    found = tuple({k:a.on(film, box, seen) for k,a in part.items()} for part in found)
     return *found,left_out
 
+@asks_back
 def ensemble_attributions(
     ensemble,                # `Ensemble`
     x,                       # 1×1×S×S tensor from `Ensemble.inputs`
@@ -148,31 +155,53 @@ def _class(target, classes):
     wanted = f"one of {', '.join(classes)}, a class number, or None for the most probable"
     raise RadiographError(f'the target {target!r}', wanted, 'correct the target')
 
-def _explain_film(film, ensemble, methods, target, max_side):
-    "One film"
-    names = _known(methods)
+@dataclass
+class _Film:
+    "A film that the networks are to see"
+    film:object # `Radiograph`
+    lungs:object # `Lungs` of it
+    x:object    # 1×1×S×S tensor
+    box:object  # Where on the film that lies
+
+def _look(film, ensemble, max_side):
     film = load_radiograph(film).resized(max_side)
     lungs = find_lungs(film)
-    x,box = ensemble.inputs(film, lungs)
-    prediction = ensemble.predict(film, lungs, x)
-    target = target or prediction.leaning
-    if guard(film, lungs, prediction) or not names: return explain(film, prediction, None, lungs, target)
-    maps,evidence,left_out = _ask(ensemble, x, target, names, film, box, ensemble.seen(lungs), methods is None)
-    out = explain(film, prediction, maps, lungs, target, evidence, similar_films(ensemble, x))
+    return _Film(film, lungs, *ensemble.inputs(film, lungs))
+
+def _answer(f, prediction, ensemble, methods, target):
+    "`Explanation` of a film whose prediction is known"
+    names,target = _known(methods),target or prediction.leaning
+    if guard(f.film, f.lungs, prediction) or not names: return explain(f.film, prediction, None, f.lungs, target)
+    maps,evidence,left_out = _ask(ensemble, f.x, target, names, f.film, f.box, ensemble.seen(f.lungs), methods is None)
+    similar = similar_films(ensemble, f.x, features=prediction.features)
+    out = explain(f.film, prediction, maps, f.lungs, target, evidence, similar)
     if left_out: out.warnings.append(left_out)
     return out
 
-def _explain_list(films, *how, errors):
+def _or_error(f, *args):
+    try: return f(*args)
+    except RadiographError as e: return e
+
+_BATCH = 8 # Films of a list that are in memory together
+
+def _explained(films, ensemble, methods, target, max_side):
+    "Explanations, or the error at a film's place; the networks see the films of a batch together"
+    for i in range(0, len(films), _BATCH):
+        looks = [_or_error(_look, film, ensemble, max_side) for film in films[i:i+_BATCH]]
+        read = [f for f in looks if isinstance(f, _Film)]
+        told = iter(ensemble.predict_many(x=[f.x for f in read]))
+        for f in looks: yield _or_error(_answer, f, next(told), ensemble, methods, target) if isinstance(f, _Film) else f
+
+def _explain_list(films, *how, errors='raise'):
     "Every film of a list; an error carries what was explained before it"
     done = []
-    for film in films:
-        try: done.append(predict_and_explain(film, *how))
-        except RadiographError as e:
-            e.explanations = list(done)
-            if errors=='raise': raise
-            done.append(e)
+    for e in _explained(films, *how):
+        if isinstance(e, RadiographError): e.explanations = list(done)
+        if isinstance(e, RadiographError) and errors=='raise': raise e
+        done.append(e)
     return done
 
+@asks_back
 def predict_and_explain(
     film,                    # Path, bytes, open file, NumPy array, PIL image, pydicom `Dataset` or `Radiograph`; or a list of such
     ensemble='default',      # Name in `list_ensembles()`, a folder, or an `Ensemble`
@@ -180,11 +209,15 @@ def predict_and_explain(
     target=None,             # Class to explain, name or number; None: the most probable
     max_side:int=1024,       # Larger films are shrunk to this many pixels along their longer side before anything else
     errors:str='raise',      # What a list does with a film that cannot be used: `'raise'`, or `'report'` the error at its place
+    device=None,             # Where the networks run, and stay: `'cpu'`, `'cuda'` or `'auto'`; None: where they are
 ):                           # An `Explanation`; a list gives a list
     "Classify chest radiographs and explain the answer; `RadiographError` for what is no film"
     _known(methods)
     if not hasattr(ensemble, 'predict'): ensemble = load_ensemble(ensemble)
+    if device is not None: ensemble.to(pick_device(device, ('cuda', 'cpu')))
     target = _class(target, ensemble.classes)
     if errors not in ('raise', 'report'): raise RadiographError(f'errors={errors!r}', "'raise' or 'report'", 'correct it')
-    if isinstance(film, (list, tuple)): return _explain_list(film, ensemble, methods, target, max_side, errors=errors)
-    with own_settings(): return _explain_film(film, ensemble, methods, target, max_side)
+    how = ensemble,methods,target,max_side
+    with own_settings():
+        if isinstance(film, (list, tuple)): return _explain_list(film, *how, errors=errors)
+        return _explain_list([film], *how)[0]

@@ -15,21 +15,29 @@ from fastcore.basics import patch
 from .core import PALETTE,RadiographError,fingerprint
 
 # %% ../nbs/03_preprocess.ipynb #c009
+_WANTED = 'an H×W float array in 0…1, white = dense'
+_TODO = 'load_radiograph, which reads any film into one'
+
+def _no_film(x):
+    "What is wrong with `x` as a film; None if nothing is"
+    if not isinstance(x, np.ndarray): return f'a {type(x).__name__}'
+    if x.ndim!=2 or 0 in x.shape: return f'an array of shape {x.shape}'
+    if x.dtype.kind!='f': return f'an array of {x.dtype}'
+    lo,hi = float(x.min()),float(x.max())
+    if not np.isfinite([lo, hi]).all(): return 'an array with NaN or infinite values'
+    if lo<-1e-4 or hi>1+1e-4: return f'an array with values from {lo:.4g} to {hi:.4g}'
+
 def _film(x):
     "`x` as H×W float32 in 0…1, or a `RadiographError` that says what is wrong with it"
     if not isinstance(x, np.ndarray): x = getattr(x, 'data', x)
-    wanted,todo = 'an H×W float array in 0…1, white = dense', 'load_radiograph, which reads any film into one'
-    if not isinstance(x, np.ndarray): raise RadiographError(f'a {type(x).__name__}', wanted, todo)
-    if x.ndim!=2 or 0 in x.shape: raise RadiographError(f'an array of shape {x.shape}', wanted, todo)
-    if x.dtype.kind!='f': raise RadiographError(f'an array of {x.dtype}', wanted, todo)
-    lo,hi = float(x.min()),float(x.max())
-    if not np.isfinite([lo,hi]).all(): raise RadiographError('an array with NaN or infinite values', wanted, todo)
-    if lo<-1e-4 or hi>1+1e-4: raise RadiographError(f'an array with values from {lo:.4g} to {hi:.4g}', wanted, todo)
+    wrong = _no_film(x)
+    if wrong: raise RadiographError(wrong, _WANTED, _TODO)
     return np.clip(x, 0, 1).astype(np.float32, copy=False)
 
 # %% ../nbs/03_preprocess.ipynb #c013
-_RANGES = dict(size=(8,8192), clip=(1e-6,1e6), tiles=(1,256), n_iter=(0,10_000), kappa=(1e-6,1e6), step=(1e-6,.25), sigma=(.05,1e3),
-               amount=(0,1e3), contrast=(.01,1), height=(.005,1), mean=(-1e6,1e6), std=(1e-6,1e6), field=(0,.2))
+_RANGES = dict(
+    size=(8,8192), clip=(1e-6,1e6), tiles=(1,256), n_iter=(0,10_000), kappa=(1e-6,1e6), step=(1e-6,.25),
+    sigma=(.05,1e3), amount=(0,1e3), contrast=(.01,1), height=(.005,1), mean=(-1e6,1e6), std=(1e-6,1e6), field=(0,.2))
 
 def _check(**params):
     "`RadiographError` for a parameter outside its range"
@@ -53,32 +61,52 @@ def _split(f, last):
 def _hist(x, black=4/255):
     "The cumulative histogram as tone curve; what is as dark as the film's border becomes black and does not count"
     f = x*np.float32(_LEVELS)
-    cdf = np.cumsum(np.bincount((f+np.float32(.5)).astype(np.int32).ravel(), minlength=_LEVELS+1))
+    nearest = (f+np.float32(.5)).astype(np.int32)
+    cdf = np.cumsum(np.bincount(nearest.ravel(), minlength=_LEVELS+1))
     lo,hi = float(x.min()),float(x.max())
-    ground = cdf[int((lo + black*(hi-lo))*_LEVELS+.5)]
+    darkest = (lo + black*(hi-lo))*_LEVELS
+    ground = cdf[int(darkest+.5)]
     if ground==x.size: return x.copy() # one grey: nothing to spread
-    curve = np.maximum((cdf-ground)/(x.size-ground), 0).astype(np.float32)
+    share = (cdf-ground)/(x.size-ground)
+    curve = np.maximum(share, 0).astype(np.float32)
     i,rest = _split(f, _LEVELS)
     return curve[i]*(1-rest) + curve[i+1]*rest
 
 # %% ../nbs/03_preprocess.ipynb #c028
+def _tiles_of(x, tiles):
+    "`x` grown to whole tiles, their number down and across, and their height and width"
+    h,w = x.shape
+    rows,cols = min(tiles, h),min(tiles, w)
+    th,tw = -(-h//rows),-(-w//cols)
+    x = cv2.copyMakeBorder(x, 0, th*rows-h, 0, tw*cols-w, cv2.BORDER_REFLECT_101)
+    return x,(rows,cols),(th,tw)
+
+def _greys_in_tiles(x, tiles, size):
+    "How often each of 256 greys occurs in each tile, rows×cols×256"
+    (rows,cols),(th,tw) = tiles,size
+    row = np.arange(th*rows, dtype=np.int32)//th
+    col = np.arange(tw*cols, dtype=np.int32)//tw
+    tile = row[:,None]*cols + col
+    grey = (x*np.float32(255)+np.float32(.5)).astype(np.int32)
+    counts = np.bincount((tile*256+grey).ravel(), minlength=rows*cols*256)
+    return counts.reshape(rows, cols, 256)
+
 def _tile_curves(x, clip, tiles):
     "One clipped cumulative histogram per tile, rows×cols×256, and the tile's height and width"
-    (h,w),(rows,cols) = x.shape,(min(tiles, s) for s in x.shape)
-    th,tw = -(-h//rows),-(-w//cols)
-    x = cv2.copyMakeBorder(x, 0, th*rows-h, 0, tw*cols-w, cv2.BORDER_REFLECT_101) # whole tiles
-    tile = (np.arange(th*rows, dtype=np.int32)//th)[:,None]*cols + np.arange(tw*cols, dtype=np.int32)//tw
-    grey = (x*np.float32(255)+np.float32(.5)).astype(np.int32)
-    counts = np.bincount((tile*256+grey).ravel(), minlength=rows*cols*256).reshape(rows, cols, 256)
+    x,tiles,(th,tw) = _tiles_of(x, tiles)
+    counts = _greys_in_tiles(x, tiles, (th, tw))
     limit = max(clip*th*tw/256, 1)
     over = np.maximum(counts-limit, 0).sum(-1, keepdims=True)
-    return (np.cumsum(np.minimum(counts, limit) + over/256, -1)/(th*tw)).astype(np.float32), (th,tw)
+    clipped = np.minimum(counts, limit) + over/256
+    curves = np.cumsum(clipped, -1)/(th*tw)
+    return curves.astype(np.float32), (th,tw)
 
 def _between(n, size, count):
     "For each of `n` pixels: the tile before it, the tile after, and how far it is on the way"
     f = (np.arange(n, dtype=np.float32)+.5)/size - .5
     i = np.floor(f).astype(np.int32)
-    return np.clip(i, 0, count-1), np.clip(i+1, 0, count-1), (f-i).astype(np.float32)
+    rest = (f-i).astype(np.float32)
+    return np.clip(i, 0, count-1), np.clip(i+1, 0, count-1), rest
 
 def _clahe(x, clip=2., tiles=8):
     "Each pixel's tone curve is blended from those of the four nearest tiles"
@@ -87,16 +115,21 @@ def _clahe(x, clip=2., tiles=8):
     up,down,v = _between(x.shape[0], th, rows)
     left,right,h = _between(x.shape[1], tw, cols)
     i,rest = _split(x*np.float32(255), 255)
-    flat,slope = curves.ravel(),np.diff(curves, axis=-1, append=np.float32(0)).ravel()
+    flat = curves.ravel()
+    slope = np.diff(curves, axis=-1, append=np.float32(0)).ravel()
     def at(row, col):
         j = (row[:,None]*cols+col)*256 + i
         return flat.take(j) + slope.take(j)*rest
     v = v[:,None]
-    return (at(up, left)*(1-h) + at(up, right)*h)*(1-v) + (at(down, left)*(1-h) + at(down, right)*h)*v
+    above = at(up, left)*(1-h) + at(up, right)*h
+    below = at(down, left)*(1-h) + at(down, right)*h
+    return above*(1-v) + below*v
 
 # %% ../nbs/03_preprocess.ipynb #c029
-_EQUALIZERS = dict(hist=lambda x,clip,tiles: _hist(x), clahe=_clahe,
-                   **{'hist+clahe': lambda x,clip,tiles: _clahe(_hist(x), clip, tiles)})
+def _hist_only(x, clip, tiles): return _hist(x)
+def _hist_clahe(x, clip, tiles): return _clahe(_hist(x), clip, tiles)
+
+_EQUALIZERS = {'hist':_hist_only, 'clahe':_clahe, 'hist+clahe':_hist_clahe}
 
 def equalize(
     x:np.ndarray,       # H×W radiograph, float32 in 0…1
@@ -107,10 +140,14 @@ def equalize(
     "Spread the greys evenly, over the whole film, by neighbourhood, or both"
     _known(method, _EQUALIZERS, 'equalisation')
     _check(clip=clip, tiles=tiles)
-    return np.clip(_EQUALIZERS[method](_film(x), clip, tiles), 0, 1)
+    spread = _EQUALIZERS[method](_film(x), clip, tiles)
+    return np.clip(spread, 0, 1)
 
 # %% ../nbs/03_preprocess.ipynb #c036
-_CONDUCTIONS = {'exp': lambda d,kappa: np.exp(-(d/kappa)**2), 'rational': lambda d,kappa: 1/(1+(d/kappa)**2)}
+def _exponential(d, kappa): return np.exp(-(d/kappa)**2)
+def _rational(d, kappa): return 1/(1+(d/kappa)**2)
+
+_CONDUCTIONS = {'exp':_exponential, 'rational':_rational}
 
 def perona_malik(
     x:np.ndarray,          # H×W radiograph, float32 in 0…1
@@ -122,11 +159,16 @@ def perona_malik(
     "Smooth inside regions and keep edges (Perona & Malik 1990, eq. 3, 7 and 8)"
     g = _CONDUCTIONS[_known(conduction, _CONDUCTIONS, 'conduction')]
     _check(n_iter=n_iter, kappa=kappa, step=step)
-    x,step,kappa = _film(x).copy(),np.float32(step),np.float32(kappa)
+    x = _film(x).copy()
+    step,kappa = np.float32(step),np.float32(kappa)
+    def flow(d): return step*g(d, kappa)*d
     for _ in range(n_iter):
-        down,right = (step*g(d, kappa)*d for d in (np.diff(x, axis=0), np.diff(x, axis=1)))
-        x[:-1] += down; x[1:] -= down
-        x[:,:-1] += right; x[:,1:] -= right
+        down = flow(np.diff(x, axis=0))
+        right = flow(np.diff(x, axis=1))
+        x[:-1] += down
+        x[1:] -= down
+        x[:,:-1] += right
+        x[:,1:] -= right
     return np.clip(x, 0, 1)
 
 # %% ../nbs/03_preprocess.ipynb #c048
@@ -144,56 +186,97 @@ def unsharp(
 # %% ../nbs/03_preprocess.ipynb #c053
 def _ones(k): return np.ones((k,k), np.uint8)
 
+def _means(labels, values, where, n):
+    "Per component: the mean of `values` over its pixels in `where`"
+    whose = labels[where]
+    pixels = np.bincount(whose, minlength=n)
+    return np.bincount(whose, values[where], n)/np.maximum(pixels, 1)
+
+def _open_side(x, labels, n, contrast):
+    "Per component: the share of its surroundings, one to three pixels away, that is nearly as bright as it is"
+    wide = cv2.dilate(labels.astype(np.float32), _ones(5))
+    near = cv2.dilate((labels>0).astype(np.uint8), _ones(3))
+    ring = (wide>0) & (near==0)
+    whose = wide[ring].astype(np.int32)
+    own = _means(labels, x, labels>0, n)[whose]
+    bright = cv2.erode(x, _ones(3))[ring]>own-contrast/2
+    pixels = np.bincount(whose, minlength=n)
+    return np.bincount(whose, bright, n)/np.maximum(pixels, 1)
+
+def _sharp(x, thin, seed, labels, n):
+    "Per component: does its rim fall off as steeply as ink does?"
+    rim = seed>cv2.erode(seed, _ones(3))
+    edges = cv2.morphologyEx(x, cv2.MORPH_GRADIENT, _ones(3))
+    steep = _means(labels, edges, rim, n)
+    above = _means(labels, thin, seed>0, n)
+    return steep/np.maximum(above, 1e-6)>.85
+
+def _letter_sized(boxes, shape, height):
+    "Per component: no taller than a letter, and no longer, unless it lies free and is low, as a word is"
+    h,w = shape
+    side = max(shape)
+    left,top,wide,tall,_ = boxes.T
+    touches = (left==0)|(top==0)|(left+wide==w)|(top+tall==h)
+    at_most = np.where(touches | (tall>.06*side), height, 3*height)
+    longest = np.maximum(wide, tall)/side
+    slim = np.minimum(wide, tall)<.012*side
+    return (tall<=height*side) & (longest<=at_most) & ((longest<.05) | ~slim)
+
+def _off_centre(centres, shape):
+    "Per component: does it lie in the outer part of the film?"
+    h,w = shape
+    return abs(centres/(w,h)-.5).max(1)>.3
+
 def _straight(part, area):
     "Whether the pixels fill a narrow rectangle, at any angle"
     (_,sides,_) = cv2.minAreaRect(np.argwhere(part).astype(np.float32))
     short,long = sorted(s+1 for s in sides)
     return long>4*short and area>.75*long*short
 
-def _open_side(x, labels, n, contrast):
-    "Per component: the share of its surroundings, one to three pixels away, that is nearly as bright as it is"
-    wide = cv2.dilate(labels.astype(np.float32), _ones(5))
-    ring = (wide>0) & (cv2.dilate((labels>0).astype(np.uint8), _ones(3))==0)
-    whose = wide[ring].astype(np.int32)
-    bright = cv2.erode(x, _ones(3))[ring]>_means(labels, x, labels>0, n)[whose]-contrast/2
-    return np.bincount(whose, bright, n)/np.maximum(np.bincount(whose, minlength=n), 1)
-
-def _means(labels, values, where, n):
-    "Per component: the mean of `values` over its pixels in `where`"
-    return np.bincount(labels[where], values[where], n)/np.maximum(np.bincount(labels[where], minlength=n), 1)
-
 def _letters(x, thin, contrast, height):
     "Components that are sharp, dark all around, of a letter's size, off the centre and no straight line"
-    (h,w),side,seed = x.shape,max(x.shape),(thin>contrast).astype(np.uint8)
+    seed = (thin>contrast).astype(np.uint8)
     n,labels,boxes,centres = cv2.connectedComponentsWithStats(seed)
-    left,top,wide,tall,area = boxes.T
-    rim = seed>cv2.erode(seed, _ones(3))
-    fall = _means(labels, cv2.morphologyEx(x, cv2.MORPH_GRADIENT, _ones(3)), rim, n)/np.maximum(_means(labels, thin, seed>0, n), 1e-6)
-    longest,touches = np.maximum(wide, tall)/side,(left==0)|(top==0)|(left+wide==w)|(top+tall==h)
-    keep = (fall>.85) & (tall<=height*side) & (longest<=np.where(touches | (tall>.06*side), height, 3*height)) # a word may be long if it is low
-    keep &= (abs(centres/(w,h)-.5).max(1)>.3) & (_open_side(x, labels, n, contrast)<.2)
-    keep &= (longest<.05) | (np.minimum(wide, tall)>=.012*side)
-    keep[0] = False                                                                                            # the background
-    for i in np.flatnonzero(keep & (longest>=.03)):
-        keep[i] = not _straight(labels[top[i]:top[i]+tall[i],left[i]:left[i]+wide[i]]==i, area[i])
+    keep = _sharp(x, thin, seed, labels, n) & _letter_sized(boxes, x.shape, height)
+    keep &= _off_centre(centres, x.shape) & (_open_side(x, labels, n, contrast)<.2)
+    keep[0] = False # the background
+    long = boxes[:,2:4].max(1)/max(x.shape)>=.03
+    for i in np.flatnonzero(keep & long):
+        left,top,wide,tall,area = boxes[i]
+        part = labels[top:top+tall,left:left+wide]==i
+        keep[i] = not _straight(part, area)
     return keep[labels]
 
 def _no_specks(mask):
     "Without what is tiny and has no neighbour: a letter is larger, or stands in a word"
-    side = max(mask.shape); reach = 2*int(.01*side)
-    _,labels,boxes,_ = cv2.connectedComponentsWithStats(cv2.dilate(mask.astype(np.uint8), _ones(reach+1)))
+    side = max(mask.shape)
+    reach = 2*int(.01*side)
+    words = cv2.dilate(mask.astype(np.uint8), _ones(reach+1))
+    _,labels,boxes,_ = cv2.connectedComponentsWithStats(words)
     pixels = np.bincount(labels[mask], minlength=len(boxes))
-    keep = (boxes[:,2:4].max(1)-reach>=.02*side) & (pixels>=(.012*side)**2)
+    longest = boxes[:,2:4].max(1)-reach
+    keep = (longest>=.02*side) & (pixels>=(.012*side)**2)
     return mask & keep[labels]
 
 def _filled(mask, thin, contrast):
     "With the letters' soft rims, one more pixel all around, and whatever they enclose"
-    soft = (thin>contrast/3) & (cv2.dilate(mask.astype(np.uint8), _ones(5))>0)
+    around = cv2.dilate(mask.astype(np.uint8), _ones(5))>0
+    soft = (thin>contrast/3) & around
     whole = cv2.dilate((mask|soft).astype(np.uint8), _ones(3))
     outlines,_ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return cv2.drawContours(whole, outlines, -1, 1, cv2.FILLED)>0
 
 # %% ../nbs/03_preprocess.ipynb #c054
+_TEXT_SIDE = 512 # Pixels along the longer side of the film in which letters are sought
+
+def _text_in_smaller(x, contrast, height):
+    "The mask of a large film, found in a smaller one"
+    h,w = x.shape
+    size = tuple(max(1, round(s*_TEXT_SIDE/max(h, w))) for s in (w,h))
+    small = cv2.resize(x, size, interpolation=cv2.INTER_AREA)
+    found = text_mask(small, contrast, height).astype(np.uint8)
+    return cv2.resize(found, (w,h), interpolation=cv2.INTER_NEAREST)>0
+
 def text_mask(
     x:np.ndarray,           # H×W radiograph, float32 in 0…1
     contrast:float=.3,      # Letters are at least this much brighter than what lies around them
@@ -201,19 +284,21 @@ def text_mask(
 )->np.ndarray:              # H×W, bool
     "Where white letters and marks were burnt into the film"
     _check(contrast=contrast, height=height)
-    x = _film(x); h,w = x.shape
-    if max(h, w)>512:
-        small = cv2.resize(x, tuple(max(1, round(s*512/max(h, w))) for s in (w,h)), interpolation=cv2.INTER_AREA)
-        return cv2.resize(text_mask(small, contrast, height).astype(np.uint8), (w,h), interpolation=cv2.INTER_NEAREST)>0
-    thin = cv2.morphologyEx(x, cv2.MORPH_TOPHAT, _ones(max(5, int(max(h, w)*.035)|1)))
+    x = _film(x)
+    side = max(x.shape)
+    if side>_TEXT_SIDE: return _text_in_smaller(x, contrast, height)
+    wider_than_strokes = max(5, int(side*.035)|1)
+    thin = cv2.morphologyEx(x, cv2.MORPH_TOPHAT, _ones(wider_than_strokes))
     if thin.max()<=contrast: return np.zeros(x.shape, bool)
-    return _filled(_no_specks(_letters(x, thin, contrast, height)), thin, contrast)
+    letters = _no_specks(_letters(x, thin, contrast, height))
+    return _filled(letters, thin, contrast)
 
 # %% ../nbs/03_preprocess.ipynb #c055
 def _inpaint(x, mask, radius=3):
     "`x` with the masked pixels continued from around them; all others stay as they are"
     if not mask.any(): return x.copy()
-    painted = cv2.inpaint((x*65535+.5).astype(np.uint16), mask.astype(np.uint8), radius, cv2.INPAINT_TELEA) # OpenCV's sums suit large numbers
+    large = (x*65535+.5).astype(np.uint16) # OpenCV's sums suit large numbers
+    painted = cv2.inpaint(large, mask.astype(np.uint8), radius, cv2.INPAINT_TELEA)
     return np.where(mask, (painted/65535).astype(np.float32), x)
 
 def remove_text(
@@ -227,13 +312,14 @@ def remove_text(
 
 # %% ../nbs/03_preprocess.ipynb #n030b
 _STEPS = {} # Name → function, from `register_step`
+_TAKEN = ('resize', *_EQUALIZERS, 'diffuse', 'unsharp', 'remove_text') # Names of the steps that are here
 
 def register_step(
     name:str, # Of your own, as a recipe will carry it; another one when the step changes
     step,     # Function: size×size float32 in 0…1 → the same
 ):
     "Make a step of your own known by a name; once in every session"
-    if not name or not isinstance(name, str) or name in ('resize', *_EQUALIZERS, 'diffuse', 'unsharp', 'remove_text'):
+    if not name or not isinstance(name, str) or name in _TAKEN:
         raise RadiographError(f'a step named {name!r}', 'a name of your own')
     if not callable(step):
         raise RadiographError(f'a {type(step).__name__} for the step {name!r}', 'a function of a film')
@@ -241,8 +327,9 @@ def register_step(
 
 def _own_step(name):
     if name in _STEPS: return _STEPS[name]
+    known = ', '.join(_STEPS) or 'none so far'
     raise RadiographError(f'the step {name!r}, which is not known here',
-                          f"one of {', '.join(_STEPS) or 'none so far'}",
+                          f'one of {known}',
                           f'register_step({name!r}, function), then again')
 
 def _checked_step(name):
@@ -250,10 +337,9 @@ def _checked_step(name):
     def step(x):
         out = np.asarray(_own_step(name)(x.copy()), np.float32)
         fine = out.shape==x.shape and np.isfinite(out).all() and 0<=out.min() and out.max()<=1
-        if not fine:
-            raise RadiographError(f'the step {name!r} gave something else than a film', f'{x.shape}, finite, in 0…1',
-                                  'correct the function')
-        return out
+        if fine: return out
+        raise RadiographError(f'the step {name!r} gave something else than a film', f'{x.shape}, finite, in 0…1',
+                              'correct the function')
     return step
 
 # %% ../nbs/03_preprocess.ipynb #c067
@@ -281,23 +367,33 @@ class Preprocess:
     extra:tuple=()             # Names of steps of your own, from `register_step`, applied last
 
     def __post_init__(self):
-        object.__setattr__(self, 'equalize', _known(self.equalize, _EQUALIZERS, 'equalisation') if self.equalize else None)
+        def put(name, value): object.__setattr__(self, name, value)
+        put('equalize', _known(self.equalize, _EQUALIZERS, 'equalisation') if self.equalize else None)
         _known(self.conduction, _CONDUCTIONS, 'conduction')
         for f in fields(self):
-            if f.type in (int,float,bool): object.__setattr__(self, f.name, _as(f.type, getattr(self, f.name), f.name))
-        _check(**{name:getattr(self, name) for name in _RANGES if getattr(self, name) is not None})
-        object.__setattr__(self, 'extra', (self.extra,) if isinstance(self.extra, str) else tuple(self.extra))
+            if f.type in (int,float,bool): put(f.name, _as(f.type, getattr(self, f.name), f.name))
+        numbers = {name:getattr(self, name) for name in _RANGES}
+        _check(**{name:v for name,v in numbers.items() if v is not None})
+        put('extra', (self.extra,) if isinstance(self.extra, str) else tuple(self.extra))
         for name in self.extra: _own_step(name)
-        if self.field is not None and (self.extra or self.diffuse or self.unsharp or self.remove_text or self.equalize!='hist+clahe'):
-            raise RadiographError('a lung field with other steps', "equalize='hist+clahe', and neither diffuse, unsharp, remove_text nor extra",
-                                  'leave them out: each would carry pixels from outside into the field')
+        if self.field is not None: _check_field(self)
+
+def _check_field(p):
+    "`RadiographError` for a recipe of the lung field that would carry pixels from outside into it"
+    spreads = p.extra or p.diffuse or p.unsharp or p.remove_text
+    if p.equalize=='hist+clahe' and not spreads: return
+    wanted = "equalize='hist+clahe', and neither diffuse, unsharp, remove_text nor extra"
+    todo = 'leave them out: each would carry pixels from outside into the field'
+    raise RadiographError('a lung field with other steps', wanted, todo)
+
+_KINDS = {int:'a whole number', float:'a number', bool:'True or False'}
 
 def _as(kind, value, name):
     "`value` as plain `kind`, so that 2 and 2.0 make one recipe, and NumPy's numbers are JSON-safe"
     try:
         if kind(value)==value: return kind(value)
     except (TypeError,ValueError,OverflowError): pass
-    raise RadiographError(f'{name}={value!r}', {int:'a whole number', float:'a number', bool:'True or False'}[kind])
+    raise RadiographError(f'{name}={value!r}', _KINDS[kind])
 
 # %% ../nbs/03_preprocess.ipynb #c068
 @patch
@@ -315,10 +411,13 @@ _RECIPE = 1 # Raised when the same parameters come to mean other pixels
 def from_dict(cls:Preprocess,
     d:dict,         # What `to_dict` gave
 )->Preprocess:      # The same recipe
-    "The recipe in `d`; `RadiographError` if keys are missing or unknown, or if its steps were computed differently then"
-    wanted,todo = 'what Preprocess.to_dict() gives', 'write the recipe again with this version, or install the version that wrote it'
-    if wrong := sorted({*(f.name for f in fields(cls)), 'recipe'} ^ {*d, 'field', 'extra'}):
-        raise RadiographError(f"a recipe with missing or unknown keys: {', '.join(map(str, wrong))}", wanted, todo)
+    "The recipe in `d`; `RadiographError` for missing or unknown keys, or if its steps were computed differently then"
+    todo = 'write the recipe again with this version, or install the version that wrote it'
+    known = {f.name for f in fields(cls)} | {'recipe'}
+    wrong = sorted(known ^ {*d, 'field', 'extra'})
+    if wrong:
+        came = f"a recipe with missing or unknown keys: {', '.join(map(str, wrong))}"
+        raise RadiographError(came, 'what Preprocess.to_dict() gives', todo)
     if d['recipe']!=_RECIPE: raise RadiographError(f"a recipe of version {d['recipe']!r}", f'version {_RECIPE}', todo)
     return cls(**{k:v for k,v in d.items() if k!='recipe'})
 
@@ -331,22 +430,30 @@ def fingerprint(self:Preprocess)->str: # 16 hexadecimal digits
 # %% ../nbs/03_preprocess.ipynb #c071
 @patch
 def __repr__(self:Preprocess):
-    on = [self.equalize, *(s for s in ('diffuse','unsharp','remove_text') if getattr(self, s)), *self.extra]
-    if self.field is not None: on = ['lung field', *on]
-    return f"Preprocess {self.fingerprint()}: {' → '.join([f'{self.size} px', *filter(None, on), 'standardise'])}"
+    steps = [f'{self.size} px']
+    if self.field is not None: steps.append('lung field')
+    if self.equalize: steps.append(self.equalize)
+    steps += [s for s in ('diffuse','unsharp','remove_text') if getattr(self, s)]
+    steps += [*self.extra, 'standardise']
+    return f"Preprocess {self.fingerprint()}: {' → '.join(steps)}"
 
 # %% ../nbs/03_preprocess.ipynb #c080
+def _whole_numbers(box):
+    "The box as four whole numbers"
+    try:
+        top,left,bottom,right = (int(round(float(v))) for v in box)
+        return top,left,bottom,right
+    except (TypeError,ValueError,OverflowError) as e:
+        raise RadiographError(f'the box {box!r}', 'four numbers: top, left, bottom, right') from e
+
 def _cut(x, box):
     "The part of `x` inside `box`"
     if box is None: return x
     h,w = x.shape
-    try: top,left,bottom,right = box = tuple(int(round(float(v))) for v in box)
-    except (TypeError,ValueError,OverflowError) as e:
-        raise RadiographError(f'the box {box!r}', 'four numbers: top, left, bottom, right') from e
-    if not (0<=top<bottom<=h and 0<=left<right<=w):
-        raise RadiographError(f'the box {box} on a film of {h}×{w} pixels',
-                              f'(top, left, bottom, right) with 0 ≤ top < bottom ≤ {h} and 0 ≤ left < right ≤ {w}')
-    return x[top:bottom,left:right]
+    box = top,left,bottom,right = _whole_numbers(box)
+    if 0<=top<bottom<=h and 0<=left<right<=w: return x[top:bottom,left:right]
+    raise RadiographError(f'the box {box} on a film of {h}×{w} pixels',
+                          f'(top, left, bottom, right) with 0 ≤ top < bottom ≤ {h} and 0 ≤ left < right ≤ {w}')
 
 def _resize(x, size):
     "Square: area averages where it shrinks, linear where it grows"
@@ -355,9 +462,14 @@ def _resize(x, size):
     small = cv2.resize(x, (min(w,size),min(h,size)), interpolation=cv2.INTER_AREA)
     return cv2.resize(small, (size,size), interpolation=cv2.INTER_LINEAR)
 
+def _mask_on_square(mask, box, size):
+    "How much of each pixel of the resized film a mask covers, 0…1"
+    return _resize(_cut(mask.astype(np.float32), box), size)
+
 def _text_on_square(film, box, p):
     "The letters' mask in the resized film, with the rim that unsharp masking gave them"
-    mask = _resize(_cut(text_mask(film, p.contrast, p.height).astype(np.float32), box), p.size)>0
+    letters = text_mask(film, p.contrast, p.height)
+    mask = _mask_on_square(letters, box, p.size)>0
     rim = 2*round(2*p.sigma)+1 if p.unsharp else 1
     return cv2.dilate(mask.astype(np.uint8), _ones(rim))>0
 
@@ -383,19 +495,26 @@ def equalize_field(
     "Spread the greys inside the field by the field's own histogram, then by neighbourhood; no pixel outside has a say"
     if seen.any():
         n = np.bincount(x[seen], minlength=256)
-        x = np.round((np.cumsum(n)-n/2)/n.sum()*255).astype(np.uint8)[x]
-    x = np.where(seen, x, _GREY).astype(np.uint8)
-    return np.where(seen, cv2.createCLAHE(clip, (tiles, tiles)).apply(x), _GREY).astype(np.uint8)
+        share = (np.cumsum(n)-n/2)/n.sum()
+        x = np.round(share*255).astype(np.uint8)[x]
+    inside = np.where(seen, x, _GREY).astype(np.uint8)
+    spread = cv2.createCLAHE(clip, (tiles, tiles)).apply(inside)
+    return np.where(seen, spread, _GREY).astype(np.uint8)
+
+def _seen_on_square(x, box, field, p):
+    "The pixels of the resized film that may be seen"
+    if field is None or not field.any(): seen = np.ones(x.shape, bool)
+    else: seen = _mask_on_square(field, box, p.size)>.5
+    return widened(seen, p.field)
 
 def _see_field(film, box, field, p):
     "The steps of a recipe that sees the lung field alone"
     x = _resize(_cut(film, box), p.size)
-    seen = np.ones(x.shape, bool) if field is None or not field.any() else _resize(_cut(field.astype(np.float32), box), p.size)>.5
-    seen = widened(seen, p.field)
+    seen = _seen_on_square(x, box, field, p)
     grey = np.round(x*255).astype(np.uint8)
-    out = dict(resize=x, field=np.where(seen, x, np.float32(p.mean)))
-    out['hist+clahe'] = np.where(seen, equalize_field(grey, seen, p.clip, p.tiles)/np.float32(255), np.float32(p.mean))
-    return out
+    spread = equalize_field(grey, seen, p.clip, p.tiles)/np.float32(255)
+    outside = np.float32(p.mean)
+    return {'resize':x, 'field':np.where(seen, x, outside), 'hist+clahe':np.where(seen, spread, outside)}
 
 # %% ../nbs/03_preprocess.ipynb #c081
 @patch
@@ -407,13 +526,13 @@ def steps(self:Preprocess,
     "The film after each step that is switched on"
     film = _film(x)
     if self.field is not None: return _see_field(film, box, field, self)
-    out = dict(resize=_resize(_cut(film, box), self.size))
-    def then(name, f, *args): out[name] = f(list(out.values())[-1], *args)
-    if self.equalize: then(self.equalize, equalize, self.equalize, self.clip, self.tiles)
-    if self.diffuse: then('diffuse', perona_malik, self.n_iter, self.kappa, self.step, self.conduction)
-    if self.unsharp: then('unsharp', unsharp, self.sigma, self.amount)
-    if self.remove_text: then('remove_text', _inpaint, _text_on_square(film, box, self))
-    for name in self.extra: then(name, _checked_step(name))
+    now = _resize(_cut(film, box), self.size)
+    out = dict(resize=now)
+    if self.equalize: out[self.equalize] = now = equalize(now, self.equalize, self.clip, self.tiles)
+    if self.diffuse: out['diffuse'] = now = perona_malik(now, self.n_iter, self.kappa, self.step, self.conduction)
+    if self.unsharp: out['unsharp'] = now = unsharp(now, self.sigma, self.amount)
+    if self.remove_text: out['remove_text'] = now = _inpaint(now, _text_on_square(film, box, self))
+    for name in self.extra: out[name] = now = _checked_step(name)(now)
     return out
 
 # %% ../nbs/03_preprocess.ipynb #c082
@@ -437,16 +556,37 @@ def __call__(self:Preprocess,
     return (self.clean(x, box, field)-np.float32(self.mean))/np.float32(self.std)
 
 # %% ../nbs/03_preprocess.ipynb #c089
-def _show_film(ax, x, title, box=None):
-    ax.imshow(x, cmap='gray', vmin=0, vmax=1, interpolation='none')
-    ax.set_title(title, fontsize=9); ax.axis('off'); ax.set_anchor('N')
-    if box is not None:
-        top,left,bottom,right = box
-        ax.add_patch(_matplotlib().patches.Rectangle((left-.5,top-.5), right-left, bottom-top, fill=False, ec=PALETTE['text'], lw=1.2))
-
 def _matplotlib():
     import matplotlib.patches,matplotlib.pyplot
     return matplotlib
+
+def _show_film(ax, x, title, box=None):
+    ax.imshow(x, cmap='gray', vmin=0, vmax=1, interpolation='none')
+    ax.set_title(title, fontsize=9)
+    ax.axis('off')
+    ax.set_anchor('N')
+    if box is None: return
+    top,left,bottom,right = box
+    corner = left-.5,top-.5
+    frame = _matplotlib().patches.Rectangle(corner, right-left, bottom-top, fill=False, ec=PALETTE['text'], lw=1.2)
+    ax.add_patch(frame)
+
+def _show_greys(ax, x, bins=64):
+    "Histogram from black to white; four times the mean reaches the top"
+    ax.hist(x.ravel(), bins, range=(0,1), color='.35')
+    ax.set(xlim=(0,1), ylim=(0,4*x.size/bins), xticks=[0,1], yticks=[])
+    labels = ax.set_xticklabels(['black','white'], fontsize=6)
+    for label,ha in zip(labels, ('left','right')): label.set_ha(ha)
+    ax.tick_params(length=0)
+    ax.spines[['top','left','right']].set_visible(False)
+
+def _film_over_greys(n, figsize):
+    "A figure of two rows, of n films and n histograms"
+    plt = _matplotlib().pyplot
+    size = figsize or (1.33*n, 2.)
+    fig,axs = plt.subplots(2, n, figsize=size, height_ratios=[4,1], squeeze=False, layout='constrained')
+    fig.get_layout_engine().set(w_pad=.01, h_pad=.02, wspace=.03)
+    return fig,axs
 
 @patch
 def show(self:Preprocess,
@@ -457,21 +597,14 @@ def show(self:Preprocess,
 ):                  # 2×n Matplotlib axes
     "The film, each step in a row, and the histogram of the greys after each"
     names = dict(resize=f'{self.size} px', remove_text='letters')
-    pictures = [('film', _film(x))] + [(names.get(k, k), v) for k,v in self.steps(x, box).items()]
-    fig,axs = _matplotlib().pyplot.subplots(2, len(pictures), figsize=figsize or (1.33*len(pictures), 2.), height_ratios=[4,1], squeeze=False, layout='constrained')
-    fig.get_layout_engine().set(w_pad=.01, h_pad=.02, wspace=.03)
+    pictures = [('film', _film(x))]
+    pictures += [(names.get(k, k), v) for k,v in self.steps(x, box).items()]
+    fig,axs = _film_over_greys(len(pictures), figsize)
     for i,(name,p) in enumerate(pictures):
         _show_film(axs[0,i], p, name, None if i else box)
         _show_greys(axs[1,i], p)
     if title: fig.suptitle(title, fontsize=10)
     return axs
-
-def _show_greys(ax, x, bins=64):
-    "Histogram from black to white; four times the mean reaches the top"
-    ax.hist(x.ravel(), bins, range=(0,1), color='.35')
-    ax.set(xlim=(0,1), ylim=(0,4*x.size/bins), xticks=[0,1], yticks=[])
-    for label,ha in zip(ax.set_xticklabels(['black','white'], fontsize=6), ('left','right')): label.set_ha(ha)
-    ax.tick_params(length=0); ax.spines[['top','left','right']].set_visible(False)
 
 # %% ../nbs/03_preprocess.ipynb #c098
 @patch
@@ -486,5 +619,7 @@ def fitted(self:Preprocess,
         raise RadiographError(f'{len(films)} films with {len(boxes)} boxes',
                               'at least one film, and a box or None for each')
     clean = (self.clean(f, b).astype(np.float64) for f,b in zip(films, boxes))
-    mean,square = np.mean([(y.mean(), (y**2).mean()) for y in clean], 0)
-    return replace(self, mean=round(float(mean), 4), std=round(float(max(square-mean**2, 1e-6)**.5), 4))
+    moments = [(y.mean(), (y**2).mean()) for y in clean]
+    mean,square = np.mean(moments, 0)
+    std = max(square-mean**2, 1e-6)**.5
+    return replace(self, mean=round(float(mean), 4), std=round(float(std), 4))

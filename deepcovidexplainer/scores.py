@@ -10,13 +10,18 @@ __all__ = ['check_posteriors', 'confusion', 'measure', 'wilson_ci', 'rate', 'res
            'subgroups', 'single_class_scores', 'Scores', 'score']
 
 # %% ../nbs/14_scores.ipynb #c003
-from dataclasses import asdict,dataclass,field
+from dataclasses import dataclass
 
 import numpy as np
 
 from .core import CLASSES,DISCLAIMER,RadiographError,class_colours,html_table
 
 # %% ../nbs/14_scores.ipynb #c008
+def _wide_enough(p, classes):
+    "Is there a column for every class?"
+    if p.ndim!=2: return False
+    return p.shape[1]>1 if classes is None else p.shape[1]==len(classes)
+
 def check_posteriors(
     p,         # N×K posteriors
     y=None,    # N class numbers
@@ -24,12 +29,13 @@ def check_posteriors(
 )->np.ndarray: # N×K float64
     "`RadiographError` unless each row is a distribution and there is one label a row"
     p = np.asarray(p, float)
-    wide = p.ndim==2 and p.shape[1]>1 if classes is None else p.ndim==2 and p.shape[1]==len(classes)
-    if not wide:
+    if not _wide_enough(p, classes):
         wanted = f"N×{'classes' if classes is None else len(classes)}"
-        raise RadiographError(f'posteriors of shape {p.shape}', wanted, f"one column a class: {', '.join(classes or CLASSES)}")
+        todo = f"one column a class: {', '.join(classes or CLASSES)}"
+        raise RadiographError(f'posteriors of shape {p.shape}', wanted, todo)
     if not len(p): raise RadiographError('no films', 'posteriors of at least one film', 'check the selection')
-    if not np.isfinite(p).all() or (p<0).any() or (abs(p.sum(1)-1)>1e-3).any():
+    off = abs(p.sum(1)-1)
+    if not np.isfinite(p).all() or (p<0).any() or (off>1e-3).any():
         raise RadiographError('rows that are no probabilities', 'rows ≥ 0 that sum to 1', 'apply a softmax')
     if y is not None: _check_labels(y, *p.shape)
     return p
@@ -37,8 +43,15 @@ def check_posteriors(
 def _check_labels(y, n, k):
     if len(y)!=n: raise RadiographError(f'{len(y)} labels for {n} films', 'one label a film', 'check the order')
     y = np.asarray(y)
-    if y.dtype.kind in 'iu' and not ((0<=y) & (y<k)).all():
-        raise RadiographError(f'the class number {y[(y<0) | (y>=k)][0]}', f'0 to {k-1}', 'check which classes the posteriors are of')
+    if y.dtype.kind not in 'iu': return
+    outside = y[(y<0) | (y>=k)]
+    if not len(outside): return
+    todo = 'check which classes the posteriors are of'
+    raise RadiographError(f'the class number {outside[0]}', f'0 to {k-1}', todo)
+
+def _checked(p, y, classes=None):
+    "Posteriors and labels as arrays, or a `RadiographError`"
+    return check_posteriors(p, y, classes),np.asarray(y)
 
 def confusion(
     p, # N×K posteriors
@@ -47,26 +60,43 @@ def confusion(
     "Confusion matrix"
     p = np.asarray(p)
     k = p.shape[1]
-    return np.bincount(k*np.asarray(y)+p.argmax(1), minlength=k*k).reshape(k, k)
+    cell = k*np.asarray(y)+p.argmax(1)
+    return np.bincount(cell, minlength=k*k).reshape(k, k)
 
 def _ratio(a, b):
+    "a/b, NaN where b is 0"
     a,b = np.broadcast_arrays(a, b)
     return np.divide(a, b, out=np.full(a.shape, np.nan), where=b>0)
 
-def _mean(x): "Over the classes that occur"; return _ratio(np.nansum(x, -1), (~np.isnan(x)).sum(-1))
+def _mean(x):
+    "Over the classes that occur"
+    return _ratio(np.nansum(x, -1), (~np.isnan(x)).sum(-1))
+
+def _margins(m):
+    "Of B×K×K counts: hits, films of each class, films called each class (B×K each), all films (B)"
+    return np.diagonal(m, axis1=1, axis2=2),m.sum(2),m.sum(1),m.sum((1, 2))
+
+def _by_class(values, classes):
+    "Score → B×K as score and class → B, class by class"
+    return {f'{k} {c}':v[:,i] for i,c in enumerate(classes) for k,v in values.items()}
 
 def _from_counts(
     m,       # B×K×K counts
     classes, # K names
 ):           # Score → B values
     "All scores that confusion matrices hold"
-    m = m.astype(float)
-    tp,truth,said,n = np.diagonal(m, axis1=1, axis2=2),m.sum(2),m.sum(1),m.sum((1, 2))
+    hits,truth,said,n = _margins(m.astype(float))
     negative = n[:,None]-truth
-    each = dict(sensitivity=_ratio(tp, truth), specificity=_ratio(negative-said+tp, negative),
-                ppv=_ratio(tp, said), f1=_ratio(2*tp, truth+said))
-    out = dict(accuracy=tp.sum(1)/n, balanced_accuracy=_mean(each['sensitivity']), macro_f1=_mean(each['f1']))
-    return out | {f'{k} {c}':v[:,i] for i,c in enumerate(classes) for k,v in each.items()}
+    each = dict(
+        sensitivity=_ratio(hits, truth),
+        specificity=_ratio(negative-said+hits, negative),
+        ppv=_ratio(hits, said),
+        f1=_ratio(2*hits, truth+said))
+    whole = dict(
+        accuracy=hits.sum(1)/n,
+        balanced_accuracy=_mean(each['sensitivity']),
+        macro_f1=_mean(each['f1']))
+    return whole | _by_class(each, classes)
 
 def _ranking(
     w,      # B×N film weights
@@ -77,16 +107,20 @@ def _ranking(
     order = np.argsort(-score, kind='stable')
     s,w = score[order],w[:,order]
     first = np.flatnonzero(np.r_[True, s[1:]!=s[:-1]]) # a threshold for each distinct score
-    pos,neg = (np.add.reduceat(w*side[order], first, axis=1) for side in (truth, ~truth))
+    def summed(side): return np.add.reduceat(w*side[order], first, axis=1)
+    pos,neg = summed(truth),summed(~truth)
     tp,fp = pos.cumsum(1),neg.cumsum(1)
     n1,n0 = tp[:,-1],fp[:,-1]
-    auroc = _ratio((pos*(n0[:,None]-fp+neg/2)).sum(1), n1*n0)
-    return auroc,_ratio((pos*tp/np.maximum(tp+fp, 1)).sum(1), n1*(n0>0))
+    below = n0[:,None]-fp+neg/2 # negatives that rank lower, half of those that rank alike
+    auroc = _ratio((pos*below).sum(1), n1*n0)
+    gained = pos*tp/np.maximum(tp+fp, 1)
+    return auroc,_ratio(gained.sum(1), n1*(n0>0))
 
 def _counts(w, p, y):
     "B×K×K confusion matrices"
     k = p.shape[1]
-    return (w@np.eye(k*k)[k*y+p.argmax(1)]).reshape(-1, k, k)
+    cell = k*y+p.argmax(1)
+    return (w@np.eye(k*k)[cell]).reshape(-1, k, k)
 
 def _scores(
     w,       # B×N film weights: how often each film counts
@@ -95,18 +129,20 @@ def _scores(
     classes, # K names
 ):           # Score → B values
     "Every score, once for each row of weights"
-    ranks = [_ranking(w, p[:,i], y==i) for i in range(len(classes))]
-    ranked = {f'{k} {c}':r[j] for j,k in enumerate(('auroc', 'auprc')) for c,r in zip(classes, ranks)}
-    return _from_counts(_counts(w, p, y), classes) | ranked
+    ranks = {c:_ranking(w, p[:,i], y==i) for i,c in enumerate(classes)}
+    out = _from_counts(_counts(w, p, y), classes)
+    out |= {f'auroc {c}':auroc for c,(auroc,_) in ranks.items()}
+    return out | {f'auprc {c}':auprc for c,(_,auprc) in ranks.items()}
 
 def measure(
     p, # N×K posteriors
     y, # N class numbers
     classes=CLASSES, # K names
 )->dict[str,float]: # Score → value; NaN where a class is absent
-    "Accuracy, balanced accuracy, macro-F1, and sensitivity, specificity, PPV, F1, one-versus-rest AUROC and AUPRC of each class"
-    p,y = check_posteriors(p, y, classes),np.asarray(y)
-    return {k:float(v[0]) for k,v in _scores(np.ones((1, len(y))), p, y, classes).items()}
+    "Accuracy, balanced accuracy, macro-F1; by class: sensitivity, specificity, PPV, F1, one-versus-rest AUROC, AUPRC"
+    p,y = _checked(p, y, classes)
+    once = np.ones((1, len(y)))
+    return {k:float(v[0]) for k,v in _scores(once, p, y, classes).items()}
 
 # %% ../nbs/14_scores.ipynb #c011
 def wilson_ci(
@@ -118,7 +154,9 @@ def wilson_ci(
     from scipy.stats import norm
     if n==0: return 0.,1.
     z = norm.ppf(.5+level/2)
-    centre,half = (k+z*z/2)/(n+z*z),z*np.sqrt(k*(n-k)/n+z*z/4)/(n+z*z)
+    centre = (k+z*z/2)/(n+z*z)
+    spread = np.sqrt(k*(n-k)/n+z*z/4)
+    half = z*spread/(n+z*z)
     return float(centre-half),float(centre+half)
 
 def _who(
@@ -126,7 +164,8 @@ def _who(
     patient=None, # N patients; None: every film its own
 ):                # N patient numbers from 0
     if patient is None: return np.arange(n)
-    if len(patient)!=n: raise RadiographError(f'{len(patient)} patients for {n} films', 'one patient a film', 'check the order')
+    if len(patient)!=n:
+        raise RadiographError(f'{len(patient)} patients for {n} films', 'one patient a film', 'check the order')
     return np.unique(np.asarray(patient), return_inverse=True)[1]
 
 def rate(
@@ -136,9 +175,10 @@ def rate(
     "A proportion with Wilson's interval"
     n = len(hit)
     if n==0: return dict(value=None, low=0., high=1., n=0)
-    m = n**2/(np.bincount(_who(n, patient))**2).sum() # effective number of cases
+    films = np.bincount(_who(n, patient))
+    cases = n**2/(films**2).sum() # effective number of them
     value = float(np.mean(hit))
-    low,high = wilson_ci(value*m, m)
+    low,high = wilson_ci(value*cases, cases)
     return dict(value=round(value, 4), low=round(low, 4), high=round(high, 4), n=n)
 
 def resample(
@@ -147,12 +187,16 @@ def resample(
     seed:int=0,       # Of the resamples
 ):                    # Yields B×N whole numbers, a few hundred resamples at a time
     "How often each film is drawn when patients are drawn with replacement, all films of a patient together"
-    who,rng = _who(len(patient), patient),np.random.default_rng(seed)
+    who = _who(len(patient), patient)
+    rng = np.random.default_rng(seed)
     m = who.max()+1
     step = max(1, 2_000_000//len(who))
-    for b in (min(step, n_boot-done) for done in range(0, n_boot, step)):
-        drawn = rng.integers(0, m, (b, m))+m*np.arange(b)[:,None]
-        yield np.bincount(drawn.ravel(), minlength=b*m).reshape(b, m)[:,who]
+    for done in range(0, n_boot, step):
+        b = min(step, n_boot-done)
+        drawn = rng.integers(0, m, (b, m))
+        cell = drawn+m*np.arange(b)[:,None]
+        times = np.bincount(cell.ravel(), minlength=b*m).reshape(b, m)
+        yield times[:,who]
 
 def _draws(score, n, patient, n_boot, seed):
     "Score → its values on all resamples; `score` takes B×N weights"
@@ -175,8 +219,9 @@ def bootstrap_ci(
     classes=CLASSES,  # K names
 )->dict[str,tuple]:   # Score → (lower, upper)
     "Patient-cluster bootstrap intervals for every score of `measure`"
-    p,y = check_posteriors(p, y, classes),np.asarray(y)
-    drawn = _draws(lambda w: _scores(w, p, y, classes), len(y), patient, n_boot, seed)
+    p,y = _checked(p, y, classes)
+    def score(w): return _scores(w, p, y, classes)
+    drawn = _draws(score, len(y), patient, n_boot, seed)
     return {k:_ends(v, level) for k,v in drawn.items()}
 
 # %% ../nbs/14_scores.ipynb #c023
@@ -186,6 +231,12 @@ def _p_value(d):
     if not len(d): return np.nan
     rarer = min((d<=0).sum(), (d>=0).sum())
     return float(min(1, 2*(1+rarer)/(len(d)+1)))
+
+def _known_scores(scores, known):
+    "The scores asked for, or all"
+    for k in scores or ():
+        if k not in known: raise RadiographError(f'the score {k!r}', f"some of {', '.join(known)}", 'correct the name')
+    return scores or known
 
 def compare(
     p,                # N×K posteriors of the first classifier
@@ -200,15 +251,15 @@ def compare(
 ):                    # Table, a row a score: first, second, difference (first - second), low, high, p_value
     "Paired patient bootstrap of the difference between two classifiers"
     import pandas as pd
-    p,q,y = check_posteriors(p, y, classes),check_posteriors(q, y, classes),np.asarray(y)
+    p,y = _checked(p, y, classes)
+    q = check_posteriors(q, y, classes)
     a,b = measure(p, y, classes),measure(q, y, classes)
-    unknown = [k for k in scores or [] if k not in a]
-    if unknown: raise RadiographError(f'the score {unknown[0]!r}', f"some of {', '.join(a)}", 'correct the name')
-    def both(w):
-        first,second = (_scores(w, r, y, classes) for r in (p, q))
+    def apart(w):
+        first,second = _scores(w, p, y, classes),_scores(w, q, y, classes)
         return {k:first[k]-second[k] for k in first}
-    draws = _draws(both, len(y), patient, n_boot, seed)
-    rows = {k:[a[k], b[k], a[k]-b[k], *_ends(draws[k], level), _p_value(draws[k])] for k in scores or a}
+    names = _known_scores(scores, a)
+    draws = _draws(apart, len(y), patient, n_boot, seed)
+    rows = {k:[a[k], b[k], a[k]-b[k], *_ends(draws[k], level), _p_value(draws[k])] for k in names}
     columns = ['first', 'second', 'difference', 'low', 'high', 'p_value']
     return pd.DataFrame.from_dict(rows, orient='index', columns=columns).rename_axis('score')
 
@@ -220,13 +271,14 @@ def _axis(ax, figsize=(3.6, 3.4)):
 
 def _draw_curves(ax, p, y, patient, n_boot, classes, points, area, chance):
     "One curve a class, area and interval in the legend"
-    p,y = check_posteriors(p, y, classes),np.asarray(y)
-    value,ci = measure(p, y, classes),bootstrap_ci(p, y, patient, n_boot, classes=classes)
+    p,y = _checked(p, y, classes)
+    value = measure(p, y, classes)
+    ends = bootstrap_ci(p, y, patient, n_boot, classes=classes)
     for i,(c,colour) in enumerate(class_colours(classes).items()):
         k = f'{area} {c}'
-        if value[k]!=value[k]: continue # the class, or everything else, is absent
-        told = '{} {:.2f} ({:.2f} to {:.2f})'.format(c, value[k], *ci[k])
-        ax.plot(*points(y==i, p[:,i]), c=colour, lw=1.6, label=told)
+        if np.isnan(value[k]): continue # the class, or everything else, is absent
+        low,high = ends[k]
+        ax.plot(*points(y==i, p[:,i]), c=colour, lw=1.6, label=f'{c} {value[k]:.2f} ({low:.2f} to {high:.2f})')
         ax.plot(*chance(y==i), c=colour if area=='auprc' else '.6', lw=.8, ls=':')
     ax.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02))
     ax.legend(frameon=False, fontsize=7, title=f'{area.upper()}, 95 % interval', title_fontsize=7, alignment='left')
@@ -265,6 +317,13 @@ def show_precision_recall(
     ax.set(xlabel='sensitivity (recall)', ylabel='PPV (precision)')
     return ax
 
+def _write_counts(ax, m, share):
+    "Each count with its share of the row"
+    for (i,j),n in np.ndenumerate(m):
+        text = f'{n}\n{share[i,j]:.0%}' if m[i].sum() else '–'
+        colour = 'w' if share[i,j]>.6 else 'k'
+        ax.text(j, i, text, ha='center', va='center', fontsize=8, color=colour)
+
 def show_confusion(
     m,            # K×K counts from `confusion`, rows = truth
     ax=None,      # matplotlib axis
@@ -273,12 +332,12 @@ def show_confusion(
 ):                # The axis
     "Counts, shaded by their share of the row"
     ax,m = _axis(ax),np.asarray(m)
-    if m.shape!=(len(classes),)*2: raise RadiographError(f'counts of shape {m.shape}', f"a row and a column for each of {', '.join(classes)}", 'pass `classes`')
+    if m.shape!=(len(classes),)*2:
+        wanted = f"a row and a column for each of {', '.join(classes)}"
+        raise RadiographError(f'counts of shape {m.shape}', wanted, 'pass `classes`')
     share = np.nan_to_num(_ratio(m, m.sum(1, keepdims=True)))
     ax.imshow(share, cmap='Blues', vmin=0, vmax=1)
-    for (i,j),n in np.ndenumerate(m):
-        text = f'{n}\n{share[i,j]:.0%}' if m[i].sum() else '–'
-        ax.text(j, i, text, ha='center', va='center', fontsize=8, color='w' if share[i,j]>.6 else 'k')
+    _write_counts(ax, m, share)
     at = range(len(classes))
     ax.set(xticks=at, yticks=at, xlabel='said', ylabel='truth', title=title)
     ax.set_xticklabels(classes, fontsize=8)
@@ -292,13 +351,15 @@ def apply_temperature(
     bias=0.,            # Added to the logits then, one number for each class (`fit_bcts`)
 )->np.ndarray:          # N×K posteriors
     "Posteriors as if the logits had been divided by `temperature`"
-    logp = np.log(np.clip(np.asarray(p, float), 1e-12, 1))/temperature+bias
+    p = np.clip(np.asarray(p, float), 1e-12, 1)
+    logp = np.log(p)/temperature+bias
     e = np.exp(logp-logp.max(-1, keepdims=True))
     return e/e.sum(-1, keepdims=True)
 
 def nll(p, y): # posteriors N×K, class numbers N
     "Mean negative log-likelihood"
-    return float(-np.log(np.clip(np.asarray(p)[np.arange(len(y)), y], 1e-12, 1)).mean())
+    of_truth = np.asarray(p)[np.arange(len(y)), y]
+    return float(-np.log(np.clip(of_truth, 1e-12, 1)).mean())
 
 def fit_temperature(
     p,          # N×K uncalibrated posteriors of validation films, or M×N×K of the members of an ensemble
@@ -306,9 +367,11 @@ def fit_temperature(
 )->float:       # The temperature, 0.1 to 10
     "The temperature of least negative log-likelihood of the (averaged) posteriors"
     from scipy.optimize import minimize_scalar
-    p = np.stack([check_posteriors(q, y) for q in np.reshape(p, (-1, *np.shape(p)[-2:]))])
-    loss = lambda logt: nll(apply_temperature(p, np.exp(logt)).mean(0), np.asarray(y))
-    return float(np.exp(minimize_scalar(loss, bounds=(-2.3, 2.3), method='bounded').x))
+    members = np.reshape(p, (-1, *np.shape(p)[-2:]))
+    p,y = np.stack([check_posteriors(q, y) for q in members]),np.asarray(y)
+    def loss(logt): return nll(apply_temperature(p, np.exp(logt)).mean(0), y)
+    best = minimize_scalar(loss, bounds=(-2.3, 2.3), method='bounded').x
+    return float(np.exp(best))
 
 def fit_bcts(
     p,          # N×K uncalibrated posteriors of validation films
@@ -316,11 +379,20 @@ def fit_bcts(
 )->tuple:       # (temperature, K biases of which the first is 0), for `apply_temperature`
     "Bias-corrected temperature scaling: the temperature and the constants of least negative log-likelihood"
     from scipy.optimize import minimize
-    p,y = check_posteriors(p, y),np.asarray(y)
+    p,y = _checked(p, y)
+    k = p.shape[1]
     def parts(v): return float(np.exp(v[0])),np.array([0., *v[1:]])
     def loss(v): return nll(apply_temperature(p, *parts(v)), y)
-    ends = [(-2.3, 2.3)]+[(-5, 5)]*(p.shape[1]-1)
-    return parts(minimize(loss, np.zeros(p.shape[1]), bounds=ends, method='L-BFGS-B').x)
+    ends = [(-2.3, 2.3)]+[(-5, 5)]*(k-1)
+    best = minimize(loss, np.zeros(k), bounds=ends, method='L-BFGS-B').x
+    return parts(best)
+
+def _bin_means(claim, hit, n_bins):
+    "Of bins with equally many films, in order of the claim: mean claim, share of hits, films"
+    order = np.argsort(claim, kind='stable')
+    bins = [b for b in np.array_split(order, n_bins) if len(b)]
+    def mean(v): return np.array([v[b].mean() for b in bins])
+    return mean(claim),mean(hit),np.array([len(b) for b in bins])
 
 def calibration(
     p,           # N×K posteriors
@@ -328,12 +400,12 @@ def calibration(
     n_bins:int=15, # Bins with equally many films
 )->dict:         # `ece`, `brier`, `nll`, and per bin `confidence`, `accuracy`, `n`
     "Claim against truth: expected calibration error (equal-mass bins), Brier score, negative log-likelihood"
-    p,y = check_posteriors(p, y),np.asarray(y)
-    conf,hit = p.max(1),p.argmax(1)==y
-    bins = [b for b in np.array_split(np.argsort(conf, kind='stable'), n_bins) if len(b)]
-    c,a,n = (np.array(v) for v in zip(*((conf[b].mean(), hit[b].mean(), len(b)) for b in bins)))
-    brier = float(((p-np.eye(p.shape[1])[y])**2).sum(1).mean())
-    return dict(ece=float((n*abs(c-a)).sum()/n.sum()), brier=brier, nll=nll(p, y), confidence=c, accuracy=a, n=n)
+    p,y = _checked(p, y)
+    claim,right,n = _bin_means(p.max(1), p.argmax(1)==y, n_bins)
+    ece = (n*abs(claim-right)).sum()/n.sum()
+    truth = np.eye(p.shape[1])[y]
+    brier = ((p-truth)**2).sum(1).mean()
+    return dict(ece=float(ece), brier=float(brier), nll=nll(p, y), confidence=claim, accuracy=right, n=n)
 
 def ece_by_chance(
     p,             # N×K posteriors
@@ -341,12 +413,14 @@ def ece_by_chance(
     n_draws:int=2000, # Draws of the truth
     seed:int=0,    # Of the draws
 )->dict:           # `median`, `low`, `high`: 95 % of the draws lie between the last two
-    "The calibration error that these posteriors would show if every one of them were exactly right: labels drawn from the posteriors themselves"
-    c = np.sort(check_posteriors(p).max(1))
-    n = min(n_bins, len(c))
-    starts = np.cumsum([0]+[len(b) for b in np.array_split(c, n)])[:-1]
-    excess = (np.random.default_rng(seed).random((n_draws, len(c)))<c)-c
-    errors = abs(np.add.reduceat(excess, starts, axis=1)).sum(1)/len(c)
+    "The calibration error that posteriors show if each is exactly right: labels drawn from the posteriors themselves"
+    claim = np.sort(check_posteriors(p).max(1))
+    n = len(claim)
+    sizes = [len(b) for b in np.array_split(claim, min(n_bins, n))]
+    starts = np.cumsum([0]+sizes)[:-1]
+    hit = np.random.default_rng(seed).random((n_draws, n))<claim
+    apart = np.add.reduceat(hit-claim, starts, axis=1)
+    errors = abs(apart).sum(1)/n
     low,median,high = np.percentile(errors, (2.5, 50, 97.5))
     return dict(median=float(median), low=float(low), high=float(high))
 
@@ -358,11 +432,27 @@ def show_reliability(
 ):                # The axis
     "Draw claim against truth"
     ax,c = _axis(ax, (3.4, 3.4)),calibration(p, y)
+    least = .9/np.shape(p)[1]
     ax.plot([0, 1], [0, 1], c='.7', lw=1)
     ax.plot(c['confidence'], c['accuracy'], 'o-', ms=4, label=f"{label or 'films'}: ECE {c['ece']:.3f}")
-    ax.set(xlabel='claimed probability', ylabel='fraction right', xlim=(.9/np.shape(p)[1], 1), ylim=(0, 1))
+    ax.set(xlabel='claimed probability', ylabel='fraction right', xlim=(least, 1), ylim=(0, 1))
     ax.legend(frameon=False, fontsize=8)
     return ax
+
+def _full(name, value, low, high): return {name:value, f'{name} low':low, f'{name} high':high}
+
+def _claim_row(p, y, patient, n_boot, seed):
+    "ECE, Brier score and log-likelihood of one claim, each with its ends"
+    value = calibration(p, y)
+    films = np.arange(len(y))
+    drawn = []
+    for batch in resample(_who(len(y), patient), n_boot, seed):
+        for times in batch:
+            i = np.repeat(films, times)
+            drawn.append(calibration(p[i], y[i]))
+    row = {}
+    for k in ('ece', 'brier', 'nll'): row |= _full(k, value[k], *_ends(np.array([d[k] for d in drawn])))
+    return row
 
 def calibration_table(
     claims:dict,      # Name → N×K posteriors, e.g. before and after the temperature
@@ -371,17 +461,9 @@ def calibration_table(
     n_boot:int=500,   # Resamples
     seed:int=0,       # Of the resamples
 ):                    # Table, a row a claim: ece, brier, nll, each with low and high
-    "Calibration with patient-bootstrap intervals; ECE counts chance scatter as error, so it and its interval lie high on few films"
+    "Calibration with patient-bootstrap intervals; ECE counts chance scatter: it and its interval lie high on few films"
     import pandas as pd
-    def spans(p, y):
-        "Each measure with its ends"
-        weights = (v for w in resample(_who(len(y), patient), n_boot, seed) for v in w)
-        drawn = [calibration(p[i], y[i]) for i in (np.repeat(np.arange(len(y)), v) for v in weights)]
-        value = calibration(p, y)
-        for k in ('ece', 'brier', 'nll'):
-            low,high = _ends(np.array([d[k] for d in drawn]))
-            yield from ((k, value[k]), (f'{k} low', low), (f'{k} high', high))
-    rows = {name:dict(spans(check_posteriors(p, y), np.asarray(y))) for name,p in claims.items()}
+    rows = {name:_claim_row(*_checked(p, y), patient, n_boot, seed) for name,p in claims.items()}
     return pd.DataFrame.from_dict(rows, orient='index').rename_axis('claim')
 
 # %% ../nbs/14_scores.ipynb #c038
@@ -392,9 +474,10 @@ def conformal_threshold(
 )->float:           # Highest 1 - p_c of a class that enters a set
     "Threshold of the split-conformal prediction sets, with the finite-sample correction"
     n = len(y)
-    s = np.sort(1-check_posteriors(p, y)[np.arange(n), y])
+    of_truth = check_posteriors(p, y)[np.arange(n), y]
+    misses = np.sort(1-of_truth)
     k = int(np.ceil((n+1)*(1-alpha)))
-    return float(s[k-1]) if k<=n else 1.
+    return float(misses[k-1]) if k<=n else 1.
 
 def prediction_sets(
     p,               # N×K calibrated posteriors
@@ -412,29 +495,34 @@ def coverage_table(
 ):                   # Table: all films and each class; n, coverage with Wilson's interval, mean set size, shares of single and empty sets
     "How often the sets hold the truth, over all films and class by class"
     import pandas as pd
-    sets,y = prediction_sets(check_posteriors(p, y, classes), threshold),np.asarray(y)
+    p,y = _checked(p, y, classes)
+    sets = prediction_sets(p, threshold)
     held,size = sets[np.arange(len(y)), y],sets.sum(1)
-    who = None if patient is None else np.asarray(patient)
+    who = _who(len(y), patient)
     def row(at):
-        r,n = rate(held[at], None if who is None else who[at]),size[at]
-        return dict(n=r['n'], coverage=r['value'], low=r['low'], high=r['high'], size=n.mean(),
-                    single=(n==1).mean(), empty=(n==0).mean())
-    films = {'all':np.ones(len(y), bool)} | {c:y==k for k,c in enumerate(classes) if (y==k).any()}
-    return pd.DataFrame.from_dict({name:row(at) for name,at in films.items()}, orient='index').rename_axis('films')
+        r,n = rate(held[at], who[at]),size[at]
+        coverage = dict(n=r['n'], coverage=r['value'], low=r['low'], high=r['high'])
+        return dict(coverage, size=n.mean(), single=(n==1).mean(), empty=(n==0).mean())
+    films = {'all':np.ones(len(y), bool)}
+    films |= {c:y==k for k,c in enumerate(classes) if (y==k).any()}
+    rows = {name:row(at) for name,at in films.items()}
+    return pd.DataFrame.from_dict(rows, orient='index').rename_axis('films')
 
 # %% ../nbs/14_scores.ipynb #c042
 def risk_coverage(
     p, # N×K posteriors
     y, # N class numbers
-):     # Table from the strictest threshold to none: threshold (least claimed probability), coverage (share of films answered), risk (share of answers that are wrong)
+):     # Table, strictest threshold first: threshold (least claim), coverage (share of films answered), risk (share of wrong answers)
     "What is gained by answering only where the claim is high"
     import pandas as pd
-    p,y = check_posteriors(p, y),np.asarray(y)
+    p,y = _checked(p, y)
     order = np.argsort(-p.max(1), kind='stable')
-    claim,wrong = p.max(1)[order],(p.argmax(1)!=y)[order]
+    claim = p.max(1)[order]
+    wrong = (p.argmax(1)!=y)[order]
     last = np.flatnonzero(np.r_[claim[1:]!=claim[:-1], True]) # films with one claim go together
     answered = last+1
-    return pd.DataFrame(dict(threshold=claim[last], coverage=answered/len(y), risk=wrong.cumsum()[last]/answered))
+    risk = wrong.cumsum()[last]/answered
+    return pd.DataFrame(dict(threshold=claim[last], coverage=answered/len(y), risk=risk))
 
 def aurc(p, y): # posteriors N×K, class numbers N
     "Area under the risk–coverage curve: 0 is perfect, the error rate is what a blind order gives"
@@ -449,10 +537,11 @@ def show_risk_coverage(
 ):                # The axis
     "Risk against the share of films answered"
     ax,t = _axis(ax),risk_coverage(p, y)
+    whole = t.risk.iloc[-1] # of all films
     line, = ax.step(t.coverage, t.risk, where='pre', label=f"{label or 'films'}: AURC {aurc(p, y):.3f}")
-    ax.axhline(t.risk.iloc[-1], c=line.get_color(), lw=.8, ls=':')
-    ax.set(xlabel='share of films answered', ylabel='share of answers that are wrong', xlim=(0, 1.02),
-           ylim=(0, max(1.5*t.risk.iloc[-1], .01)))
+    ax.axhline(whole, c=line.get_color(), lw=.8, ls=':')
+    ax.set(xlabel='share of films answered', ylabel='share of answers that are wrong')
+    ax.set(xlim=(0, 1.02), ylim=(0, max(1.5*whole, .01)))
     ax.legend(frameon=False, fontsize=8, loc='upper left')
     ax.spines[['top', 'right']].set_visible(False)
     return ax
@@ -462,8 +551,22 @@ def _predictive(m, share):
     "PPV and NPV, B×K each, of B×K×K counts when classes have the prevalence `share`"
     m = share[:,None]*_ratio(m.astype(float), m.sum(2, keepdims=True))
     m[:,share==0] = 0
-    tp,said,n = np.diagonal(m, axis1=1, axis2=2),m.sum(1),m.sum((1, 2))[:,None]
-    return _ratio(tp, said),_ratio(n-share-said+tp, n-said)
+    hits,_,said,n = _margins(m)
+    n = n[:,None]
+    return _ratio(hits, said),_ratio(n-share-said+hits, n-said)
+
+def _shares(prevalence, y, classes):
+    "K shares; `RadiographError` unless they sum to 1 and every class that occurs has films"
+    share = np.array([prevalence.get(c, 0.) for c in classes], float)
+    unknown = set(prevalence)-set(classes)
+    if unknown or (share<0).any() or abs(share.sum()-1)>1e-6:
+        wanted = f"shares of {', '.join(classes)} that sum to 1"
+        raise RadiographError(f'the prevalence {prevalence}', wanted, 'correct the shares')
+    for i,c in enumerate(classes):
+        if share[i]==0 or (y==i).any(): continue
+        todo = 'set its prevalence to 0, or add films'
+        raise RadiographError(f'no film of the class {c!r}', 'films of every class that occurs', todo)
+    return share
 
 def ppv_at(
     p,                # N×K posteriors
@@ -477,19 +580,16 @@ def ppv_at(
 ):                    # Table, a row a class: prevalence, ppv, npv, each with low and high
     "Predictive values at a stated prevalence, with patient-bootstrap intervals"
     import pandas as pd
-    p,y = check_posteriors(p, y, classes),np.asarray(y)
-    share = np.array([prevalence.get(c, 0.) for c in classes], float)
-    if set(prevalence)-set(classes) or (share<0).any() or abs(share.sum()-1)>1e-6:
-        raise RadiographError(f'the prevalence {prevalence}', f"shares of {', '.join(classes)} that sum to 1", 'correct the shares')
-    absent = [c for i,c in enumerate(classes) if share[i]>0 and not (y==i).any()]
-    if absent: raise RadiographError(f'no film of the class {absent[0]!r}', 'films of every class that occurs', 'set its prevalence to 0, or add films')
-    def both(w): return dict(zip(('ppv', 'npv'), _predictive(_counts(w, p, y), share)))
-    value,draws = both(np.ones((1, len(y)))),_draws(both, len(y), patient, n_boot, seed)
-    def row(i):
-        for k in ('ppv', 'npv'):
-            low,high = _ends(draws[k][:,i], level)
-            yield from ((k, value[k][0,i]), (f'{k} low', low), (f'{k} high', high))
-    rows = {c:dict(prevalence=share[i], **dict(row(i))) for i,c in enumerate(classes)}
+    p,y = _checked(p, y, classes)
+    share = _shares(prevalence, y, classes)
+    def both(w):
+        ppv,npv = _predictive(_counts(w, p, y), share)
+        return dict(ppv=ppv, npv=npv)
+    value = both(np.ones((1, len(y))))
+    draws = _draws(both, len(y), patient, n_boot, seed)
+    rows = {c:dict(prevalence=share[i]) for i,c in enumerate(classes)}
+    for i,c in enumerate(classes):
+        for k in ('ppv', 'npv'): rows[c] |= _full(k, value[k][0,i], *_ends(draws[k][:,i], level))
     return pd.DataFrame.from_dict(rows, orient='index').rename_axis('class')
 
 # %% ../nbs/14_scores.ipynb #c050
@@ -501,21 +601,33 @@ def age_group(
     names = np.array(['0–17', '18–39', '40–59', '60–79', '80 and over', 'unknown'])
     return names[np.where(np.isnan(age), 5, np.digitize(age, [18, 40, 60, 80]))]
 
-def _full(name, value, low, high): return {name:value, f'{name} low':low, f'{name} high':high}
-
 def _ranked(classes): return ['macro_f1', *(['auroc normal'] if 'normal' in classes else [])]
 
 def _group_row(p, y, patient, n_boot, seed, classes):
     "One row of `subgroups`"
-    value,ci = measure(p, y, classes),bootstrap_ci(p, y, patient, n_boot, seed=seed, classes=classes)
-    parts = {'accuracy':y==y, **{f'sensitivity {c}':y==i for i,c in enumerate(classes)}}
+    value = measure(p, y, classes)
+    ends = bootstrap_ci(p, y, patient, n_boot, seed=seed, classes=classes)
     row = dict(films=len(y), patients=len(set(patient)))
+    parts = {'accuracy':y==y}
+    parts |= {f'sensitivity {c}':y==i for i,c in enumerate(classes)}
     for name,at in parts.items():
+        if not at.any(): continue
         r = rate(p.argmax(1)[at]==y[at], patient[at])
-        if at.any(): row |= _full(name, r['value'], r['low'], r['high'])
+        row |= _full(name, r['value'], r['low'], r['high'])
+    every_class = len(set(y))==len(classes)
     for k in _ranked(classes):
-        if k!='macro_f1' or len(set(y))==len(classes): row |= _full(k, value[k], *ci[k])
+        if k!='macro_f1' or every_class: row |= _full(k, value[k], *ends[k])
     return row
+
+def _named(values, name, n):
+    "Values of a grouping as N texts"
+    values = np.array([str(v) if str(v) not in ('', 'nan', 'None') else 'unknown' for v in values])
+    if len(values)==n: return values
+    raise RadiographError(f'{len(values)} values of {name} for {n} films', 'one value a film', 'check the order')
+
+def _group_columns(classes):
+    scores = ['accuracy', *_ranked(classes), *(f'sensitivity {c}' for c in classes)]
+    return ['films', 'patients', *(name for k in scores for name in _full(k, 0, 0, 0))]
 
 def subgroups(
     p,                # N×K posteriors
@@ -529,21 +641,20 @@ def subgroups(
 ):                    # Table with the index (group, value); a score and its `low` and `high` side by side, NaN where a class is missing
     "Scores for every value of every grouping"
     import pandas as pd
-    p,y,rows = check_posteriors(p, y, classes),np.asarray(y),{}
-    who = _who(len(y), patient)
+    p,y = _checked(p, y, classes)
+    who,rows = _who(len(y), patient),{}
     for name,values in dict(groups).items():
-        values = np.array([str(v) if str(v) not in ('', 'nan', 'None') else 'unknown' for v in values])
-        if len(values)!=len(y): raise RadiographError(f'{len(values)} values of {name} for {len(y)} films', 'one value a film', 'check the order')
+        values = _named(values, name, len(y))
         for v in sorted(set(values)):
             at = values==v
             if at.sum()>=least: rows[name,v] = _group_row(p[at], y[at], who[at], n_boot, seed, classes)
     index = pd.MultiIndex.from_tuples(list(rows), names=['group', 'value']) if rows else None
-    t = pd.DataFrame(list(rows.values()), index=index)
-    scores = ['accuracy', *_ranked(classes), *(f'sensitivity {c}' for c in classes)]
-    order = ['films', 'patients', *(n for k in scores for n in (k, f'{k} low', f'{k} high'))]
-    return t[[c for c in order if c in t]]
+    table = pd.DataFrame(list(rows.values()), index=index)
+    return table[[c for c in _group_columns(classes) if c in table]]
 
 # %% ../nbs/14_scores.ipynb #c054
+def _own_name(c): return 'specificity: called normal' if c=='normal' else f'sensitivity: called {c}'
+
 def single_class_scores(
     p,      # N×K posteriors
     label,  # N class names
@@ -551,15 +662,22 @@ def single_class_scores(
     classes=CLASSES, # K names
 )->dict:    # Source → what was measured → `rate`
     "Sensitivity or specificity of sources, where films of each class are counted on their own"
-    p,label,source,out = check_posteriors(p, label, classes),np.asarray(label),np.asarray(source),{}
+    p,label = _checked(p, label, classes)
+    source = np.asarray(source)
     called = np.array(classes)[p.argmax(1)]
+    out = {}
     for s,c in sorted(set(zip(source.tolist(), label.tolist()))):
-        said,row = called[(source==s) & (label==c)],out.setdefault(s, {})
-        row['specificity: called normal' if c=='normal' else f'sensitivity: called {c}'] = rate(said==c)
+        said = called[(source==s) & (label==c)]
+        row = out.setdefault(s, {})
+        row[_own_name(c)] = rate(said==c)
         if c!='normal' and 'normal' in classes: row['called abnormal'] = rate(said!='normal')
     return out
 
 # %% ../nbs/14_scores.ipynb #c057
+def _clean(v):
+    "JSON has no NaN"
+    return None if v!=v else round(float(v), 4)
+
 @dataclass
 class Scores:
     "Scores with 95 % patient-bootstrap intervals"
@@ -572,23 +690,26 @@ class Scores:
     brier:float       # Brier score
     nll:float         # Negative log-likelihood
 
+    def _span(self, k):
+        low,high = self.intervals[k]
+        return dict(value=_clean(self.values[k]), low=_clean(low), high=_clean(high))
+
     def to_dict(self)->dict:
         "JSON-safe: NaN becomes None"
-        def clean(v): return None if v!=v else round(float(v), 4)
-        def span(k): return dict(zip(('value', 'low', 'high'), map(clean, (self.values[k], *self.intervals[k]))))
-        scores = {k:span(k) for k in self.values}
-        return dict(scores=scores, counts=self.counts, n_patients=self.n_patients, confusion=self.confusion,
-                    ece=clean(self.ece), brier=clean(self.brier), nll=clean(self.nll))
+        about = dict(counts=self.counts, n_patients=self.n_patients, confusion=self.confusion)
+        scores = {k:self._span(k) for k in self.values}
+        return dict(scores=scores, **about, ece=_clean(self.ece), brier=_clean(self.brier), nll=_clean(self.nll))
 
     def rows(self):
         "One row a score, for a table"
-        def row(k, v): return dict(score=k, value=f'{v:.3f}', interval='{:.3f} to {:.3f}'.format(*self.intervals[k]))
-        return [row(k, v) for k,v in self.values.items() if v==v]
+        def interval(k): return '{:.3f} to {:.3f}'.format(*self.intervals[k])
+        known = {k:v for k,v in self.values.items() if v==v}
+        return [dict(score=k, value=f'{v:.3f}', interval=interval(k)) for k,v in known.items()]
 
     def __repr__(self):
-        lo,hi = self.intervals['macro_f1']
+        low,high = self.intervals['macro_f1']
         films = f'{sum(self.counts.values())} films of {self.n_patients} patients'
-        return f"Scores(macro-F1 {self.values['macro_f1']:.3f} [{lo:.3f}, {hi:.3f}], {films}, ECE {self.ece:.3f})"
+        return f"Scores(macro-F1 {self.values['macro_f1']:.3f} [{low:.3f}, {high:.3f}], {films}, ECE {self.ece:.3f})"
 
     def _repr_html_(self): return html_table(self.rows(), f'{self!r}')+f'<p><small>{DISCLAIMER}</small></p>'
 
@@ -602,7 +723,9 @@ def score(
 )->Scores:          # Everything, with intervals
     "Scores of posteriors against labels, with patient-bootstrap intervals"
     y = np.asarray(y)
-    values,ends = measure(p, y, classes),bootstrap_ci(p, y, patient, n_boot, seed=seed, classes=classes)
-    n,counts = len(y) if patient is None else len(set(patient)),{k:int((y==i).sum()) for i,k in enumerate(classes)}
+    values = measure(p, y, classes)
+    ends = bootstrap_ci(p, y, patient, n_boot, seed=seed, classes=classes)
+    counts = {c:int((y==i).sum()) for i,c in enumerate(classes)}
+    n = len(y) if patient is None else len(set(patient))
     c = calibration(p, y)
     return Scores(values, ends, counts, n, confusion(p, y).tolist(), c['ece'], c['brier'], c['nll'])

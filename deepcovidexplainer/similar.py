@@ -60,12 +60,14 @@ def similar_films(
     x,           # 1×1×S×S tensor from `Ensemble.inputs`
     k:int=3,     # How many
     folder=None, # As for `load_similar`
+    features=None, # d, of the first network, where they are known: `Prediction.features`
 )->list:         # `SimilarFilm`s, the most similar first; empty when no file belongs to this ensemble
     "The training films that the first network takes for most similar"
     found = load_similar(ensemble, folder)
     if found is None: return []
     from deepcovidexplainer.ensemble import features_and_logits
-    (card,arrays),features = found,features_and_logits(ensemble.members[0].model, x)[0][0]
+    card,arrays = found
+    if features is None: features = features_and_logits(ensemble.members[0].model, x)[0][0]
     likeness = _cosine(features, arrays['features'])
     rows = [(likeness[i], card['films'][i], arrays['thumbnails'][i]) for i in np.argsort(-likeness)[:k]]
     return [SimilarFilm(r['film'], r['label'], r['source'], float(s), **card['terms'][r['source']], thumbnail=t) for s,r,t in rows]

@@ -15,7 +15,30 @@ from .core import CLASSES,RadiographError,class_of
 from .radiograph import Radiograph
 
 # %% ../nbs/02_synth.ipynb #c006
-def _edge(x, width=.012): return 1/(1+np.exp(np.clip(-x/width, -40, 40))) # 0 outside, 1 inside, soft between
+def _edge(x, width=.012):
+    "0 outside, 1 inside, soft between"
+    return 1/(1+np.exp(np.clip(-x/width, -40, 40)))
+
+@dataclass
+class _Person:
+    "Proportions, in the chest's coordinates"
+    turn:float       # Radians
+    shift:tuple      # Of the middle: across, down
+    zoom:tuple       # Across, down
+    cage:float       # Half the widest part of the rib cage
+    apex:float       # Height of the lungs' tips
+    dome:float       # Height of the diaphragm
+    lift:float       # How much lower it stands at the left
+    heart:float      # Width
+    knob:float       # Radius of the aortic arch
+    ribs:int         # Pairs
+    rib0:float       # Height of the first
+    slope:float      # Of the ribs
+    clavicle:float   # Height
+    body:float       # Half the width of the trunk
+    fat:float        # 1: a middling patient
+    exposure:float   # 1: a middling film
+    tilt:float       # Of the exposure, from side to side
 
 @dataclass
 class _Chest:
@@ -24,104 +47,177 @@ class _Chest:
     v:np.ndarray         # Down
     cage:np.ndarray      # Half the width of the rib cage at this height
     lung:np.ndarray      # How much of the depth is air, 0…1
-    p:dict               # Proportions
+    p:_Person
 
-def _proportions(rng):
-    "A person: sizes in the chest's coordinates"
-    around = lambda mean,spread: float(rng.uniform(mean-spread, mean+spread))
-    return dict(turn=around(0, .05), shift=(around(0, .07), around(0, .05)), zoom=(around(1, .09), around(1, .1)), cage=around(.76, .04), apex=around(-.72, .05),
-                dome=around(.42, .08), lift=around(.06, .03), heart=around(.26, .05), knob=around(.075, .02), ribs=int(rng.integers(8, 11)), rib0=around(-.62, .03),
-                slope=around(.26, .07), clavicle=around(-.6, .05), body=around(.93, .05), fat=around(1, .15), exposure=around(1, .1), tilt=around(0, .1), film=int(rng.integers(1<<31)))
+def _person(rng):
+    "A `_Person`; the order of the lines is the order of the draws"
+    def around(mean, spread): return float(rng.uniform(mean-spread, mean+spread))
+    return _Person(
+        turn=around(0, .05),
+        shift=(around(0, .07), around(0, .05)),
+        zoom=(around(1, .09), around(1, .1)),
+        cage=around(.76, .04),
+        apex=around(-.72, .05),
+        dome=around(.42, .08),
+        lift=around(.06, .03),
+        heart=around(.26, .05),
+        knob=around(.075, .02),
+        ribs=int(rng.integers(8, 11)),
+        rib0=around(-.62, .03),
+        slope=around(.26, .07),
+        clavicle=around(-.6, .05),
+        body=around(.93, .05),
+        fat=around(1, .15),
+        exposure=around(1, .1),
+        tilt=around(0, .1))
 
 def _coordinates(size, p):
     "u and v of each pixel"
-    y,x = (np.mgrid[:size, :size].astype(np.float32)+.5)*(2/size)-1
-    c,s = np.cos(p['turn']),np.sin(p['turn'])
-    x,y = x-p['shift'][0],y-p['shift'][1]
-    return (c*x+s*y)*p['zoom'][0],(c*y-s*x)*p['zoom'][1]
+    pixels = np.mgrid[:size, :size].astype(np.float32)
+    y,x = (pixels+.5)*(2/size)-1
+    across,down = p.shift
+    x = x-across
+    y = y-down
+    cos,sin = np.cos(p.turn),np.sin(p.turn)
+    wide,tall = p.zoom
+    u = (cos*x+sin*y)*wide
+    v = (cos*y-sin*x)*tall
+    return u,v
 
 # %% ../nbs/02_synth.ipynb #c008
+def _above(x):
+    "`x` where it is above zero, else 0"
+    return np.clip(x, 0, None)
+
+def _dome(x):
+    "The height of a half circle: 1 at 0, 0 from 1 on, given the square of the distance"
+    return np.sqrt(_above(1-x))
+
 def _cage(v, p):
     "Half the width of the rib cage: an egg, narrow at the apices"
-    h = (v-.3)/(.3-p['apex'])
-    return p['cage']*np.sqrt(np.clip(1-np.abs(h)**2.4, 0, None))
+    h = (v-.3)/(.3-p.apex)
+    return p.cage*_dome(np.abs(h)**2.4)
 
 def _diaphragm(u, p):
     "The height of the diaphragm: a dome on each side, falling off towards the rib cage"
     side = np.abs(u)
-    return p['dome']+np.where(u>0, p['lift'], 0)+.8*np.clip(side-.33, 0, None)**1.8+.25*np.clip(.3-side, 0, None)
+    lift = np.where(u>0, p.lift, 0)
+    outer = .8*_above(side-.33)**1.8
+    inner = .25*_above(.3-side)
+    return p.dome+lift+outer+inner
 
 def _air(u, v, p):
     "Where there is lung"
+    side = np.abs(u)
     mediastinum = .13+.05*np.clip(v+.2, 0, 1)
-    return _edge(_cage(v, p)-.03-np.abs(u))*_edge(np.abs(u)-mediastinum)*_edge(_diaphragm(u, p)-v)
+    in_cage = _edge(_cage(v, p)-.03-side)
+    beside_heart = _edge(side-mediastinum)
+    above_diaphragm = _edge(_diaphragm(u, p)-v)
+    return in_cage*beside_heart*above_diaphragm
 
 def _chest(size, seed):
     "The chest of a seed"
-    p = _proportions(np.random.default_rng([seed, 0]))
+    p = _person(np.random.default_rng([seed, 0]))
     u,v = _coordinates(size, p)
     return _Chest(u, v, _cage(v, p), _air(u, v, p), p)
 
 # %% ../nbs/02_synth.ipynb #c011
-def _blob(c, u, v, ru, rv, tilt=0.):
+def _blob(c, u, v, ru, rv):
     "The depth of an ellipsoid, 1 at its centre"
-    x,y = c.u-u,c.v-v
-    x,y = x+tilt*y,y-tilt*x
-    return np.sqrt(np.clip(1-(x/ru)**2-(y/rv)**2, 0, None))
+    across = (c.u-u)/ru
+    down = (c.v-v)/rv
+    return np.sqrt(_above(1-across**2-down**2))
 
 def _body(c):
     "Neck, shoulders, trunk"
     shoulder = _edge(c.v+.72+.06*np.cos(4*c.u), .045)
-    width = .2+(c.p['body']-.2)*shoulder
-    return np.sqrt(np.clip(1-(c.u/width)**2, 0, None))*(.55+.45*shoulder)
+    width = .2+(c.p.body-.2)*shoulder
+    return _dome((c.u/width)**2)*(.55+.45*shoulder)
 
 def _heart(c):
     "The heart's silhouette, 0…1: bulging to the patient's left, a little to the right"
-    low = c.p['dome']-.06
-    bulge = np.sqrt(np.clip(1-((c.v-low)/np.where(c.v<low, .62, .4))**2, 0, None))
-    border = .1+bulge**1.6*np.where(c.u>0, 1.45*c.p['heart'], .35*c.p['heart'])
-    return _edge(border-np.abs(c.u), .016)*_edge(c.v+.3, .08)*(.8+.2*bulge)
+    low = c.p.dome-.06
+    half_height = np.where(c.v<low, .62, .4)
+    bulge = _dome(((c.v-low)/half_height)**2)
+    width = np.where(c.u>0, 1.45*c.p.heart, .35*c.p.heart)
+    border = .1+bulge**1.6*width
+    beside = _edge(border-np.abs(c.u), .016)
+    below = _edge(c.v+.3, .08)
+    return beside*below*(.8+.2*bulge)
 
 def _soft(c):
     "Depth of soft tissue"
-    heart,knob = _heart(c),_blob(c, .1, -.31, c.p['knob'], c.p['knob'])
-    middle = .4*_edge(.13-np.abs(c.u), .025)*_edge(c.v+.6, .1)
+    body = _body(c)
+    heart = _heart(c)
+    knob = _blob(c, .1, -.31, c.p.knob, c.p.knob)
+    near_middle = _edge(.13-np.abs(c.u), .025)
+    middle = .4*near_middle*_edge(c.v+.6, .1)
     belly = .5*_edge(c.v-_diaphragm(c.u, c.p), .012)
     air = c.lung*(1-.8*np.clip(heart, 0, 1))
-    return c.p['fat']*_body(c)*(1.05-.74*air)+.3*heart+.3*knob+middle*(1-.5*c.lung)+belly*_body(c)
+    trunk = c.p.fat*body*(1.05-.74*air)
+    vessels = .3*knob
+    behind = middle*(1-.5*c.lung)
+    return trunk+.3*heart+vessels+behind+belly*body
 
 # %% ../nbs/02_synth.ipynb #c013
 def _line(distance, width): return np.exp(-(distance/width)**2/2)
 
+def _rib(c, k):
+    "Depth of the `k`th pair of ribs: the part behind, and the fainter one in front"
+    side = np.abs(c.u)
+    v = c.p.rib0+k*.128
+    below = c.v-v
+    bow = c.p.slope*_above(side-.12)**.8*(1+.06*k)
+    behind = _line(below-bow, .02)*_edge(side-.1, .02)
+    rising = below-.42+.55*side
+    in_front = .55*_line(rising, .021)*_edge(side-.24, .05)
+    return behind+in_front
+
 def _ribs(c):
     "Depth of bone in the ribs"
-    side,out = np.abs(c.u),np.zeros_like(c.u)
-    for k in range(c.p['ribs']):
-        v = c.p['rib0']+k*.128
-        bow = c.p['slope']*np.clip(side-.12, 0, None)**.8*(1+.06*k)
-        out += _line(c.v-v-bow, .02)*_edge(side-.1, .02)+.55*_line(c.v-v-.42+.55*side, .021)*_edge(side-.24, .05)
-    return out*_edge(c.cage-side, .02)*_edge(.85-c.v, .1)+.5*_line(side-c.cage, .015)*_edge(c.v+.6, .05)
+    side = np.abs(c.u)
+    out = np.zeros_like(c.u)
+    for k in range(c.p.ribs): out += _rib(c, k)
+    inside = out*_edge(c.cage-side, .02)*_edge(.85-c.v, .1)
+    rim = .5*_line(side-c.cage, .015)*_edge(c.v+.6, .05)
+    return inside+rim
 
 def _bones(c):
     "Depth of bone"
     side = np.abs(c.u)
-    vertebrae = _edge(.075-side, .01)*(.75+.25*np.cos(c.v*44))*_body(c)
-    clavicles = _line(c.v-c.p['clavicle']+.22*side-.05*np.sin(7*side), .025)*_edge(side-.07, .02)*_edge(.62-side, .03)
+    spine = _edge(.075-side, .01)
+    one_by_one = .75+.25*np.cos(c.v*44)
+    vertebrae = spine*one_by_one*_body(c)
+    slant = c.v-c.p.clavicle+.22*side
+    curve = .05*np.sin(7*side)
+    from_inside = _edge(side-.07, .02)
+    to_outside = _edge(.62-side, .03)
+    clavicles = _line(slant-curve, .025)*from_inside*to_outside
     return .34*vertebrae+.1*_ribs(c)+.2*clavicles
 
 # %% ../nbs/02_synth.ipynb #c015
+def _branches(p, rng):
+    "A vessel from the middle outwards, in four pieces: where from, where to, how thick"
+    across,down = p.shift
+    at = np.array([rng.choice([-1, 1])*.17+across, -.02+down])
+    outwards = np.where(at[0]<across, np.pi, 0)
+    angle = outwards+rng.uniform(-1.35, 1.35)
+    for thickness in (3, 2, 1.4, 1):
+        length = rng.uniform(.07, .15)
+        to = at+length*np.array([np.cos(angle), np.sin(angle)])
+        yield at,to,thickness
+        at,angle = to,angle+rng.normal(0, .3)
+
 def _vessels(c, rng):
     "Depth of blood in the lungs, 0…1"
     size = len(c.u)
     out = np.zeros((size, size), np.uint8)
+    def fixed_point(at): return tuple(int(t) for t in (at+1)*size*8) # OpenCV's sixteenths of a pixel
     for _ in range(46):
-        at = np.array([rng.choice([-1, 1])*.17+c.p['shift'][0], -.02+c.p['shift'][1]])
-        angle = np.where(at[0]<c.p['shift'][0], np.pi, 0)+rng.uniform(-1.35, 1.35)
-        for thickness in (3, 2, 1.4, 1):
-            to = at+rng.uniform(.07, .15)*np.array([np.cos(angle), np.sin(angle)])
-            ends = [tuple(int(t) for t in (e+1)*size*8) for e in (at, to)]
-            cv2.line(out, *ends, int(70*thickness/3+40), max(1, round(thickness*size/300)), cv2.LINE_AA, 4)
-            at,angle = to,angle+rng.normal(0, .3)
+        for at,to,thickness in _branches(c.p, rng):
+            grey = int(70*thickness/3+40)
+            width = max(1, round(thickness*size/300))
+            cv2.line(out, fixed_point(at), fixed_point(to), grey, width, cv2.LINE_AA, 4)
     return cv2.GaussianBlur(out.astype(np.float32)/255, (0, 0), size/220)
 
 # %% ../nbs/02_synth.ipynb #c018
@@ -129,40 +225,63 @@ def _cloud(c, rng):
     "Smooth texture between 0.6 and 1.4, so that an opacity is not a disc"
     size = len(c.u)
     coarse = rng.normal(size=(9, 9)).astype(np.float32)
-    return np.clip(1+.28*cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC), .6, 1.4)
+    fine = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+    return np.clip(1+.28*fine, .6, 1.4)
 
 def _place(p, side, height, inward):
     "A point in a lung: `side` −1 or 1, `height` 0 (apex) … 1 (base), `inward` 0 (rib cage) … 1 (middle)"
-    v = p['apex']+height*(p['dome']-p['apex'])
+    v = p.apex+height*(p.dome-p.apex)
     edge = float(_cage(np.float64(v), p))
     return side*(edge-inward*(edge-.16)),v
 
 def _lobe(rng):
     "One large opacity in one lung: side, height, inward, radius, depth"
-    return [(rng.choice([-1, 1]), rng.choice([.35, .62, .82])+rng.uniform(-.04, .04), rng.uniform(.4, .6), rng.uniform(.19, .25), .62)]
+    side = rng.choice([-1, 1])
+    height = rng.choice([.35, .62, .82])+rng.uniform(-.04, .04)
+    inward = rng.uniform(.4, .6)
+    radius = rng.uniform(.19, .25)
+    return [(side, height, inward, radius, .62)]
+
+_THIRDS = (.45, .6),(.62, .74),(.76, .9) # Of the height of a lung, from its apex
 
 def _both_sides(rng):
     "Three faint ones in each lung, at the sides"
-    heights = [(side, h) for side in (-1, 1) for h in ((.45, .6), (.62, .74), (.76, .9))]
-    return [(side, rng.uniform(*h), rng.uniform(.15, .3), rng.uniform(.11, .15), .42) for side,h in heights]
+    spots = []
+    for side in (-1, 1):
+        for low,high in _THIRDS:
+            height = rng.uniform(low, high)
+            inward = rng.uniform(.15, .3)
+            spots.append((side, height, inward, rng.uniform(.11, .15), .42))
+    return spots
 
 _SPOTS = {'pneumonia':_lobe, 'covid-19':_both_sides}
+
+def _habitual_places(habit):
+    "One or two places in each lung: side, height, inward"
+    places = []
+    for side in (-1, 1):
+        for _ in range(habit.integers(1, 3)): places.append((side, habit.uniform(.2, .85), habit.uniform(.2, .6)))
+    return places
 
 def _of_its_own(finding):
     "A pattern that follows from the name: how many opacities, where, how large, how dense"
     habit = np.random.default_rng(crc32(finding.encode()))
-    places = [(side, habit.uniform(.2, .85), habit.uniform(.2, .6)) for side in (-1, 1) for _ in range(habit.integers(1, 3))]
-    radius,depth = habit.uniform(.08, .18),habit.uniform(.4, .65)
+    places = _habitual_places(habit)
+    radius = habit.uniform(.08, .18)
+    depth = habit.uniform(.4, .65)
     def spots(rng):
-        near = lambda x: x+rng.uniform(-.03, .03)
+        def near(x): return x+rng.uniform(-.03, .03)
         return [(side, near(height), near(inward), near(radius), depth) for side,height,inward in places]
     return spots
 
 def _opacities(finding, c, rng):
     "The depth of fluid in the lungs"
-    spots = (_SPOTS.get(finding) or _of_its_own(finding))(rng)
+    spots = _SPOTS.get(finding) or _of_its_own(finding)
     depth = np.zeros_like(c.u)
-    for side,height,inward,r,d in spots: depth = np.maximum(depth, d*_blob(c, *_place(c.p, side, height, inward), r, 1.25*r)**.8)
+    for side,height,inward,radius,dense in spots(rng):
+        u,v = _place(c.p, side, height, inward)
+        ball = _blob(c, u, v, radius, 1.25*radius)
+        depth = np.maximum(depth, dense*ball**.8)
     return depth*_cloud(c, rng)*c.lung
 
 def _lesion(finding, c, seed):
@@ -170,28 +289,40 @@ def _lesion(finding, c, seed):
     if finding=='normal': return np.zeros_like(c.u),np.zeros(c.u.shape, bool)
     number = CLASSES.index(finding) if finding in CLASSES else crc32(finding.encode())
     depth = _opacities(finding, c, np.random.default_rng([seed, number]))
-    depth = np.clip(depth-.15*depth.max(), 0, None)
+    depth = _above(depth-.15*depth.max())
     return depth,depth>0
 
 # %% ../nbs/02_synth.ipynb #c020
 def _exposed(depth, c, rng):
     "Depth as grey values with noise, 0…1"
-    x = 1-np.exp(-1.15*c.p['exposure']*np.clip(depth, 0, None)**1.15)
-    noise = cv2.GaussianBlur(rng.normal(0, 1, x.shape).astype(np.float32), (0, 0), .6)
-    return (x*(1+c.p['tilt']*c.u*.5)+.018*noise).clip(0, 1).astype(np.float32)
+    film = 1-np.exp(-1.15*c.p.exposure*_above(depth)**1.15)
+    grain = rng.normal(0, 1, film.shape).astype(np.float32)
+    noise = cv2.GaussianBlur(grain, (0, 0), .6)
+    brighter = 1+c.p.tilt*c.u*.5
+    return (film*brighter+.018*noise).clip(0, 1).astype(np.float32)
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 def _burnt(x, text):
     "Letters as film markers are: R stands at the patient's right, which is the image's left"
-    size,scale = len(x),len(x)/256
-    (w,h),_ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, .7*scale, max(1, round(2*scale)))
-    left = round(.04*size) if text.upper().startswith('R') else size-w-round(.04*size)
-    ink = cv2.putText(np.zeros(x.shape, np.uint8), text, (left, round(.05*size)+h), cv2.FONT_HERSHEY_SIMPLEX, .7*scale, 255, max(1, round(2*scale)), cv2.LINE_AA)/np.float32(255)
+    size = len(x)
+    scale = .7*(size/256)
+    thick = max(1, round(2*(size/256)))
+    margin = round(.04*size)
+    (width,height),_ = cv2.getTextSize(text, _FONT, scale, thick)
+    left = margin if text.upper().startswith('R') else size-width-margin
+    corner = left,round(.05*size)+height
+    ink = cv2.putText(np.zeros(x.shape, np.uint8), text, corner, _FONT, scale, 255, thick, cv2.LINE_AA)
+    ink = ink/np.float32(255)
     return x*(1-ink)+ink
 
 # %% ../nbs/02_synth.ipynb #c021
 def _check(finding, size):
-    if not str(finding).strip(): raise RadiographError(f'the finding {finding!r}', 'the name of a class', "synth_radiograph('pneumonia')")
+    if not str(finding).strip():
+        raise RadiographError(f'the finding {finding!r}', 'the name of a class', "synth_radiograph('pneumonia')")
     if not 32<=size<=4096: raise RadiographError(f'a film of {size} pixels', 'a size of 32 to 4096', 'size=256')
+
+_META = dict(modality=None, view='PA', photometric=None, spacing_mm=None, colourfulness=0.)
 
 def synth_radiograph(
     finding:str='pneumonia', # Class: one of `CLASSES`, or any other name, whose opacities follow from the name
@@ -202,21 +333,28 @@ def synth_radiograph(
     "Draw a chest film and the truth about it"
     _check(finding, size)
     finding = class_of(finding, 'the film', None)
-    c,rng = _chest(size, seed),np.random.default_rng([seed, 9])
-    depth,mask = _lesion(finding, c, seed)
-    x = _exposed(_soft(c)+_bones(c)+.4*_vessels(c, rng)*c.lung+depth, c, rng)
-    meta = dict(modality=None, view='PA', photometric=None, spacing_mm=None, colourfulness=0., finding=finding, seed=seed)
-    return Radiograph(x if burn_in is None else _burnt(x, burn_in), f'synth-{finding}-{seed}', ('drawn',), meta), mask
+    c = _chest(size, seed)
+    rng = np.random.default_rng([seed, 9])
+    fluid,mask = _lesion(finding, c, seed)
+    tissue = _soft(c)+_bones(c)
+    blood = .4*_vessels(c, rng)*c.lung
+    x = _exposed(tissue+blood+fluid, c, rng)
+    if burn_in is not None: x = _burnt(x, burn_in)
+    meta = dict(_META, finding=finding, seed=seed)
+    return Radiograph(x, f'synth-{finding}-{seed}', ('drawn',), meta), mask
 
 # %% ../nbs/02_synth.ipynb #c027
 def _retaken(x, rng):
     "The same chest on another day"
     size = len(x)
-    m = cv2.getRotationMatrix2D((size/2, size/2), rng.uniform(-3, 3), rng.uniform(1, 1.06))
-    return (cv2.warpAffine(x, m, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)**rng.uniform(1.05, 1.2)).clip(0, 1)
+    degrees,zoom = rng.uniform(-3, 3),rng.uniform(1, 1.06)
+    turn = cv2.getRotationMatrix2D((size/2, size/2), degrees, zoom)
+    turned = cv2.warpAffine(x, turn, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return (turned**rng.uniform(1.05, 1.2)).clip(0, 1)
 
 def _write(path, x):
-    if not cv2.imwrite(str(path), np.round(x*255).astype(np.uint8)): raise RadiographError(f'{path.name} cannot be written', 'a folder with room', 'check the disk')
+    if cv2.imwrite(str(path), np.round(x*255).astype(np.uint8)): return
+    raise RadiographError(f'{path.name} cannot be written', 'a folder with room', 'check the disk')
 
 def synth_dataset(
     folder:str|Path,         # Where films and `index.csv` go; created if need be
@@ -227,15 +365,18 @@ def synth_dataset(
     classes=CLASSES,         # Any names; those that are not in `CLASSES` get opacities of their own
 )->Path:                     # The table: columns film, label, patient
     "Draw a small collection of patients with two films each, and its table"
-    folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
-    rows = []
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    letters = burn_in or {}
+    rows = ['film,label,patient']
     for k,label in enumerate(classes):
+        first = (seed*len(classes)+k)*100_000 # the seed of the class's first patient
         for i in range(n_per_class):
-            rng = np.random.default_rng([seed, k, i])
-            x = synth_radiograph(label, seed=(seed*len(classes)+k)*100_000+i//2, size=size, burn_in=(burn_in or {}).get(label))[0].data
+            x = synth_radiograph(label, first+i//2, size, letters.get(label))[0].data
+            if i%2: x = _retaken(x, np.random.default_rng([seed, k, i]))
             name = f'{label}-{i:03d}.png'
-            _write(folder/name, _retaken(x, rng) if i%2 else x)
+            _write(folder/name, x)
             rows.append(f'{name},{label},{label}-{i//2:03d}')
     table = folder/'index.csv'
-    table.write_text('\n'.join(['film,label,patient', *rows])+'\n', encoding='utf-8')
+    table.write_text('\n'.join(rows)+'\n', encoding='utf-8')
     return table
