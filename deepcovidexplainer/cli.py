@@ -6,7 +6,8 @@
 __all__ = ['dce_explain', 'dce_evaluate', 'dce_screen', 'dce_train']
 
 # %% ../nbs/39_cli.ipynb #c003
-import os,sys
+import os,sys,time
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -48,6 +49,13 @@ def _files(films, out):
     answers = {made/r['report'] for r in index_rows(made) if r['report']}
     found = [q for f in map(Path, films) for q in (_in_folder(f, made, answers) if f.is_dir() else [f])]
     return list(dict.fromkeys(found))
+
+@contextmanager
+def _swept(out):
+    "What a run that was killed left half-written in a folder is gone when this one ends"
+    began = time.time()
+    try: yield
+    finally: sweep(out, time.time()-began)
 
 # %% ../nbs/39_cli.ipynb #c008a
 def _plain(text):
@@ -116,7 +124,8 @@ class _Index:
         self.rows = {r['film']:r for r in index_rows(out)}
 
     def add(self, row, path, worked):
-        report = path.relative_to(os.path.abspath(self.out)).as_posix() if worked else None
+        place = path.relative_to(os.path.abspath(self.out)).as_posix() if worked else None
+        report = place and os.fsencode(place).decode(errors='replace')
         self.new.append(dict(row, report=report, asked=self.asked))
         if len(self.new)>=self.every: self.write()
 
@@ -152,7 +161,6 @@ def _explain_all(targets, root, out, ask, asked, jobs, quiet):
     "A folder of answers; whether every film got one"
     from deepcovidexplainer.radiograph import plain_name
     from deepcovidexplainer.report import film_name
-    sweep(out)
     lone = len(targets)==1 and out==_OUT # one answer, in a folder that nobody asked for
     index,worked = _Index(out, asked, not lone),True
     row_of = lambda film: index.rows.get(plain_name(film_name(film, root)))
@@ -197,7 +205,8 @@ def dce_explain(
     films = [films] if isinstance(films, (str, Path)) else films
     methods = None if methods=='default' else tuple(m.strip() for m in methods.split(',') if m.strip())
     who = dict(identifiers=identifiers, salt=salt)
-    try: worked = _explain(films, out, kind, ensemble, methods, target, who, jobs, quiet, device)
+    try:
+        with _swept(out): worked = _explain(films, out, kind, ensemble, methods, target, who, jobs, quiet, device)
     except (RadiographError, OSError) as error:
         _complain(error)
         return 1
@@ -230,7 +239,6 @@ def _evaluate(weights, data, out, n_boot, prevalence, errors):
     from deepcovidexplainer.zoo import load_ensemble
     if n_boot<1: raise RadiographError(f'{n_boot} resamples', 'at least 1; 2000 for a publication', 'correct --n_boot')
     shares,data = _shares(prevalence),data or data_dir()
-    sweep(out)
     if data is None: raise RadiographError('no data were given', 'a CSV index or a folder', '--data index.csv, or set the environment variable DCE_DATA')
     trial = try_ensemble(load_ensemble(weights), data, Path(out)/'cache', n_boot, shares, _progress, errors)
     return trial,save_trial(trial, out)
@@ -246,7 +254,8 @@ def dce_evaluate(
     quiet:bool=False,        # Print failures only
 ):
     "Measure an ensemble on films whose truth is known, with intervals. Research use only, not a medical device."
-    try: trial,page = _evaluate(weights, data, out, n_boot, prevalence, errors)
+    try:
+        with _swept(out): trial,page = _evaluate(weights, data, out, n_boot, prevalence, errors)
     except (RadiographError, OSError) as error:
         _complain(error)
         return 1
@@ -328,7 +337,6 @@ def _train(out, a):
     from deepcovidexplainer.models import pick_device
     from deepcovidexplainer.training import study_of,train
     recipe,device = _recipe(a),pick_device(a['device'])
-    sweep(out)
     from deepcovidexplainer.core import class_of
     classes = a['classes'] and tuple(class_of(c, '--classes', None) for c in a['classes'].split(','))
     t,root = _own_or_public(a['table'], a['sources'], a['data'], classes)
@@ -365,7 +373,8 @@ def dce_train(
 ):
     "Train a snapshot ensemble on public or own films, split by patient; the same command again resumes. Research use only, not a medical device."
     settings = {k:v for k,v in locals().items() if k!='out'}
-    try: e = _train(Path(out), settings)
+    try:
+        with _swept(out): e = _train(Path(out), settings)
     except (RadiographError, OSError) as error:
         _complain(error)
         return 1
