@@ -75,6 +75,21 @@ def filling(x, rng):
     y = cv2.warpAffine(y, cv2.getRotationMatrix2D((w/2, h/2), rng.uniform(-4, 4), 1.12), (w, h))
     return as_jpeg(cv2.GaussianBlur(y, (0, 0), rng.uniform(.4, 1.2))+rng.normal(0, .01, y.shape), 85)
 
+def in_any_room(x, rng):
+    "A screen or light box askew in a room of any grey; lamp, grid, frame, blur, noise and JPEG each now and then"
+    often = lambda p: rng.random()<p
+    y = rng.uniform(0, .1)+rng.uniform(.6, .9)*x.astype(np.float32)
+    if often(.3): y = on_a_screen(y, rng)
+    if often(.5): y = cv2.copyMakeBorder(y, *[int(rng.uniform(.01, .05)*max(y.shape))]*4, cv2.BORDER_CONSTANT, value=float(rng.uniform(0, .2)))
+    h, w = y.shape; edge = np.float32([w, h]); corners = np.float32([[0, 0], [1, 0], [1, 1], [0, 1]]); inside = rng.uniform(.02, .14, (4, 2))
+    to = np.abs(corners-inside)*edge; room = np.full((h, w), rng.uniform(0, .9), np.float32)
+    if often(.5): room = np.clip(room+cv2.resize(rng.uniform(-.2, .2, (3, 3)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC), 0, 1)
+    m = cv2.getPerspectiveTransform(corners*edge, np.float32(to)); there = cv2.warpPerspective(np.ones_like(y), m, (w, h)); y = cv2.warpPerspective(y, m, (w, h))*there+room*(1-there)
+    if often(.3): y = lit(y, rng)
+    if often(.6): y = cv2.GaussianBlur(y, (0, 0), rng.uniform(.4, 1.5))
+    if often(.5): y = y+rng.normal(0, rng.uniform(0, .02), y.shape)
+    return as_jpeg(y, int(rng.integers(60, 95))) if often(.6) else np.clip(y, 0, 1).astype(np.float32)
+
 def in_colour(x, rng):
     "The same with the tint of a screen"
     y = photograph(x, rng)[..., None]**np.float32([rng.uniform(1.05, 1.3), 1, rng.uniform(.75, .95)])
@@ -90,7 +105,7 @@ def drawn(root, n):
     t = read_index(root); adults = evenly(t[~t.child & (t.source!='kermany') & (t.label!=OTHER)], n)
     children, ill = evenly(t[t.source=='kermany'], n), evenly(t[(t.label==OTHER) & t.source.isin(['shenzhen', 'montgomery'])], n)
     changed = {'as they came':as_it_came, 'flipped':flipped, 'photographed, in colour':in_colour,
-               'photographed, in grey':photograph, 'photographed in grey, in a bezel':in_a_bezel, 'photographed in grey, filling the picture':filling}
+               'photographed, in grey':photograph, 'photographed in grey, in a bezel':in_a_bezel, 'photographed in grey, filling the picture':filling, 'photographed in grey, in any room':in_any_room}
     return {k:(list(adults.film), f) for k, f in changed.items()} | {"children's":(list(children.film), as_it_came), 'tuberculosis':(list(ill.film), as_it_came)}
 
 def one_member(e):

@@ -2,7 +2,7 @@
 
     DCE_DATA=folder/with/the/collections python -m benchmarks photographs --work runs
 
-Up to 600 adults' films, no more from one collection than from another, each as it came and as three cameras of `guard_rates.py` show it;
+Up to 600 adults' films, no more from one collection than from another, each as it came and as four cameras of `guard_rates.py` show it;
 children's films and drawn ones, as they came; and films that were turned a little, framed in black, blurred or noisy, which stay films. A logistic regression is fitted to what the lung network saw of the whole picture
 (`Lungs.whole`): once without each collection, and once without each collection and each camera in turn. What that says of what was left out
 goes to `results/photographs.json` in the package; the weights from all, which ship, go to `weights/photo.json`. No photograph here was
@@ -22,11 +22,11 @@ from deepcovidexplainer.radiograph import load_radiograph
 from deepcovidexplainer.scores import rate
 from deepcovidexplainer.sources import read_index
 from deepcovidexplainer.synth import synth_radiograph
-from guard_rates import SIDE, as_it_came, evenly, filling, in_a_bezel, photograph
+from guard_rates import SIDE, as_it_came, evenly, filling, in_a_bezel, in_any_room, photograph
 from mirrored import write_json_short
 
 FILMS, CHILDREN, DRAWN, PORTION, C = 600, 100, 60, 50, .01
-CAMERAS = {'at an angle':photograph, 'in a bezel':in_a_bezel, 'filling the picture':filling}
+CAMERAS = {'at an angle':photograph, 'in a bezel':in_a_bezel, 'filling the picture':filling, 'in any room':in_any_room}
 
 def roughly(x, rng):
     "A film that was turned a little, framed in black or white, blurred or noisy, and is a film all the same"
@@ -44,16 +44,15 @@ def kept(path, make):
         write_whole(path, write); print(path.name, flush=True)
     return np.load(path)
 
-def seen(films, root, first, cameras, plain=as_it_came):
-    "N×(1+cameras)×336: of each film as it came, and as each camera shows it"
+def seen(films, root, first, change):
+    "N×336: of each film as a camera shows it"
     read = lambda f: load_radiograph(root/f).resized(SIDE).data
-    return np.stack([[find_lungs(change(x, np.random.default_rng([first+i, k]))).whole for k, change in enumerate((plain, *cameras))]
-                     for i, x in enumerate(map(read, films))])
+    return np.stack([find_lungs(change(x, np.random.default_rng([first+i, 7]))).whole for i, x in enumerate(map(read, films))])
 
-def all_seen(films, root, work, cameras=(), plain=as_it_came):
+def all_seen(films, root, work, change=as_it_came):
     "`seen`, in portions from disk"
     lungs = sha256_of(package_file('weights', 'lungs.safetensors')); parts = [films[i:i+PORTION] for i in range(0, len(films), PORTION)]
-    return np.concatenate([kept(work/f'whole-{fingerprint([lungs, p, len(cameras), *([plain.__name__]*(plain is not as_it_came))])}.npy', lambda: seen(p, root, i*PORTION, cameras, plain)) for i, p in enumerate(parts)])
+    return np.concatenate([kept(work/f'whole-{fingerprint([lungs, p, change.__name__])}.npy', lambda: seen(p, root, i*PORTION, change)) for i, p in enumerate(parts)])
 
 def drawn():
     return np.stack([find_lungs(synth_radiograph(CLASSES[i%3], seed=i)[0].data).whole for i in range(DRAWN)])
@@ -70,8 +69,8 @@ def told(x, w): return x@w[0]+w[1]
 def main(work):
     torch.set_num_threads(1); work.mkdir(parents=True, exist_ok=True); root = data_dir(); limit = LIMITS['photo']
     t = read_index(root); young = evenly(t[t.source=='kermany'], CHILDREN); t = evenly(t[~t.child & (t.source!='kermany')], FILMS).reset_index(drop=True)
-    x, extra = all_seen(list(t.film), root, work, tuple(CAMERAS.values())), np.concatenate([all_seen(list(young.film), root, work)[:, 0], drawn()])
-    rough = all_seen(list(t.film[::2]), root, work, plain=roughly)[:, 0]; rough_source = t.source.to_numpy()[::2]; told_rough = np.zeros(len(rough))
+    x = np.stack([all_seen(list(t.film), root, work, c) for c in (as_it_came, *CAMERAS.values())], 1); extra = np.concatenate([all_seen(list(young.film), root, work), drawn()])
+    rough = all_seen(list(t.film[::2]), root, work, roughly); rough_source = t.source.to_numpy()[::2]; told_rough = np.zeros(len(rough))
     source, out = t.source.to_numpy(), np.zeros((len(CAMERAS)+1, *x.shape[:2])) # all cameras; without each; score of each film and view
     for s in sorted(set(source)):
         held = source==s

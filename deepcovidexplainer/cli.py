@@ -16,7 +16,7 @@ from fastcore import script
 from fastcore.basics import noop
 
 from .command import command
-from .core import CLASSES,DISCLAIMER,RadiographError,sweep
+from .core import CLASSES,DISCLAIMER,RadiographError,keep_pages,sweep
 
 # %% ../nbs/39_cli.ipynb #c006
 _ENDINGS,_OUT = ('html', 'pdf', 'png', 'json'),'explanations'
