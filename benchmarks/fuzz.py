@@ -210,8 +210,8 @@ def sign(folder, which, hexa):
 
 def check_prediction(p):
     q = np.asarray(p.posteriors, float)
-    must(q.shape==(3,) and np.isfinite(q).all() and abs(q.sum()-1)<1e-6 and (q>=0).all(), f'posteriors {q}')
-    must(set(p.prediction_set)<=set(CLASSES), 'prediction set'); json.dumps(p.to_dict())
+    must(q.shape==(len(p.classes),) and np.isfinite(q).all() and abs(q.sum()-1)<1e-6 and (q>=0).all(), f'posteriors {q}')
+    must(set(p.prediction_set)<=set(p.classes), 'prediction set'); json.dumps(p.to_dict())
 
 def ensemble():
     from deepcovidexplainer.ensemble import load_folder
