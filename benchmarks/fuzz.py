@@ -3,6 +3,8 @@
     python -m benchmarks fuzz                          # a minute, all doors
     python -m benchmarks fuzz --seconds 3600 --seed 7
     python -m benchmarks fuzz --door ensemble --seed 7 --case 123   # one case again, with its traceback
+    python -m benchmarks fuzz --seconds 600 --seed 8 --keep         # counts are added to results/fuzz.json, which the page *What we were tried with* shows
+    python -m benchmarks fuzz_guided --seconds 600                  # guided by what the inputs reach (atheris)
 
 Doors: `films` (`fuzz_films.py`: files of every kind, read), `tables` (CSV indexes and class folders, by Hypothesis), `ensemble`
 (`ensemble.json`, cards and weights: edited, cut, swapped, with huge headers, of another member), `answers` (the index of a folder of
@@ -20,7 +22,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, seed as seeded, settings, strategies as st
 
 from deepcovidexplainer import radiograph
-from deepcovidexplainer.core import CLASSES, RadiographError, package_file
+from deepcovidexplainer.core import CLASSES, RadiographError, package_file, write_json
 import fuzz_films
 
 SLOW, MEMORY, HANGS, BATCH = 2., 600e6, 60, 100 # Seconds and bytes a case; seconds until a child is ended; cases of a child
@@ -208,8 +210,8 @@ def sign(folder, which, hexa):
 
 def check_prediction(p):
     q = np.asarray(p.posteriors, float)
-    must(q.shape==(3,) and np.isfinite(q).all() and abs(q.sum()-1)<1e-6 and (q>=0).all(), f'posteriors {q}')
-    must(set(p.prediction_set)<=set(CLASSES), 'prediction set'); json.dumps(p.to_dict())
+    must(q.shape==(len(p.classes),) and np.isfinite(q).all() and abs(q.sum()-1)<1e-6 and (q>=0).all(), f'posteriors {q}')
+    must(set(p.prediction_set)<=set(p.classes), 'prediction set'); json.dumps(p.to_dict())
 
 def ensemble():
     from deepcovidexplainer.ensemble import load_folder
@@ -356,12 +358,21 @@ def fuzz(door, seed, seconds):
     if hasattr(knock, 'clean'): shutil.rmtree(knock.clean)
     return i, dict(counts), bad
 
-def main(seconds, seed, door, case=None):
+def kept(door, seed, n, counts, bad):
+    "Counts added to those of other seeds"
+    path = package_file()/'results'/'fuzz.json'; rows = json.loads(path.read_text()) if path.is_file() else {}
+    old = rows.get(door, dict(seeds=[], cases=0, counts={}, wrong=0))
+    if seed in old['seeds']: return
+    both = collections.Counter(old['counts'])+collections.Counter(counts)
+    write_json(path, rows | {door:dict(seeds=[*old['seeds'], seed], cases=old['cases']+n, counts=dict(both), wrong=old['wrong']+len(bad))})
+
+def main(seconds, seed, door, case=None, keep=False):
     import torch; torch.set_num_threads(1); warnings.simplefilter('ignore')
     if case is not None: return print(*once(DOORS[door](), door, seed, case, True))
     doors, wrong, rows = [door] if door else list(DOORS), 0, []
     for d in doors:
         n, counts, bad = fuzz(d, seed, seconds/len(doors)); wrong += len(bad)
+        if keep: kept(d, seed, n, counts, bad)
         rows.append(f'{d:9} seed {seed}: {n:6} cases, '+', '.join(f'{v} {k}' for k, v in sorted(counts.items()))); print(rows[-1], flush=True)
     print(f'{len(doors)} doors, {wrong} cases wrong')
     sys.exit(wrong>0)
@@ -369,5 +380,5 @@ def main(seconds, seed, door, case=None):
 if __name__=='__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--seconds', type=float, default=60, help='for all doors together'); p.add_argument('--seed', type=int, default=1)
-    p.add_argument('--door', choices=DOORS); p.add_argument('--case', type=int, help='one case of a door once more')
+    p.add_argument('--keep', action='store_true', help='add the counts to results/fuzz.json'); p.add_argument('--door', choices=DOORS); p.add_argument('--case', type=int, help='one case of a door once more')
     main(**vars(p.parse_args()))

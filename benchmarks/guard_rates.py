@@ -57,6 +57,39 @@ def photograph(x, rng):
     y = np.clip(y+rng.normal(0, .01, y.shape), 0, 1)
     return cv2.imdecode(cv2.imencode('.jpg', np.round(y*255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 80])[1], cv2.IMREAD_GRAYSCALE)/np.float32(255)
 
+def as_jpeg(y, quality): return cv2.imdecode(cv2.imencode('.jpg', np.round(np.clip(y, 0, 1)*255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE)/np.float32(255)
+
+def in_a_bezel(x, rng):
+    "Another camera, nearly upright: a dark frame around the screen, an even room, half the time no grid to be seen"
+    x = x.astype(np.float32); y = on_a_screen(x, rng) if rng.random()<.5 else .03+.92*x
+    frame, room = (int(rng.uniform(*r)*max(y.shape)) for r in ((.01, .04), (.02, .12)))
+    for width, grey in ((frame, rng.uniform(0, .08)), (room, rng.uniform(.02, .7))): y = cv2.copyMakeBorder(y, *[width]*4, cv2.BORDER_CONSTANT, value=float(grey))
+    h, w = y.shape; corners = np.float32([[0, 0], [w, 0], [w, h], [0, h]]); to = corners+rng.uniform(-.05, .05, (4, 2))*(w, h)
+    y = cv2.warpPerspective(y, cv2.getPerspectiveTransform(corners, np.float32(to)), (w, h), borderMode=cv2.BORDER_REPLICATE)
+    y = cv2.GaussianBlur(lit(y, rng), (0, 0), rng.uniform(.4, 1.5))
+    return as_jpeg(y+rng.normal(0, rng.uniform(.003, .015), y.shape), int(rng.integers(60, 95)))
+
+def filling(x, rng):
+    "The film fills the picture: a turn of some degrees, a grid and a lamp, but no room"
+    y = lit(on_a_screen(x.astype(np.float32), rng), rng); h, w = y.shape
+    y = cv2.warpAffine(y, cv2.getRotationMatrix2D((w/2, h/2), rng.uniform(-4, 4), 1.12), (w, h))
+    return as_jpeg(cv2.GaussianBlur(y, (0, 0), rng.uniform(.4, 1.2))+rng.normal(0, .01, y.shape), 85)
+
+def in_any_room(x, rng):
+    "A screen or light box askew in a room of any grey; lamp, grid, frame, blur, noise and JPEG each now and then"
+    often = lambda p: rng.random()<p
+    y = rng.uniform(0, .1)+rng.uniform(.6, .9)*x.astype(np.float32)
+    if often(.3): y = on_a_screen(y, rng)
+    if often(.5): y = cv2.copyMakeBorder(y, *[int(rng.uniform(.01, .05)*max(y.shape))]*4, cv2.BORDER_CONSTANT, value=float(rng.uniform(0, .2)))
+    h, w = y.shape; edge = np.float32([w, h]); corners = np.float32([[0, 0], [1, 0], [1, 1], [0, 1]]); inside = rng.uniform(.02, .14, (4, 2))
+    to = np.abs(corners-inside)*edge; room = np.full((h, w), rng.uniform(0, .9), np.float32)
+    if often(.5): room = np.clip(room+cv2.resize(rng.uniform(-.2, .2, (3, 3)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC), 0, 1)
+    m = cv2.getPerspectiveTransform(corners*edge, np.float32(to)); there = cv2.warpPerspective(np.ones_like(y), m, (w, h)); y = cv2.warpPerspective(y, m, (w, h))*there+room*(1-there)
+    if often(.3): y = lit(y, rng)
+    if often(.6): y = cv2.GaussianBlur(y, (0, 0), rng.uniform(.4, 1.5))
+    if often(.5): y = y+rng.normal(0, rng.uniform(0, .02), y.shape)
+    return as_jpeg(y, int(rng.integers(60, 95))) if often(.6) else np.clip(y, 0, 1).astype(np.float32)
+
 def in_colour(x, rng):
     "The same with the tint of a screen"
     y = photograph(x, rng)[..., None]**np.float32([rng.uniform(1.05, 1.3), 1, rng.uniform(.75, .95)])
@@ -71,7 +104,8 @@ def drawn(root, n):
     "Kind → (films, what is done to each)"
     t = read_index(root); adults = evenly(t[~t.child & (t.source!='kermany') & (t.label!=OTHER)], n)
     children, ill = evenly(t[t.source=='kermany'], n), evenly(t[(t.label==OTHER) & t.source.isin(['shenzhen', 'montgomery'])], n)
-    changed = {'as they came':as_it_came, 'flipped':flipped, 'photographed, in colour':in_colour, 'photographed, in grey':photograph}
+    changed = {'as they came':as_it_came, 'flipped':flipped, 'photographed, in colour':in_colour,
+               'photographed, in grey':photograph, 'photographed in grey, in a bezel':in_a_bezel, 'photographed in grey, filling the picture':filling, 'photographed in grey, in any room':in_any_room}
     return {k:(list(adults.film), f) for k, f in changed.items()} | {"children's":(list(children.film), as_it_came), 'tuberculosis':(list(ill.film), as_it_came)}
 
 def one_member(e):
@@ -107,12 +141,12 @@ def row(found):
 
 def main(work, films, ct):
     torch.set_num_threads(1); work.mkdir(parents=True, exist_ok=True); root, shipped = data_dir(), load_ensemble(); ensemble = one_member(shipped)
-    files = [package_file('weights', n) for n in ('lungs.safetensors', 'mirrored.json')]
+    files = [package_file('weights', n) for n in ('lungs.safetensors', 'mirrored.json', 'photo.json')]
     key = [shipped.members[0].card.sha256, *map(sha256_of, files), LIMITS]
     found = {k:portions(k, list(f), change, root, ensemble, work, key) for k, (f, change) in drawn(root, films).items()}
     if ct: found |= views(ct, ensemble, work, key)
     rows = {k:row(v) for k, v in found.items()}
-    write_json(package_file()/'results'/'guard_rates.json', dict(about=dict(member=shipped.members[0].card.sha256, limits={k:LIMITS[k] for k in ('colour', 'gap', 'mirrored')}, intervals='95 %, Wilson'), kinds=rows))
+    write_json(package_file()/'results'/'guard_rates.json', dict(about=dict(member=shipped.members[0].card.sha256, limits={k:LIMITS[k] for k in ('colour', 'gap', 'mirrored', 'photo')}, intervals='95 %, Wilson'), kinds=rows))
     for k, r in rows.items(): print(f"{k:30} {r['refused']['n']:4}: {r['refused']['value']:.3f} [{r['refused']['low']:.3f}, {r['refused']['high']:.3f}]", {w[8:]:v['value'] for w, v in r.items() if w!='refused'})
 
 if __name__ == '__main__':

@@ -8,10 +8,12 @@ each kill every file that is there under its own name must be whole. The same co
 be as the undisturbed run left it, but for times, and nothing half-written may lie about. Prints a row a command; exits 1 where anything
 differs. About 40 minutes of one core.
 """
-import argparse, json, os, re, signal, subprocess, sys, tempfile, time
+import argparse, json, os, re, shutil, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 
 import numpy as np
+
+from deepcovidexplainer.core import package_file, write_json
 
 COMMANDS = ('explain', 'evaluate', 'train')
 TIMES = ('time', 'minutes', 'seconds', 'made', 'date')
@@ -24,7 +26,7 @@ def films(folder):
 def arguments(command, data, out):
     if command=='explain': return [data, '--out', out, '--methods', '']
     if command=='evaluate': return ['--data', data/'index.csv', '--out', out, '--n_boot', '20']
-    return ['--table', data/'index.csv', '--out', out, '--sizes', '32', '--cycles', '2', '--epochs', '1', '--bs', '4', '--folds', '2', '--device', 'cpu']
+    return ['--table', data/'index.csv', '--out', out, '--sizes', '64', '--cycles', '2', '--epochs', '1', '--bs', '4', '--folds', '2', '--device', 'cpu']
 
 def start(command, data, out):
     run = data.parent/f'dce_{command}.py' # a command parses its arguments only as a program
@@ -58,33 +60,42 @@ def half(out): return [p for p in out.rglob('.*') if p.is_file()]
 
 def left(out): return {p.relative_to(out).as_posix():content(p) for p in sorted(out.rglob('*')) if p.is_file() and not p.name.startswith('.')}
 
-def kill(command, data, out, after):
-    "Start, wait, end it; whether it was still running"
-    child = start(command, data, out)
-    try: child.wait(after); alive = False
-    except subprocess.TimeoutExpired: alive = True
-    try: os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError: pass
-    child.communicate(); left(out) if out.exists() else None
-    return alive
+def run(command, data, out, after=None):
+    "Start, and end it after so many seconds; how long it ran, None where it was ended. What it left is whole"
+    began, child = time.monotonic(), start(command, data, out)
+    try: child.wait(after)
+    except subprocess.TimeoutExpired: os.killpg(child.pid, signal.SIGKILL); child.communicate(); left(out) if out.exists() else None; return None
+    ended(child); return time.monotonic()-began
+
+def compared(whole, out):
+    "Files that differ from those of the undisturbed run, and files that are half-written"
+    there = left(out); return [k for k in whole.keys()|there.keys() if whole.get(k)!=there.get(k)], half(out)
 
 def row(command, data, kills, rng, work):
-    "Undisturbed, disturbed, compared"
+    "Undisturbed, disturbed, compared; begun afresh whenever it came to its end before it was ended often enough"
     for part in ('whole', 'killed'): (work/part).mkdir(exist_ok=True) # an ensemble bears the name of its folder
-    began = time.monotonic(); ended(start(command, data, work/'whole'/command)); took = time.monotonic()-began
-    hit = sum(kill(command, data, work/'killed'/command, rng.uniform(.1, 1.)*took) for _ in range(kills))
-    ended(start(command, data, work/'killed'/command))
-    whole, killed = left(work/'whole'/command), left(work/'killed'/command)
-    assert whole, 'the undisturbed run left nothing'
-    other = sorted(k for k in whole.keys()|killed.keys() if whole.get(k)!=killed.get(k)); lying = half(work/'killed'/command)
-    print(f'dce_{command}: ended {hit} times of {kills} (a run takes {took:.0f} s); {len(whole)} files, {len(other)} differ, {len(lying)} half-written', *other[:5], *lying[:5], flush=True)
-    return len(other)+len(lying)
+    out, apart, lying, runs, left_to_do = work/'killed'/command, [], [], 0, kills
+    took = run(command, data, work/'whole'/command); whole = left(work/'whole'/command); assert whole, 'the undisturbed run left nothing'
+    while left_to_do or out.exists():
+        lasted = run(command, data, out, rng.uniform(.05, 1.)*took if left_to_do else None)
+        if lasted is None: left_to_do -= 1; continue
+        a, b = compared(whole, out); apart += a; lying += b; runs += 1; took = lasted if not left_to_do else min(took, lasted); shutil.rmtree(out)
+    print(f'dce_{command}: ended {kills} times, came to its end {runs} times; {len(whole)} files, {len(apart)} differ, {len(lying)} half-written', *apart[:5], *lying[:5], flush=True)
+    return dict(command=f'dce_{command}', kills=kills, ends=runs, files=len(whole), differ=len(apart), half_written=len(lying))
+
+def keep(row, seed):
+    "Beside the rows of other commands"
+    path = package_file()/'results'/'kills.json'
+    kept = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+    write_json(path, kept | {row['command']:row | dict(seed=seed)})
 
 def main(command, kills, seed):
     rng, wrong = np.random.default_rng(seed), 0
     with tempfile.TemporaryDirectory() as work:
         work = Path(work); films(work/'films')
-        for c in [command] if command else COMMANDS: wrong += row(c, work/'films', kills, rng, work)
+        for c in [command] if command else COMMANDS:
+            told = row(c, work/'films', kills, rng, work); keep(told, seed)
+            wrong += told['differ']+told['half_written']
     sys.exit(wrong>0)
 
 if __name__=='__main__':

@@ -17,7 +17,7 @@ __all__ = [*_DOOR, '__version__']
 # `python .ci/public_names.py` writes this table from the modules' `__all__`
 _NAMES = {
     'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of package_file '
-             'data_dir fingerprint sha256_of html_table safe_cell write_whole write_json read_json read_tensors '
+             'data_dir fingerprint sha256_of html_table safe_cell write_whole write_json sweep read_json read_tensors '
              'file_stamp kept_array own_settings keep_pages ForkSafeLock made_apart'),
     'radiograph': ('plain_name Radiograph quiet age_years is_dataset oriented load_radiograph get_radiograph_files '
                    'list_samples sample_radiograph'),
@@ -34,8 +34,8 @@ _NAMES = {
     'sources': ('COLUMNS OTHER SOURCES READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover '
                 'read_figure1 read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_rsna '
                 'read_kermany read_siim read_actualmed read_index classes_of read_table check_index'),
-    'splits': ('difference_hash film_hashes kept_hashes near_duplicates assign_groups patient_split check_split '
-               'PatientSplitter doubtful assign_roles'),
+    'splits': ('difference_hash film_hashes kept_hashes near_duplicates assign_groups grouped patient_split '
+               'check_split PatientSplitter doubtful assign_roles'),
     'loaders': ('film_cache augment vary_field augment_field swap_background class_weights sample_weights FilmItem '
                 'FilmTransform Spare SwapBackground Warp Expose Shade Degrade Boxes VaryField film_tfms '
                 'TensorRadiograph Standardize ReadFilm Labels RadiographDL RadiographBlock LabelBlock radiograph_block '
@@ -66,7 +66,7 @@ _NAMES = {
                  'insertion_curve curve_area impute road_curve random_map gaussian_map lung_map Case film_scores '
                  'summarise score_methods against_baseline show_scores agreement randomization_check fell '
                  'quantus_explainer'),
-    'guard': 'LIMITS HEADER PICTURE told_by_header heart_right told_by_picture doubted',
+    'guard': 'LIMITS HEADER PICTURE told_by_header heart_right photo_odds told_by_picture doubted',
     'similar': 'SimilarFilm load_similar similar_films',
     'explanation': 'Explanation speaker inside_lungs focus strays spot concentrated',
     'words': 'CONFIDENCE WORDS speaking words_of percent rows_of method_title describe explain',

@@ -6,7 +6,8 @@
 __all__ = ['dce_explain', 'dce_evaluate', 'dce_screen', 'dce_train']
 
 # %% ../nbs/39_cli.ipynb #c003
-import os,sys
+import os,sys,time
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +16,10 @@ from fastcore import script
 from fastcore.basics import noop
 
 from .command import command
-from .core import CLASSES,DISCLAIMER,RadiographError,keep_pages
+from .core import CLASSES,DISCLAIMER,RadiographError,keep_pages,sweep
 
 # %% ../nbs/39_cli.ipynb #c006
-_ENDINGS = ('html', 'pdf', 'png', 'json')
+_ENDINGS,_OUT = ('html', 'pdf', 'png', 'json'),'explanations'
 
 def _root(films):
     "The folder that answers mirror; None where films were named one by one"
@@ -34,13 +35,27 @@ def _targets(paths, out, kind, root=None):
     if not (out.exists() and out.samefile(paths[0])): return {paths[0]:out}
     raise RadiographError(f'{out}, which is the film itself', 'a file that is no film', 'another name after --out')
 
-def _files(films, out):
-    "Films and the films of folders, in order, each once; what lies in the folder of answers is no film"
+def _in_folder(folder, out, answers):
+    "Films of a folder, without answers: what lies in the folder of answers below it, and what its index lists"
     from deepcovidexplainer.radiograph import get_radiograph_files
-    found = [q for f in map(Path, films) for q in (get_radiograph_files(f) if f.is_dir() else [f])]
+    apart = Path(os.path.abspath(folder)) in out.parents
+    full = {f:Path(os.path.abspath(f)) for f in get_radiograph_files(folder)}
+    return [f for f,q in full.items() if q not in answers and not (apart and out in q.parents)]
+
+def _files(films, out):
+    "Films and the films of folders, in order, each once"
+    from deepcovidexplainer.report import index_rows
     made = Path(os.path.abspath(out))
-    ours = (made/'index.json').is_file()
-    return list(dict.fromkeys(q for q in found if not (ours and made in Path(os.path.abspath(q)).parents)))
+    answers = {made/r['report'] for r in index_rows(made) if r['report']}
+    found = [q for f in map(Path, films) for q in (_in_folder(f, made, answers) if f.is_dir() else [f])]
+    return list(dict.fromkeys(found))
+
+@contextmanager
+def _swept(out):
+    "What a run that was killed left half-written in a folder is gone when this one ends"
+    began = time.time()
+    try: yield
+    finally: sweep(out, time.time()-began)
 
 # %% ../nbs/39_cli.ipynb #c008a
 def _plain(text):
@@ -102,19 +117,21 @@ def _is_done(row, film, path, asked):
 
 class _Index:
     "The index of a folder of answers, written while it grows"
-    def __init__(self, out, asked, every=20):
+    def __init__(self, out, asked, wanted=True, every=20):
         from deepcovidexplainer.report import index_rows
         self.out,self.asked,self.every,self.new = Path(out),asked,every,[]
+        self.wanted = wanted
         self.rows = {r['film']:r for r in index_rows(out)}
 
     def add(self, row, path, worked):
-        report = path.relative_to(os.path.abspath(self.out)).as_posix() if worked else None
+        place = path.relative_to(os.path.abspath(self.out)).as_posix() if worked else None
+        report = place and os.fsencode(place).decode(errors='replace')
         self.new.append(dict(row, report=report, asked=self.asked))
         if len(self.new)>=self.every: self.write()
 
     def write(self):
         from deepcovidexplainer.report import folder_index
-        folder_index(self.new, self.out)
+        if self.wanted or self.rows: folder_index(self.new, self.out)
         self.new = []
 
 _TOGETHER = 8 # Films that are explained before the first of them is saved
@@ -144,7 +161,8 @@ def _explain_all(targets, root, out, ask, asked, jobs, quiet):
     "A folder of answers; whether every film got one"
     from deepcovidexplainer.radiograph import plain_name
     from deepcovidexplainer.report import film_name
-    index,worked = _Index(out, asked),True
+    lone = len(targets)==1 and out==_OUT # one answer, in a folder that nobody asked for
+    index,worked = _Index(out, asked, not lone),True
     row_of = lambda film: index.rows.get(plain_name(film_name(film, root)))
     todo = [(film, path) for film,path in targets.items() if not _is_done(row_of(film), film, path, asked)]
     try:
@@ -172,7 +190,7 @@ def _explain(films, out, kind, ensemble, methods, target, who, jobs=1, quiet=Fal
 @command('dce_explain film.dcm --out film.html', 'dce_explain cd_of_films --out answers --kind json --jobs 4')
 def dce_explain(
     films:_argument(str, 'Films (PNG, JPEG, WebP, TIFF, DICOM), or folders of films', nargs='+'),
-    out:str='explanations',  # A file that ends in .html, .pdf, .png or .json for one film, else a folder
+    out:str=_OUT,              # A file that ends in .html, .pdf, .png or .json for one film, else a folder
     kind:_argument(str, 'What is written into a folder', choices=_ENDINGS)='html',
     ensemble:str='default',  # Name of an ensemble that ships with the package, or a folder with one
     methods:str='default', # Heatmaps, separated by commas; an empty text for none; default: Grad-CAM, Grad-CAM++ and LRP, as far as they can serve the networks
@@ -187,7 +205,8 @@ def dce_explain(
     films = [films] if isinstance(films, (str, Path)) else films
     methods = None if methods=='default' else tuple(m.strip() for m in methods.split(',') if m.strip())
     who = dict(identifiers=identifiers, salt=salt)
-    try: worked = _explain(films, out, kind, ensemble, methods, target, who, jobs, quiet, device)
+    try:
+        with _swept(out): worked = _explain(films, out, kind, ensemble, methods, target, who, jobs, quiet, device)
     except (RadiographError, OSError) as error:
         _complain(error)
         return 1
@@ -235,7 +254,8 @@ def dce_evaluate(
     quiet:bool=False,        # Print failures only
 ):
     "Measure an ensemble on films whose truth is known, with intervals. Research use only, not a medical device."
-    try: trial,page = _evaluate(weights, data, out, n_boot, prevalence, errors)
+    try:
+        with _swept(out): trial,page = _evaluate(weights, data, out, n_boot, prevalence, errors)
     except (RadiographError, OSError) as error:
         _complain(error)
         return 1
@@ -354,7 +374,8 @@ def dce_train(
 ):
     "Train a snapshot ensemble on public or own films, split by patient; the same command again resumes. Research use only, not a medical device."
     settings = {k:v for k,v in locals().items() if k!='out'}
-    try: e = _train(Path(out), settings)
+    try:
+        with _swept(out): e = _train(Path(out), settings)
     except (RadiographError, OSError) as error:
         _complain(error)
         return 1
@@ -362,3 +383,9 @@ def dce_train(
     f1 = e.about['scores']['valid']['scores']['macro_f1']
     _say(f"macro-F1 on the validation films {f1['value']:.3f} [{f1['low']:.3f}, {f1['high']:.3f}] → {out}", DISCLAIMER)
     return 0
+
+# %% ../nbs/39_cli.ipynb #h19t004
+def _grouped(t, root, work):
+    "What `splits.grouped` was called here, for one more version"
+    from deepcovidexplainer.splits import grouped
+    return grouped(t, root, work)

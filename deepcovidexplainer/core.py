@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_colours', 'class_numbers', 'RadiographError', 'NoFilm', 'class_of',
            'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole',
-           'write_json', 'read_json', 'read_tensors', 'file_stamp', 'kept_array', 'own_settings', 'keep_pages',
+           'write_json', 'sweep', 'read_json', 'read_tensors', 'file_stamp', 'kept_array', 'own_settings', 'keep_pages',
            'ForkSafeLock', 'made_apart']
 
 # %% ../nbs/00_core.ipynb #c002
-import hashlib,html,json,os,re,secrets,threading
+import hashlib,html,json,os,re,secrets,threading,time
 from contextlib import contextmanager,nullcontext
 from pathlib import Path
 
@@ -168,7 +168,7 @@ def write_whole(
     "Write a file whole or not at all; whatever fails leaves nothing behind"
     path = Path(path)
     start = os.fsdecode(os.fsencode(path.name)[:200]) # a name may have 255 bytes, and ours is longer
-    tmp = path.with_name(f'.{start}.{secrets.token_hex(6)}')
+    tmp = path.with_name(f'.{start}.{secrets.token_hex(6)}.part')
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, 'O_NOFOLLOW', 0)
     file = os.open(tmp, flags, 0o644)
     try:
@@ -182,6 +182,15 @@ def write_json(path:Path, value:dict):
     "JSON on disk, whole or not at all"
     text = json.dumps(value, indent=1, ensure_ascii=False)+'\n'
     write_whole(path, lambda p: p.write_text(text, encoding='utf-8'))
+
+def sweep(
+    folder:str|Path, # A folder of results
+    age:float=2.,    # Seconds since its last change from which a file counts as left behind
+):
+    "Remove what a killed process left of `write_whole`, below a folder; what somebody writes just now stays"
+    for p in Path(folder).rglob('.*.part'):
+        ours = re.fullmatch(r'\..+\.[0-9a-f]{12}\.part', p.name, re.DOTALL)
+        if ours and p.is_file() and time.time()-p.stat().st_mtime>age: p.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #w003b
 def read_json(

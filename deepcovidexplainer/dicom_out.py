@@ -16,7 +16,7 @@ import cv2,numpy as np
 from fastcore.basics import patch
 
 from .attribution import eye_scale,overlay
-from .core import DISCLAIMER,RadiographError,fingerprint,package_file,sha256_of
+from .core import DISCLAIMER,RadiographError,fingerprint,package_file,sha256_of,write_whole
 from .explanation import Explanation,speaker
 from .words import method_title,percent
 from .lungs import lung_zones
@@ -502,14 +502,12 @@ def write_dicom(
     "Write one object as a file, whole or not at all"
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part')
-    try:
-        with part.open('wb') as f:
+    def write(p):
+        with p.open('wb') as f:
             with quiet(): ds.save_as(f, enforce_file_format=True)
             f.flush()
             os.fsync(f.fileno())
-        os.replace(part, path)
-    finally: part.unlink(missing_ok=True)
+    write_whole(path, write)
     return path
 
 def _with_dicom(save):

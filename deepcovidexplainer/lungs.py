@@ -264,6 +264,7 @@ class Lungs:
     chest:float=1.                   # 0…1: that the picture is a frontal chest film and stands upright
     turn:int=0                       # 0, 90, 180 or 270: degrees against the clock after which it would
     around:np.ndarray|None=None      # 112×8×8 float32: what the network saw from the lungs' top to the belly below them
+    whole:np.ndarray|None=None       # 336 float32: what it saw of the whole picture, and its mean and spread along the rim
 
     @property
     def found(self)->bool:
@@ -331,18 +332,23 @@ def _around(deep, small, n=8):
     def warp(c): return cv2.warpAffine(np.ascontiguousarray(c), to, (n, n), borderMode=cv2.BORDER_REPLICATE)
     return np.stack([warp(c) for c in deep])
 
+def _whole(deep):
+    "The network's view of the whole picture and of its rim, 3·C"
+    rim = np.concatenate([deep[:,0], deep[:,-1], deep[:,1:-1,0], deep[:,1:-1,-1]], 1)
+    return np.concatenate([deep.mean((1, 2)), rim.mean(1), rim.std(1)])
+
 def find_lungs(
     film,            # `Radiograph` or H×W float in 0…1
 )->Lungs:            # With an empty mask where none were found
     "Ask the lung network once, and of three turns in one batch more if the picture is no upright chest film"
     grey = _grey(film)
     p,chest,deep = (a[0] for a in lung_output(_net(), [grey], deep=True))
-    small = _fill(_two_largest(p>.5))
+    small,whole = _fill(_two_largest(p>.5)),_whole(deep)
     if chest>.5 and _shaped_like_lungs(small):
         mask = _full_size(p, small, grey.shape)
-        return Lungs(mask, p, float(chest), around=_around(deep, small))
+        return Lungs(mask, p, float(chest), around=_around(deep, small), whole=whole)
     turn = _turned(grey) if chest<=.5 else 0
-    return Lungs(np.zeros(grey.shape, bool), p, float(chest), turn)
+    return Lungs(np.zeros(grey.shape, bool), p, float(chest), turn, whole=whole)
 
 def as_lungs(
     film,            # `Radiograph` or H×W float in 0…1

@@ -47,7 +47,7 @@ def _check(**params):
 
 def _known(value, known, what):
     "`value` if it is one of `known`, else a `RadiographError` that lists them"
-    if value in known: return value
+    if value in tuple(known): return value # a card from elsewhere may hold a list
     raise RadiographError(f'{what} {value!r}', f"one of {', '.join(map(repr, known))}")
 
 # %% ../nbs/03_preprocess.ipynb #c015

@@ -836,11 +836,19 @@ def _check_targets(targets, out):
 
 _PICTURES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff')
 
+def _fitting(name, ending):
+    "A name of 255 bytes at most: a longer one is cut, and bears the fingerprint of the whole"
+    whole = os.fsencode(name)
+    if len(whole)+len(ending)<=255: return name+ending
+    told = f'-{fingerprint(name)}{ending}'
+    return whole[:255-len(told)].decode(errors='ignore')+told
+
 def _answer_name(film, root, kind):
     "The film's name with the answer's ending; only a picture's suffix is cut, so UIDs keep their last number"
     name = film_name(film, root)
     cut = next((s for s in _PICTURES if name.lower().endswith(s)), '')
-    return f'{name[:len(name)-len(cut)]}.{kind}'
+    folder,last = os.path.split(name[:len(name)-len(cut)])
+    return os.path.join(folder, _fitting(last, f'.{kind}'))
 
 def output_paths(
     films,        # Paths of films

@@ -526,15 +526,12 @@ class Table:
     def write(self, shard, rows):
         "Rows on disk, whole or not at all"
         pa,path = _pyarrow(),self.path(shard)
-        part = path.with_name(f'{path.name}.{os.getpid()}.part')
-        try:
-            with part.open('wb') as f:
+        def put(p):
+            with p.open('wb') as f:
                 pa.parquet.write_table(pa.Table.from_pylist(rows, _schema(self.classes)), f, compression='zstd')
                 f.flush()
                 os.fsync(f.fileno())
-            os.replace(part, path)
-        finally: part.unlink(missing_ok=True)
-        return path
+        return write_whole(path, put)
 
 # %% ../nbs/34_screen.ipynb #s043
 @patch

@@ -25,7 +25,7 @@ from .preprocess import Preprocess
 from .scores import score
 from .snapshots import average_snapshots,fit_snapshots
 from .sources import OTHER,classes_of
-from .splits import assign_groups,doubtful,kept_hashes,patient_split
+from .splits import doubtful,grouped,patient_split
 
 # %% ../nbs/18_training.ipynb #c006
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def study_of(
     if not 0<=fold<folds: raise RadiographError(f'fold {fold} of {folds}', f'0 to {folds-1}', 'correct --fold')
     classes = tuple(classes or classes_of(t.label))
     with _nothing_left(Path(work)):
-        t = _trainable(assign_groups(t, kept_hashes(t, root, work)), own, classes)
+        t = _trainable(grouped(t, root, work), own, classes)
         valid = patient_split(t, folds)==fold
         for side,films in (('train', ~valid), ('validate', valid)): _check_side(t[films], side, classes)
     return Study(t, Path(root), valid, classes)

@@ -99,6 +99,7 @@ WORDS = dict(
         part='its header says that it shows another part of the body',
         raw='it holds raw detector values, which are not meant to be looked at',
         colour='it is a colour picture',
+        photo='it looks like a photograph of a film',
         lungs='no pair of lungs was found',
         turned='it seems to lie on its side or upside down',
         mirrored='its heart lies on the right, so it seems to be mirrored',
@@ -108,6 +109,7 @@ WORDS = dict(
     # Warnings
     warn=dict(
         colour='The picture is coloured, as no radiograph is.',
+        photo='The picture looks like a photograph of a film, taken with a camera.',
         lungs='The lungs could not be outlined, so nothing can be said about zones.',
         turned='The film seems to be turned: its lungs are plainest after a turn of {degrees}° against the clock.',
         mirrored='The heart lies on the right: the film is mirrored, or this person is. Compare the side marker; '
@@ -416,7 +418,7 @@ def _strange(prediction):
 def _warnings(film, lungs, prediction, attributions, zones, doubts):
     "All that a reader should know before the answer"
     W = _words()
-    there = {k:k in doubts for k in ('colour', 'turned', 'mirrored')}
+    there = {k:k in doubts for k in ('colour', 'photo', 'turned', 'mirrored')}
     there |= _strange(prediction)
     there['lungs'] = not lungs.found
     words = dict(prediction.typicality or {}, degrees=lungs.turn)
