@@ -7,7 +7,7 @@
 Films of the public collections (`DCE_DATA`), drawn with a seed and listed again where there are too few. Each way runs in a process of its own, on one
 thread a process, and is timed by the clock and in processor seconds, its own start (measured on one film) taken off. On a machine that others use
 only processor seconds can be compared. Where the time goes comes from the columns of the table; memory is the sum over driver and workers, each page
-counted in full in each process. Needs the extras screen, ray and benchmarks.
+counted in full in each process. Needs the extras screen, ray, fast and benchmarks.
 """
 import argparse, json, os, resource, subprocess, sys, tempfile, threading, time
 from pathlib import Path
@@ -52,12 +52,17 @@ def bare(paths, bs):
 
 def judged(paths, bs=32):
     "Our networks' part alone, films clean and at hand"
-    from deepcovidexplainer.screen import judge
     e, x = inputs(paths)
-    judge(e, x[:bs])
-    def work():
-        for b in batches(x, bs): judge(e, b)
-    return timed(work)
+    return predicted(e, x, bs)
+
+def predicted(e, x, bs):
+    e.predict_many(x=x[:bs], bs=bs)
+    return timed(lambda: e.predict_many(x=x, bs=bs))
+
+def fast(paths, bs=32):
+    "The same by ONNX Runtime"
+    e, x = inputs(paths)
+    return predicted(e.faster(), x, bs)
 
 def film_by_film(paths):
     from deepcovidexplainer import predict_and_explain
@@ -81,12 +86,13 @@ def xrv_loop(paths, theirs):
 
 def ours(folder, out, workers, engine):
     from deepcovidexplainer.screen import screen
-    screen(folder, out, workers=workers, engine=engine, progress=False)
+    engine, _, how = engine.partition('+')
+    screen(folder, out, workers=workers, engine=engine, fast=how=='fast', progress=False)
 
 WAYS = {'bare networks, batches of 32 (the ceiling)': lambda p, d: bare(p, 32), 'bare networks, one by one': lambda p, d: bare(p, 1),
-        'our networks on clean films': lambda p, d: judged(p), 'film by film (predict_and_explain)': lambda p, d: film_by_film(p),
+        'our networks on clean films': lambda p, d: judged(p), 'our networks on clean films, fast': lambda p, d: fast(p), 'film by film (predict_and_explain)': lambda p, d: film_by_film(p),
         'a loop as of torchxrayvision, our networks': lambda p, d: xrv_loop(p, False), 'a loop as of torchxrayvision, its DenseNet-121': lambda p, d: xrv_loop(p, True)}
-SCREENS = {'ours, 1 worker': (1, 'local'), 'ours, 2 workers': (2, 'local'), 'ours on Ray, 2 actors': (2, 'ray')}
+SCREENS = {'ours, 1 worker': (1, 'local'), 'ours, 2 workers': (2, 'local'), 'ours, 1 worker, fast': (1, 'local+fast'), 'ours, 2 workers, fast': (2, 'local+fast'), 'ours on Ray, 2 actors': (2, 'ray')}
 
 def environment():
     from deepcovidexplainer.screen import _MEMORY, _THREADS
@@ -163,7 +169,8 @@ def summary(rows):
     "Ratios, where the time goes, and a million films on paper"
     by = {r['way']: r for r in rows}
     speed = {k: {c: r['films']/r[c] for c in ('clock', 'processor')} for k, r in by.items()}
-    pairs = [('ours, 1 worker', 'bare networks, batches of 32 (the ceiling)'), ('our networks on clean films', 'bare networks, batches of 32 (the ceiling)'), ('ours, 2 workers', 'film by film (predict_and_explain)'),
+    pairs = [('ours, 1 worker', 'bare networks, batches of 32 (the ceiling)'), ('our networks on clean films', 'bare networks, batches of 32 (the ceiling)'), ('our networks on clean films, fast', 'our networks on clean films'), ('ours, 1 worker, fast', 'ours, 1 worker'),
+             ('ours, 2 workers, fast', 'film by film (predict_and_explain)'), ('ours, 2 workers', 'film by film (predict_and_explain)'),
              ('ours on Ray, 2 actors', 'ours, 2 workers'), ('ours, 2 workers', 'a loop as of torchxrayvision, our networks')]
     ratios = {f'{a} ÷ {b}': {c: round(speed[a][c]/speed[b][c], 3) for c in speed[a]} for a, b in pairs if a in by and b in by}
     one = by.get('ours, 1 worker')

@@ -24,11 +24,12 @@ _NAMES = {
     'synth': 'synth_radiograph synth_dataset',
     'preprocess': ('equalize perona_malik unsharp text_mask remove_text register_step Preprocess widened '
                    'equalize_field'),
-    'lungs': ('SIDE LEVELS lung_net lung_input lung_output load_lungs Zone lung_zones zone_shares lung_box Lungs '
-              'find_lungs as_lungs lung_mask show_lungs plain_field'),
+    'lungs': ('SIDE LEVELS lung_net lung_input lung_output load_lungs shipped_lung_net run_lungs_by Zone lung_zones '
+              'zone_shares lung_box Lungs find_lungs as_lungs lung_mask show_lungs plain_field'),
     'lung_training': ('FILM SHARES ABOUT USE LEARNED HELD_OUT LICENCE mask_files load_pair mask_pairs disturbed '
                       'stranger dice fit_lungs dice_scores summary measure_lungs save_lungs train_lungs'),
     'command': 'NoSuchKeyword asks_back',
+    'fast': 'FastNet fast_lungs',
     'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
     'sources': ('COLUMNS OTHER SOURCES READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover '
                 'read_figure1 read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_rsna '

@@ -613,7 +613,9 @@ def _page(folder, ensemble, max_size):
     from nbformat.v4 import new_code_cell,new_notebook
     (folder/'queue').mkdir()
     call = f'build_app({ensemble!r}, max_size={max_size!r}, queue_folder={str(folder/"queue")!r})'
-    cell = new_code_cell(f'from deepcovidexplainer.app import build_app\n{call}')
+    imports = [f'from deepcovidexplainer.{k}' for k in ('app import build_app', 'core import keep_pages')]
+    lines = [*imports, 'keep_pages()', call]
+    cell = new_code_cell('\n'.join(lines))
     kernel = dict(name='python3', language='python', display_name='Python 3')
     page = folder/'app.ipynb'
     nb = new_notebook(cells=[cell], metadata=dict(title=APP_WORDS['title'], kernelspec=kernel))

@@ -283,6 +283,7 @@ def dce_screen(
     workers:int=None,        # Processes; default: one a core; 0: this process alone
     engine:_argument(str, 'Processes on this machine, or Ray', choices=('local', 'ray'))='local',
     address:str=None,        # Of a Ray cluster; default: this machine
+    fast:bool=False,         # Lungs and posteriors by ONNX Runtime; needs the extra fast
     salt:str=None,           # For the hashes of UIDs and hospitals: who knows it can compute the hashes again
     report:bool=False,       # Also write a page, report.html
     quiet:bool=False,        # Print failures only
@@ -290,7 +291,7 @@ def dce_screen(
     "Classify an archive of chest radiographs into a table; resumable. Research use only, not a medical device."
     films = [films] if isinstance(films, (str, Path)) else list(films or [])
     how = dict(ensemble=ensemble, explain=explain, batch=batch, workers=workers)
-    how |= dict(engine=engine, address=address, salt=salt)
+    how |= dict(engine=engine, address=address, salt=salt, fast=fast)
     try:
         if not films and not report: raise RadiographError('no films', 'a folder, a glob or a table', 'name one')
         status = _screen(films, out, report, how, noop if quiet else _say)

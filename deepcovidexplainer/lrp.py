@@ -131,7 +131,7 @@ def _unmix(s, w, v):
     return (torch.mm(w, s[0]) if len(v)==1 else w@s).view(v.shape)
 
 def _passes(layer):
-    "A convolution there (tensor, weights) and its derivative back (what comes back, weights, the tensor), without autograd's record"
+    "A convolution there (tensor, weights), and its derivative back (what comes back, weights, the tensor)"
     how = layer.stride,layer.padding,layer.dilation
     if layer.kernel_size==layer.stride==(1,1) and layer.groups==1 and not any(layer.padding): return _mix,_unmix
     def groups(v, w): return v.shape[1]//w.shape[1]
@@ -141,7 +141,8 @@ def _passes(layer):
     def back(s, w, v):
         (left,right,top,bottom),(h,wide) = _frame(layer, v),v.shape[2:]
         like = v.new_empty(*v.shape[:2], h+top+bottom, wide+left+right)
-        grads = torch.ops.aten.convolution_backward(s, like, w, None, *how, False, [0,0], groups(v, w), [True,False,False])
+        told = None,*how,False,[0,0],groups(v, w),[True,False,False] # the derivative by the film alone
+        grads = torch.ops.aten.convolution_backward(s, like, w, *told)
         return grads[0][...,top:top+h,left:left+wide]
     return there,back
 
@@ -189,7 +190,8 @@ def _contributions(t, sign):
             return for_up+for_down
         return there(halves, weights),joined
     other = _above_or_below(t.layer, -sign)
-    return there(up, same).add_(there(down, other)),lambda s: back(s, same, up).mul_(up).addcmul_(back(s, other, down), down)
+    def apart(s): return back(s, same, up).mul_(up).addcmul_(back(s, other, down), down)
+    return there(up, same).add_(there(down, other)),apart
 
 def _of_sign(t, sign):
     "By the contributions above zero (`sign` 1) or below (−1) alone"

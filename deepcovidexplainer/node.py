@@ -13,7 +13,7 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from .command import asks_back,command
-from .core import DISCLAIMER,RadiographError
+from .core import DISCLAIMER,RadiographError,keep_pages
 from .dicom_out import IMPLEMENTATION_UID,is_answer,write_dicom
 
 # %% ../nbs/36_node.ipynb #n007
@@ -400,6 +400,7 @@ def run_node(
 ):
     "`serve_dicom` for a process of its own: logs to the error stream, until it is ended"
     import signal
+    keep_pages()
     logging.basicConfig(format='%(asctime)s %(message)s', level=logging.WARNING if quiet else logging.INFO)
     for name in ('pynetdicom', 'pydicom', 'highdicom'): logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.simplefilter('ignore') # other libraries' texts quote headers

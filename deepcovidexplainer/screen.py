@@ -19,6 +19,8 @@ import numpy as np
 from fastcore.basics import patch
 
 from .core import CLASSES,DISCLAIMER,NoFilm,RadiographError,fingerprint,own_settings,sha256_of,write_json,write_whole
+from .download import cache_dir
+from .fast import fast_lungs
 from .guard import doubted,guard
 from .lungs import find_lungs,zone_shares
 from .pipeline import ensemble_attributions
@@ -184,14 +186,16 @@ def _check_names(classes):
     taken = [c for c in classes if c in _FIXED or c=='name']
     odd = [c for c in classes if any(letter in c for letter in ',<>"')]
     for c in taken+odd:
-        raise RadiographError(f'the class {c!r}', 'a name that can be a column of the table', 'another name in the cards')
+        wanted = 'a name that can be a column of the table'
+        raise RadiographError(f'the class {c!r}', wanted, 'another name in the cards')
 
 def film_columns(
     classes=CLASSES, # Of the ensemble
 )->dict:             # Column → its type in the words of SQL, and what it says
     "What stands in a table"
     _check_names(classes)
-    each = {c:('double', f'calibrated probability of {c}; drawn towards that of chance where the guard doubts') for c in classes}
+    says = 'calibrated probability of {}; drawn towards that of chance where the guard doubts'
+    each = {c:('double', says.format(c)) for c in classes}
     members = ', '.join(['name string', *(f'{c} double' for c in classes)])
     known = {'members':{'members':(f'list<{members}>', _FIXED['members'][1])}, 'classes':each}
     return {name:told for k,v in _FIXED.items() for name,told in known.get(k, {k:v}).items()}
@@ -232,6 +236,7 @@ def question(
     methods=(),          # Heatmaps whose shares are asked for
     batch:int=32,        # Films that share a pass
     salt=None,           # Of the hashes
+    fast:bool=False,     # ONNX Runtime
 )->dict:                 # JSON-safe
     "What an answer depends on besides the file; another question needs another folder"
     from deepcovidexplainer import __version__
@@ -241,7 +246,7 @@ def question(
     name = os.path.abspath(ensemble) if Path(ensemble).is_dir() else str(ensemble)
     cards,classes = _cards(ensemble_folder(ensemble))
     asked = dict(software=__version__, ensemble=name, cards=cards, classes=classes)
-    asked |= dict(methods=list(methods), batch=batch)
+    asked |= dict(methods=list(methods), batch=batch, fast=fast)
     return asked|dict(salt=salt and salted_hash('', salt)[:16])
 
 def _cards(folder):
@@ -342,6 +347,8 @@ class Screener:
         from fsspec.core import url_to_fs
         self.fs,self.root = url_to_fs(root)
         self.ensemble = load_ensemble(asked['ensemble'])
+        if asked['fast']: self.ensemble = self.ensemble.faster()
+        self.fast = asked['fast']
         self.methods,self.batch = tuple(asked['methods']),asked['batch']
         self.columns = film_columns(self.ensemble.classes)
         self.salt,self.tell = salt,tell
@@ -431,13 +438,21 @@ def answer(self:Screener, films):
         if doubts or not self.methods: continue
         with _clock(seconds, 'explain'): f.row['zones'] = self._zones(f, p.leaning)
 
+@contextmanager
+def _fast_lungs(fast):
+    "Lungs by ONNX Runtime for the length of the block"
+    if fast: fast_lungs(cache_dir()/'fast')
+    try: yield
+    finally:
+        if fast: fast_lungs(None)
+
 @patch
 def rows(self:Screener,
     names,     # Paths below the root
     skip=(),   # Path → why it is not even opened
 )->list:       # Dictionaries with the keys of `film_columns`, in the order of `names`
     "One row a file"
-    with own_settings(): done = list(self._all(names, dict(skip)))
+    with own_settings(),_fast_lungs(self.fast): done = list(self._all(names, dict(skip)))
     now = datetime.now(timezone.utc).isoformat(timespec='seconds')
     for row in done: row['time'] = now
     return done
@@ -908,12 +923,13 @@ def screen(
     engine='local',     # `'local'` or `'ray'`
     salt=None,          # For the hashes of UIDs and hospitals: who knows it can compute them again
     address=None,       # Of a Ray cluster
+    fast:bool=False,    # Lungs and posteriors by ONNX Runtime (extra `fast`)
     progress=None,      # Show a bar with films per second and the time left; None: on a terminal
 )->Screened:
     "Classify the films of an archive into a table; the same call again does what is missing"
     archive,table = find_films(films, out),Table(out)
     run,workers = _runner(engine, archive.kind, workers, address)
-    asked = question(ensemble, _methods(explain), batch, salt)
+    asked = question(ensemble, _methods(explain), batch, salt, fast)
     screener = dict(asked=asked, root=archive.url, salt=salt)
     setup = dict(folder=os.path.abspath(out), screener=screener)
     table.folder.mkdir(parents=True, exist_ok=True)

@@ -80,7 +80,7 @@ def places(
     t = ask(out, PLACES)
     t['doubted'] = list(map(_share, t.doubted, t.films))
     t['findings'] = list(map(_share, t.findings, t.judged))
-    t = t.drop(columns='judged')
+    t = t.drop(columns='judged' if 'normal' in screened_classes(out) else ['judged', 'findings'])
     if t.hospital.isna().all(): t = t.drop(columns='hospital')
     return t
 

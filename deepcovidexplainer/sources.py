@@ -18,19 +18,30 @@ from .core import CLASSES,RadiographError,class_of,data_dir,package_file
 
 # %% ../nbs/10_sources.ipynb #c005
 _IMAGES = {'.png', '.jpg', '.jpeg', '.jfif', '.webp', '.tif', '.tiff', '.dcm'}
-COLUMNS = ['film', 'source', 'collection', 'label', 'patient', 'view', 'age', 'sex', 'child', 'quality', 'licence', 'reserved']
+COLUMNS = ['film', 'source', 'collection', 'label', 'patient', 'view', 'age', 'sex', 'child', 'quality', 'licence',
+           'reserved']
 
 def _films(folder):
     "Every image below `folder`, sorted; an empty or missing folder is an error"
-    films = sorted(p for p in Path(folder).rglob('*') if p.suffix.lower() in _IMAGES) if Path(folder).is_dir() else []
+    folder = Path(folder)
+    films = sorted(p for p in folder.rglob('*') if p.suffix.lower() in _IMAGES)
     if films: return films
-    raise RadiographError(f'no film in the source folder {Path(folder).name!r}', 'a folder with the images of the public download',
-                          'check the data folder, or leave this source out')
+    came = f'no film in the source folder {folder.name!r}'
+    todo = 'check the data folder, or leave this source out'
+    raise RadiographError(came, 'a folder with the images of the public download', todo)
 
 def _table(films, root, **columns):
     "One row a film; columns may be lists or single values"
-    t = pd.DataFrame(dict(film=[p.relative_to(root).as_posix() for p in films], stem=[p.stem for p in films]))
-    return t.assign(view='', age=np.nan, sex='', child=False, quality='', reserved=False).assign(**columns)
+    names = [p.relative_to(root).as_posix() for p in films]
+    t = pd.DataFrame(dict(film=names, stem=[p.stem for p in films]))
+    blank = dict(view='', age=np.nan, sex='', child=False, quality='', reserved=False)
+    return t.assign(**blank).assign(**columns)
+
+def _own_films(root, name, **columns):
+    "The films of a folder that is source and collection at once"
+    return _table(_films(root/name), root, collection=name, source=name, **columns)
+
+def _stem(name): return Path(name).stem
 
 def _meta(path, key, **kw):
     "A metadata table indexed by the stem of column `key`; rows that repeat a stem keep the first"
@@ -38,10 +49,14 @@ def _meta(path, key, **kw):
         wanted = f'the metadata of {path.parent.name}'
         raise RadiographError(f'the table {path.name} is missing', wanted, 'download the collection again')
     t = pd.read_csv(path, **kw)
-    return t.assign(stem=t[key].astype(str).map(lambda s: Path(s).stem)).drop_duplicates('stem').set_index('stem')
+    t = t.assign(stem=t[key].astype(str).map(_stem))
+    return t.drop_duplicates('stem').set_index('stem')
 
 def _look_up(t, meta, column, default=''):
-    return t.stem.map(meta[column]).where(lambda s: s.notna(), default) if column in meta else pd.Series(default, index=t.index)
+    "A column of the metadata for each film"
+    if column not in meta: return pd.Series(default, index=t.index)
+    found = t.stem.map(meta[column])
+    return found.where(found.notna(), default)
 
 def _patients(t, prefix, ids=None):
     "`prefix:id`, falling back on the film's own stem"
@@ -50,70 +65,122 @@ def _patients(t, prefix, ids=None):
     return prefix+':'+ids.where(~ids.isin(['', 'nan']), 'film '+t.stem)
 
 # %% ../nbs/10_sources.ipynb #c007
+def _ages(t, meta, column='age'):
+    "Years; NaN where the metadata hold no number"
+    return pd.to_numeric(_look_up(t, meta, column, np.nan), errors='coerce')
+
+def _labels(t, meta, names):
+    "The column `finding` in our words; `unlabelled` for any other"
+    return _look_up(t, meta, 'finding').map(names).fillna('unlabelled')
+
 def _nih_class(root):
     path = root/'annotations'/'nih_rsna_class.csv'
-    return _meta(path, 'nih_image').rsna_class.fillna('') if path.exists() else pd.Series(dtype=str)
+    if not path.exists(): return pd.Series(dtype=str)
+    return _meta(path, 'nih_image').rsna_class.fillna('')
 
 def _ieee8023_patients(t, root):
     "DarkCovidNet kept the file names of ieee8023, so its table knows their patients"
     path = root/'ieee8023'/'metadata.csv'
-    return _patients(t, 'ieee8023', _look_up(t, _meta(path, 'filename'), 'patientid')) if path.exists() else _patients(t, 'darkcovidnet')
+    if not path.exists(): return _patients(t, 'darkcovidnet')
+    return _patients(t, 'ieee8023', _look_up(t, _meta(path, 'filename'), 'patientid'))
+
+_DARKCOVIDNET = {'Covid-19':'covid-19', 'No_findings':'normal', 'Pneumonia':'pneumonia'} # Folder → label
+
+def _nih_facts(t, root):
+    "View, age and sex of NIH's films, where their table is"
+    path = root/'annotations'/'nih_metadata.csv'
+    if not path.exists(): return t
+    meta = _meta(path, 'Image Index')
+    view,sex = _look_up(t, meta, 'View Position'),_look_up(t, meta, 'Patient Gender')
+    age = _look_up(t, meta, 'Patient Age', np.nan).astype(float)
+    return t.assign(view=view, age=age, sex=sex)
 
 def read_darkcovidnet(root:Path)->pd.DataFrame:
     "DarkCovidNet (Ozturk et al. 2020): folders Covid-19, No_findings, Pneumonia; NIH and ieee8023 films"
     films = _films(root/'darkcovidnet')
     folder = pd.Series([p.parent.name for p in films])
-    t = _table(films, root, collection='darkcovidnet', label=folder.map({'Covid-19':'covid-19', 'No_findings':'normal', 'Pneumonia':'pneumonia'}))
+    t = _table(films, root, collection='darkcovidnet', label=folder.map(_DARKCOVIDNET))
     nih = folder!='Covid-19'
-    t = t.assign(source=np.where(nih, 'nih', 'ieee8023'), licence=np.where(nih, 'NIH: free use with citation', 'per image, research'))
-    t['patient'] = _patients(t, 'nih', t.stem.str.split('_').str[0].where(nih, '')).where(nih, _ieee8023_patients(t, root))
-    path = root/'annotations'/'nih_metadata.csv'
-    if path.exists():
-        meta = _meta(path, 'Image Index')
-        t = t.assign(view=_look_up(t, meta, 'View Position'), age=_look_up(t, meta, 'Patient Age', np.nan).astype(float), sex=_look_up(t, meta, 'Patient Gender'))
-    return t.assign(child=t.age<18, quality=t.stem.map(_nih_class(root)).fillna(''))
+    t['source'] = np.where(nih, 'nih', 'ieee8023')
+    t['licence'] = np.where(nih, 'NIH: free use with citation', 'per image, research')
+    number = t.stem.str.split('_').str[0]
+    t['patient'] = _patients(t, 'nih', number.where(nih, '')).where(nih, _ieee8023_patients(t, root))
+    t = _nih_facts(t, root)
+    quality = t.stem.map(_nih_class(root)).fillna('')
+    return t.assign(child=t.age<18, quality=quality)
 
 def read_covid_cxnet(root:Path)->pd.DataFrame:
     "COVID-CXNet (Haghanifar et al. 2020), all COVID-19; a name ending in `p` is a child's film"
-    t = _table(_films(root/'covid-cxnet'), root, collection='covid-cxnet', source='covid-cxnet', label='covid-19', licence='CC BY 4.0')
+    t = _own_films(root, 'covid-cxnet', label='covid-19', licence='CC BY 4.0')
     meta = _meta(root/'covid-cxnet'/'metadata.csv', 'filename', encoding='utf-8-sig')
-    return t.assign(patient=_patients(t, 'covid-cxnet', _look_up(t, meta, 'patient_id')), view=_look_up(t, meta, 'view'), sex=_look_up(t, meta, 'sex'),
-                    age=pd.to_numeric(_look_up(t, meta, 'age', np.nan), errors='coerce'), child=t.stem.str.endswith('p'),
-                    quality=np.where(t.stem.str.endswith('-'), 'no visible abnormality', ''))
+    clear = t.stem.str.endswith('-')
+    return t.assign(
+        patient=_patients(t, 'covid-cxnet', _look_up(t, meta, 'patient_id')),
+        view=_look_up(t, meta, 'view'),
+        sex=_look_up(t, meta, 'sex'),
+        age=_ages(t, meta),
+        child=t.stem.str.endswith('p'),
+        quality=np.where(clear, 'no visible abnormality', ''))
 
 OTHER = 'other disease' # Neither a class nor normal
-_NOT_PNEUMONIA = {'ARDS':OTHER, 'Tuberculosis':OTHER, 'No Finding':'normal', '':'unlabelled', 'todo':'unlabelled', 'Unknown':'unlabelled'}
+_NOT_PNEUMONIA = {'ARDS':OTHER, 'Tuberculosis':OTHER, 'No Finding':'normal',
+                  '':'unlabelled', 'todo':'unlabelled', 'Unknown':'unlabelled'}
 _NOT_FRONTAL = ('L', 'Axial', 'Coronal') # Lateral films and slices of CT that the live collection also holds
 
+def _cohens(finding):
+    "A finding of the collection in our words"
+    if finding.startswith('COVID-19'): return 'covid-19'
+    return _NOT_PNEUMONIA.get(finding, 'pneumonia')
+
 def read_ieee8023(root:Path)->pd.DataFrame:
-    "Cohen et al.'s collection, frontal films; every infectious or lipoid pneumonia counts as pneumonia, ARDS alone does not"
-    t = _table(_films(root/'ieee8023'), root, collection='ieee8023', source='ieee8023')
+    "Cohen et al.'s collection, frontal films; infectious and lipoid pneumonia counts as pneumonia, ARDS alone does not"
+    t = _own_films(root, 'ieee8023')
     meta = _meta(root/'ieee8023'/'metadata.csv', 'filename')
-    t = t[~_look_up(t, meta, 'view').isin(_NOT_FRONTAL)].reset_index(drop=True)
+    frontal = ~_look_up(t, meta, 'view').isin(_NOT_FRONTAL)
+    t = t[frontal].reset_index(drop=True)
     finding = _look_up(t, meta, 'finding').str.split('/').str[-1] # later tables write Pneumonia/Viral/COVID-19
-    label = finding.map(lambda f: 'covid-19' if f.startswith('COVID-19') else _NOT_PNEUMONIA.get(f, 'pneumonia'))
-    age = pd.to_numeric(_look_up(t, meta, 'age', np.nan), errors='coerce')
-    return t.assign(label=label, patient=_patients(t, 'ieee8023', _look_up(t, meta, 'patientid')), view=_look_up(t, meta, 'view'), age=age, child=age<18,
-                    sex=_look_up(t, meta, 'sex'), licence=_look_up(t, meta, 'license', 'not stated'))
+    age = _ages(t, meta)
+    return t.assign(
+        label=finding.map(_cohens),
+        patient=_patients(t, 'ieee8023', _look_up(t, meta, 'patientid')),
+        view=_look_up(t, meta, 'view'),
+        age=age,
+        child=age<18,
+        sex=_look_up(t, meta, 'sex'),
+        licence=_look_up(t, meta, 'license', 'not stated'))
 
 def read_hannover(root:Path)->pd.DataFrame:
     "COVID-19 Image Repository of Hannover Medical School, 71 patients, all COVID-19"
-    t = _table(_films(root/'hannover'), root, collection='hannover', source='hannover', label='covid-19', licence='CC BY 3.0')
+    t = _own_films(root, 'hannover', label='covid-19', licence='CC BY 3.0')
     meta = _meta(root/'hannover'/'data.csv', 'image_id')
-    return t.assign(patient=_patients(t, 'hannover', _look_up(t, meta, 'patient_id')), view=_look_up(t, meta, 'projection').str.upper(), sex=_look_up(t, meta, 'sex').str.upper())
+    return t.assign(
+        patient=_patients(t, 'hannover', _look_up(t, meta, 'patient_id')),
+        view=_look_up(t, meta, 'projection').str.upper(),
+        sex=_look_up(t, meta, 'sex').str.upper())
+
+_FIGURE1 = {'COVID-19':'covid-19', 'Pneumonia':'pneumonia', 'No finding':'normal'}
 
 def read_figure1(root:Path)->pd.DataFrame:
     "Figure 1 COVID-19 initiative; films without a finding stay unlabelled"
-    t = _table(_films(root/'figure1'), root, collection='figure1', source='figure1', licence='research')
+    t = _own_films(root, 'figure1', licence='research')
     meta = _meta(root/'figure1'/'metadata.csv', 'patientid', encoding='latin-1')
-    label = _look_up(t, meta, 'finding').map({'COVID-19':'covid-19', 'Pneumonia':'pneumonia', 'No finding':'normal'}).fillna('unlabelled')
-    return t.assign(label=label, patient=_patients(t, 'figure1', t.stem.str.replace(r'[a-z]$', '', regex=True)), view=_look_up(t, meta, 'view'), sex=_look_up(t, meta, 'sex'))
+    without_letter = t.stem.str.replace(r'[a-z]$', '', regex=True)
+    return t.assign(
+        label=_labels(t, meta, _FIGURE1),
+        patient=_patients(t, 'figure1', without_letter),
+        view=_look_up(t, meta, 'view'),
+        sex=_look_up(t, meta, 'sex'))
+
+def _normal_or(t, ill, disease, name):
+    "Films that are normal or show another disease"
+    label = np.where(ill, OTHER, 'normal')
+    return t.assign(label=label, quality=np.where(ill, disease, ''), patient=_patients(t, name))
 
 def _read_tb(root, name):
     films = [p for p in _films(root/'shenzhen-montgomery') if p.parent.name==name]
-    t = _table(films, root, collection='shenzhen-montgomery', source=name, licence='public, citation (Jaeger et al. 2014)', view='PA')
-    ill = ~t.stem.str.endswith('_0')
-    return t.assign(label=np.where(ill, OTHER, 'normal'), quality=np.where(ill, 'tuberculosis', ''), patient=_patients(t, name))
+    t = _table(films, root, collection='shenzhen-montgomery', source=name,
+               licence='public, citation (Jaeger et al. 2014)', view='PA')
+    return _normal_or(t, ~t.stem.str.endswith('_0'), 'tuberculosis', name)
 
 def read_shenzhen(root:Path)->pd.DataFrame:
     "NLM tuberculosis set, Shenzhen: a name ending in `_0` is normal, in `_1` tuberculosis (another disease)"
@@ -125,59 +192,76 @@ def read_montgomery(root:Path)->pd.DataFrame:
 
 def read_jsrt(root:Path)->pd.DataFrame:
     "JSRT: `JPCNN*` without nodule (normal), `JPCLN*` with a lung nodule (another disease)"
-    t = _table(_films(root/'jsrt'), root, collection='jsrt', source='jsrt', licence='research', view='PA')
-    ill = ~t.stem.str.startswith('JPCNN')
-    return t.assign(label=np.where(ill, OTHER, 'normal'), quality=np.where(ill, 'lung nodule', ''), patient=_patients(t, 'jsrt'))
+    t = _own_films(root, 'jsrt', licence='research', view='PA')
+    return _normal_or(t, ~t.stem.str.startswith('JPCNN'), 'lung nodule', 'jsrt')
 
 def read_openist(root:Path)->pd.DataFrame:
     "OpenIST teaching films, all normal"
-    t = _table(_films(root/'openist'), root, collection='openist', source='openist', label='normal', licence='none stated')
+    t = _own_films(root, 'openist', label='normal', licence='none stated')
     return t.assign(patient=_patients(t, 'openist'))
 
 def read_rsna_normal(root:Path)->pd.DataFrame:
     "NIH films that RSNA radiologists read as normal; their NIH patient numbers are not published with them"
-    t = _table(_films(root/'rsna-normal'), root, collection='rsna-normal', source='nih', label='normal', quality='Normal', licence='NIH: free use with citation')
+    t = _table(_films(root/'rsna-normal'), root, collection='rsna-normal', source='nih', label='normal',
+               quality='Normal', licence='NIH: free use with citation')
     return t.assign(patient=_patients(t, 'rsna-normal'))
 
 _RSNA = {'Lung Opacity':'pneumonia', 'Normal':'normal', 'No Lung Opacity / Not Normal':OTHER} # What radiologists saw
+
+def _nih_patients(t, meta):
+    "NIH's patient numbers, with the zeros that a CSV file lost"
+    number = _look_up(t, meta, 'nih_patient').str.replace(r'\.0$', '', regex=True)
+    return _patients(t, 'nih', number.where(number=='', number.str.zfill(8)))
 
 def read_rsna(root:Path)->pd.DataFrame:
     "NIH films that radiologists read for RSNA's pneumonia challenge of 2018: opacity, normal, or neither (another disease)"
     t = _table(_films(root/'rsna'), root, collection='rsna', source='nih',
                licence='NIH: free use with citation; annotations: research')
     meta = _meta(root/'rsna'/'metadata.csv', 'patientId', dtype={'nih_patient':str})
-    seen,age = _look_up(t, meta, 'rsna_class'),pd.to_numeric(_look_up(t, meta, 'age', np.nan), errors='coerce')
-    patient = _look_up(t, meta, 'nih_patient').str.replace(r'\.0$', '', regex=True)
-    patient = _patients(t, 'nih', patient.where(patient=='', patient.str.zfill(8)))
-    return t.assign(label=seen.map(_RSNA).fillna('unlabelled'), quality=seen, view=_look_up(t, meta, 'view'),
-                    sex=_look_up(t, meta, 'sex'), age=age, child=age<18, patient=patient)
+    seen,age = _look_up(t, meta, 'rsna_class'),_ages(t, meta)
+    return t.assign(
+        label=seen.map(_RSNA).fillna('unlabelled'),
+        quality=seen,
+        view=_look_up(t, meta, 'view'),
+        sex=_look_up(t, meta, 'sex'),
+        age=age,
+        child=age<18,
+        patient=_nih_patients(t, meta))
 
 def read_kermany(root:Path)->pd.DataFrame:
     "Children of 1 to 5 years from Guangzhou (Kermany et al. 2018): never part of adult results"
     films = _films(root/'kermany-paediatric')
-    t = _table(films, root, collection='kermany-paediatric', source='kermany', licence='CC BY 4.0', label=[p.parent.name.lower() for p in films], child=True)
-    return t.assign(patient=_patients(t, 'kermany', t.stem.str.extract(r'^(person\d+)_')[0].fillna('')))
-
+    label = [p.parent.name.lower() for p in films]
+    t = _table(films, root, collection='kermany-paediatric', source='kermany', licence='CC BY 4.0', label=label, child=True)
+    person = t.stem.str.extract(r'^(person\d+)_')[0].fillna('')
+    return t.assign(patient=_patients(t, 'kermany', person))
 
 # %% ../nbs/10_sources.ipynb #r007
 _SIIM = {'Typical Appearance':'covid-19', 'Negative for Pneumonia':'normal'} # Grades that name a class
 _UNSURE = ('Indeterminate Appearance', 'Atypical Appearance') # Grades that do not
 
+_SIIM_COLUMNS = dict(study=(*_SIIM, *_UNSURE), image=('StudyInstanceUID',)) # What a table must have
+
 def _siim_table(folder, kind):
     "A table of the download by its ids, without the ending `_study` or `_image`"
-    t = _meta(folder/f'train_{kind}_level.csv', 'id')
-    missing = [c for c in {'study':(*_SIIM, *_UNSURE), 'image':('StudyInstanceUID',)}[kind] if c not in t]
-    if missing: raise RadiographError(f'train_{kind}_level.csv without the column {missing[0]!r}',
-                                      "the tables of Kaggle's download", 'download the collection again')
+    name = f'train_{kind}_level.csv'
+    t = _meta(folder/name, 'id')
+    missing = [c for c in _SIIM_COLUMNS[kind] if c not in t]
+    if missing:
+        wanted = "the tables of Kaggle's download"
+        raise RadiographError(f'{name} without the column {missing[0]!r}', wanted, 'download the collection again')
     return t.set_axis(t.index.str.removesuffix(f'_{kind}'))
 
 def _siim_films(folder, known):
     "Image → its file, a DICOM file before a copy"
-    films = sorted(_films(folder), key=lambda p: p.suffix.lower()=='.dcm')
-    films = {i:p for p in films if (i := p.stem.removesuffix('_image')) in known}
-    if films: return dict(sorted(films.items(), key=lambda f: f[1]))
-    raise RadiographError(f'no film of train_image_level.csv in {folder.name!r}', 'files named by image, such as 000a312787f2.dcm',
-                          'copy the films beside the tables')
+    found = {}
+    for path in sorted(_films(folder), key=lambda p: p.suffix.lower()=='.dcm'):
+        image = path.stem.removesuffix('_image')
+        if image in known: found[image] = path
+    if found: return dict(sorted(found.items(), key=lambda f: f[1]))
+    came = f'no film of train_image_level.csv in {folder.name!r}'
+    wanted = 'files named by image, such as 000a312787f2.dcm'
+    raise RadiographError(came, wanted, 'copy the films beside the tables')
 
 def _header(path):
     "What a DICOM header says of patient, view and sex; empty for any other file"
@@ -195,12 +279,19 @@ def read_siim(
     "SIIM-FISABIO-RSNA COVID-19 (2021): typical appearance is COVID-19, negative for pneumonia is normal"
     images,studies = (_siim_table(root/folder, kind) for kind in ('image', 'study'))
     films = _siim_films(root/folder, images.index)
-    t = _table(films.values(), root, collection='siim', source='siim', licence='research, non-commercial').assign(stem=list(films))
+    t = _table(films.values(), root, collection='siim', source='siim', licence='research, non-commercial')
+    t = t.assign(stem=list(films))
     study = _look_up(t, images, 'StudyInstanceUID')
-    seen = study.map(studies[[*_SIIM, *_UNSURE]].idxmax(axis=1)).fillna('')
+    grade = studies[[*_SIIM, *_UNSURE]].idxmax(axis=1)
+    seen = study.map(grade).fillna('')
+    named = dict(_SIIM, **dict.fromkeys(_UNSURE, OTHER)) if others else _SIIM
     patient,view,sex = (pd.Series(v, index=t.index) for v in zip(*map(_header, films.values())))
-    label = seen.map(_SIIM | (dict.fromkeys(_UNSURE, OTHER) if others else {})).fillna('unlabelled')
-    return t.assign(label=label, quality=seen, patient=_patients(t, 'siim', patient.where(patient!='', study)), view=view, sex=sex)
+    return t.assign(
+        label=seen.map(named).fillna('unlabelled'),
+        quality=seen,
+        patient=_patients(t, 'siim', patient.where(patient!='', study)),
+        view=view,
+        sex=sex)
 
 # %% ../nbs/10_sources.ipynb #r012
 def read_actualmed(
@@ -210,10 +301,14 @@ def read_actualmed(
     "Actualmed COVID-19 (Wang et al. 2020, COVID-Net): COVID-19 or no finding; inconclusive films stay unlabelled"
     t = _table(_films(root/folder/'images'), root, collection='actualmed', source='actualmed', licence='research')
     meta = _meta(root/folder/'metadata.csv', 'imagename', encoding='latin-1')
-    label = _look_up(t, meta, 'finding').map({'COVID-19':'covid-19', 'No finding':'normal'}).fillna('unlabelled')
-    age = pd.to_numeric(_look_up(t, meta, 'age', np.nan), errors='coerce')
-    return t.assign(label=label, patient=_patients(t, 'actualmed', _look_up(t, meta, 'patientid')),
-                    view=_look_up(t, meta, 'view'), sex=_look_up(t, meta, 'sex'), age=age, child=age<18)
+    age = _ages(t, meta)
+    return t.assign(
+        label=_labels(t, meta, {'COVID-19':'covid-19', 'No finding':'normal'}),
+        patient=_patients(t, 'actualmed', _look_up(t, meta, 'patientid')),
+        view=_look_up(t, meta, 'view'),
+        sex=_look_up(t, meta, 'sex'),
+        age=age,
+        child=age<18)
 
 # %% ../nbs/10_sources.ipynb #r016
 SOURCES = dict(darkcovidnet=read_darkcovidnet, covid_cxnet=read_covid_cxnet, ieee8023=read_ieee8023, hannover=read_hannover,
@@ -225,25 +320,31 @@ _OPTIONAL = ('siim', 'actualmed') # May not be passed on, so not every data fold
 READERS = SOURCES # The old name, for one version
 
 # %% ../nbs/10_sources.ipynb #c009
+def _sample_stems():
+    "Names of the films that ship as samples"
+    samples = json.loads(package_file('samples', 'samples.json').read_text(encoding='utf-8'))
+    return {_stem(s['original']) for s in samples}
+
 def _mark_reserved(t, root):
     "Films that others drew lesions on, and the films that ship as samples: for measuring and showing, not for training"
     path = root/'annotations'/'lesions'/'metadata.csv'
-    drawn = set(_meta(path, 'filename').index) if path.exists() else set()
-    shown = {Path(s['original']).stem for s in json.loads(package_file('samples', 'samples.json').read_text(encoding='utf-8'))}
-    return t.assign(reserved=t.reserved | ((t.collection=='ieee8023') & t.stem.isin(drawn)) | t.stem.isin(shown))
+    names = set(_meta(path, 'filename').index) if path.exists() else set()
+    drawn = (t.collection=='ieee8023') & t.stem.isin(names)
+    return t.assign(reserved=t.reserved | drawn | t.stem.isin(_sample_stems()))
 
 def read_index(
     root:str|Path|None=None,    # The data folder; default: the environment variable `DCE_DATA`
     sources:list[str]|None=None, # Names in `SOURCES`; default: all, `siim` and `actualmed` only where their folder is
-    classes=CLASSES,            # Labels that are classes; besides `CLASSES`, diseases that a source names in `quality`, such as `'tuberculosis'`
+    classes=CLASSES,            # Labels that are classes; also diseases that a source names in `quality`, such as `'tuberculosis'`
 )->pd.DataFrame:                # One row a film, columns `COLUMNS`
     "The films of public collections as one table; `RadiographError` for an unknown or empty source"
     root = Path(root) if root else data_dir()
     if root is None:
         todo = 'pass `root`, or set the environment variable DCE_DATA'
         raise RadiographError('no data folder was given', 'the folder with the public collections', todo)
-    unknown = [s for s in sources or [] if s not in SOURCES]
-    if unknown: raise RadiographError(f'unknown source {unknown[0]!r}', f"some of {', '.join(SOURCES)}", 'correct the name')
+    for s in sources or ():
+        if s in SOURCES: continue
+        raise RadiographError(f'unknown source {s!r}', f"some of {', '.join(SOURCES)}", 'correct the name')
     sources = sources or [s for s in SOURCES if s not in _OPTIONAL or (root/s).is_dir()]
     t = pd.concat([SOURCES[s](root) for s in sources], ignore_index=True)
     return _mark_reserved(_name_diseases(t, classes), root)[COLUMNS]
@@ -251,12 +352,15 @@ def read_index(
 def _name_diseases(t, classes):
     "Another disease that is asked for by name is a class of its own; a class that is not asked for is another disease"
     own = [c for c in classes if c not in CLASSES]
-    gone = [c for c in own if not ((t.label==OTHER) & (t.quality==c)).any()]
-    if gone:
-        named = sorted(set(t.quality[t.label==OTHER])-{''})
-        raise RadiographError(f'no film of the class {gone[0]!r}', f"one of {', '.join([*CLASSES, *named])}", 'correct the name, or add a source')
-    label = t.label.where(~((t.label==OTHER) & t.quality.isin(own)), t.quality)
-    return t.assign(label=label.where(label.isin([*classes, *_NO_CLASS]) | (label=='normal'), OTHER))
+    other = t.label==OTHER
+    here = set(t.quality[other])
+    for c in own:
+        if c in here: continue
+        known = ', '.join([*CLASSES, *sorted(here-{''})])
+        raise RadiographError(f'no film of the class {c!r}', f'one of {known}', 'correct the name, or add a source')
+    label = t.label.where(~(other & t.quality.isin(own)), t.quality)
+    kept = label.isin([*classes, *_NO_CLASS, 'normal'])
+    return t.assign(label=label.where(kept, OTHER))
 
 _NO_CLASS = (OTHER, 'unlabelled')
 

@@ -20,7 +20,8 @@ from .lungs import as_lungs,lung_zones,zone_shares
 from .preprocess import text_mask
 
 # %% ../nbs/29_words.ipynb #c007
-CONFIDENCE = ((.90, 'very likely'), (.75, 'likely'), (.50, 'more likely than not'), (0., 'only the likeliest of {n}')) # From this probability on
+# From this probability on
+CONFIDENCE = (.90, 'very likely'),(.75, 'likely'),(.50, 'more likely than not'),(0., 'only the likeliest of {n}')
 
 WORDS = dict(
     name={
@@ -158,24 +159,33 @@ def speaking(
 ):
     "Explanations made inside the block use these words"
     unknown = set(words)-set(WORDS)
-    if unknown: raise RadiographError(f'the word {min(unknown)!r}', f"keys of WORDS: {', '.join(WORDS)}", 'correct the key')
+    if unknown:
+        raise RadiographError(f'the word {min(unknown)!r}', f"keys of WORDS: {', '.join(WORDS)}", 'correct the key')
     with _in_force(_TABLE, words) as table: yield table
 
 def _zone(name): return _words()['zones'].get(name, name)
 
 # %% ../nbs/29_words.ipynb #k002
-def _either(names): return _words()['join_or'].join([', '.join(names[:-1]), names[-1]] if len(names)>1 else names)
+def _listed(parts, last):
+    "a, b and c: the word `last` stands before the last part"
+    if len(parts)<2: return last.join(parts)
+    return last.join([', '.join(parts[:-1]), parts[-1]])
+
+def _either(names): return _listed(names, _words()['join_or'])
 
 def _class_words(prediction):
     "Names and limits of classes that are not the paper's three"
-    W,classes,own = _merged(_TABLE.get()),prediction.classes,prediction.words
-    if set(classes)==set(CLASSES) and not own: return {}
+    W = _merged(_TABLE.get())
+    classes,own = prediction.classes,prediction.words
+    the_three = set(classes)==set(CLASSES)
+    if the_three and not own: return {}
     def said(c, key, otherwise): return own.get(c, {}).get(key) or otherwise
     name = {c:said(c, 'finding', W['name'].get(c, c)) for c in classes}
     limit = {c:said(c, 'limit', W['limit'].get(c, W['limit_other'])) for c in classes}
-    if 'normal' in classes and set(classes)!=set(CLASSES):
+    if 'normal' in classes and not the_three:
         others = [name[c] for c in classes if c!='normal']
-        name['normal'] = said('normal', 'finding', W['no_sign'].format(others=_either(others)))
+        no_sign = W['no_sign'].format(others=_either(others))
+        name['normal'] = said('normal', 'finding', no_sign)
         limit['normal'] = said('normal', 'limit', W['limit_normal'])
     return dict(name=name, limit=limit)
 
@@ -189,10 +199,13 @@ def words_of(
 
 # %% ../nbs/29_words.ipynb #c019
 def _sides(rows):
+    "On which side the relevance lies, or on both"
     inside,_ = inside_lungs(rows)
     right = sum(s for z,s in inside.items() if z.startswith('right'))
-    side = 'right' if right>=LIMITS['side'] else 'left' if right<=1-LIMITS['side'] else None
-    return _words()['side'].format(side=_zone(side)) if side else _words()['both']
+    W = _words()
+    if right>=LIMITS['side']: return W['side'].format(side=_zone('right'))
+    if right<=1-LIMITS['side']: return W['side'].format(side=_zone('left'))
+    return W['both']
 
 def percent(
     p:float, # Probability, 0…1
@@ -201,90 +214,124 @@ def percent(
     return '>99%' if p>=.995 else '<1%' if p<.005 else f'{p:.0%}'
 
 def _capital(text): return text[:1].upper()+text[1:]
-def _join(parts): return _words()['join'].join([', '.join(parts[:-1]), parts[-1]] if len(parts)>1 else parts)
+def _join(parts): return _listed(parts, _words()['join'])
 
 def _sure(p):
     "How sure, in words"
-    W,n = _words(),len(p.classes)
-    sure = next(word for least,word in CONFIDENCE if p.confidence>=least).format(n=W['numbers'].get(n, n))
+    W = _words()
+    n = len(p.classes)
+    word = next(word for least,word in CONFIDENCE if p.confidence>=least)
+    sure = word.format(n=W['numbers'].get(n, n))
     return W['sure'].get(sure, sure)
+
+def _votes(p):
+    "How many members agree"
+    if p.n_members==1: kind = 'votes_one'
+    else: kind = 'votes_all' if p.agreement==p.n_members else 'votes_some'
+    return _words()[kind].format(k=p.agreement, n=p.n_members)
 
 def _found(p):
     W = _words()
-    votes = 'votes_one' if p.n_members==1 else 'votes_all' if p.agreement==p.n_members else 'votes_some'
-    said = dict(Name=_capital(W['name'][p.label]), sure=_sure(p), p=percent(p.confidence))
     found = W['found_normal' if p.label=='normal' else 'found']
-    return found.format(**said, votes=W[votes].format(k=p.agreement, n=p.n_members))
+    name = _capital(W['name'][p.label])
+    return found.format(Name=name, sure=_sure(p), p=percent(p.confidence), votes=_votes(p))
 
 def rows_of(zones, method): return [r for r in zones if r['method']==method]
 
 def _named(zones): return _words()['join_zones'].join(map(_zone, zones))
 
+def _place(target, method, a, rows, mask):
+    "Where one method sees the evidence"
+    W = _words()
+    share = {r['zone']:r['positive'] for r in rows}
+    named = [W['zone'].format(zone=_zone(z), share=share[z]) for z in focus(rows)]
+    stray = mask is not None and strays(a, mask)
+    words = dict(
+        name=W['name'][target],
+        method=method_title(method),
+        outside=inside_lungs(rows)[1],
+        peak=W['peak'] if stray else '',
+        zones=W['join_zones'].join(named),
+        sides=_sides(rows))
+    return W['where' if named else 'spread'].format(**words)
+
 def _where(target, attributions, zones, mask=None):
     "Where the preferred method sees the evidence, how concentrated it is, and whether LRP contradicts it"
     W,method = _words(),speaker(attributions)
-    if method is None or not rows_of(zones, method): return []
-    if attributions[method].peak() is None: return [W['empty'].format(name=W['name'][target])]
-    rows,(inside,outside) = rows_of(zones, method),inside_lungs(rows_of(zones, method))
-    share = {r['zone']:r['positive'] for r in rows}
-    named = [W['zone'].format(zone=_zone(z), share=share[z]) for z in focus(rows)]
-    peak = W['peak'] if mask is not None and strays(attributions[method], mask) else ''
-    words = dict(name=W['name'][target], method=method_title(method), outside=outside, peak=peak,
-                 zones=W['join_zones'].join(named), sides=_sides(rows))
-    if target=='normal': more = [W['no_finding']]
-    else: more = [*_spot_words(attributions[method], mask, focus(rows)), *_elsewhere(focus(rows), method, zones)]
-    return [' '.join([W['where' if named else 'spread'].format(**words), *more])]
+    rows = rows_of(zones, method)
+    if method is None or not rows: return []
+    a = attributions[method]
+    if a.peak() is None: return [W['empty'].format(name=W['name'][target])]
+    said = [_place(target, method, a, rows, mask)]
+    if target=='normal': said.append(W['no_finding'])
+    else: said += [*_spot_words(a, mask, focus(rows)), *_elsewhere(focus(rows), method, zones)]
+    return [' '.join(said)]
 
 def _spot_words(a, mask, named):
-    "A statement about one spot where the map is concentrated in a zone that was named; a warning against one where it is not"
+    "A statement about one spot where the map is concentrated in a zone that was named; else a warning against one"
     if mask is None or not named: return []
     s = spot(a.data, mask)
     if not concentrated(s): return [_words()['broad']]
-    at = int(s['row']*mask.shape[0]),int(s['column']*mask.shape[1])
+    height,width = mask.shape
+    at = int(s['row']*height),int(s['column']*width)
     zone = next((z.name for z in lung_zones(mask) if z.mask[at]), named[0])
     return [_words()['spot'].format(area=s['area'], zone=_zone(zone))]
 
 def _elsewhere(named, method, zones):
     "A second opinion: LRP's focus, where it is none of the zones named"
-    other = focus(rows_of(zones, 'lrp')) if method!='lrp' else []
-    if not named or not other or set(other) & set(named): return []
+    if method=='lrp' or not named: return []
+    other = focus(rows_of(zones, 'lrp'))
+    if not other or set(other) & set(named): return []
     return [_words()['elsewhere'].format(other=method_title('lrp'), zone=_zone(other[0]))]
 
 def method_title(method):
     title = '-'.join(part.capitalize() for part in method.split('-')).replace('Cam', 'CAM')
     return dict(lrp='LRP', cam='CAM').get(method, title)
 
+def _dissent(p):
+    "Who votes for another class, class by class"
+    W,votes = _words(),{}
+    for member,c in p.votes.items():
+        if c!=p.label: votes.setdefault(c, []).append(member)
+    return [W['dissent'].format(who=_join(who), name=W['name'][c]) for c,who in votes.items()]
+
 def _against(p):
     "Classes that stay possible, and who votes otherwise"
     W,coverage = _words(),p.coverage
     if not p.prediction_set: return [W['none'].format(coverage=coverage)]
-    left = sorted((c for c in p.prediction_set if c!=p.label), key=lambda c: -p.named[c])
+    left = [c for c in p.prediction_set if c!=p.label]
+    left.sort(key=lambda c: -p.named[c])
     others = [W['other'].format(name=W['name'][c], p=percent(p.named[c])) for c in left]
-    votes = {}
-    for member,c in p.votes.items(): votes.setdefault(c, []).append(member)
-    dissent = [W['dissent'].format(who=_join(who), name=W['name'][c]) for c,who in votes.items() if c!=p.label]
-    parts = ([W['open'].format(coverage=coverage, others=_join(others))] if others else [])+dissent
-    return [' '.join(parts)] if parts else [W['closed'].format(coverage=coverage)]
+    said = _dissent(p)
+    if others: said.insert(0, W['open'].format(coverage=coverage, others=_join(others)))
+    return [' '.join(said) or W['closed'].format(coverage=coverage)]
 
 # %% ../nbs/29_words.ipynb #n922659
 def _lies(rows, sign, words):
     "Where one side of a contrast lies, in words for: zones, scattered, outside"
+    zones,scattered,outside = words
     rows = [dict(r, positive=r[sign]) for r in rows]
-    if inside_lungs(rows)[1]>LIMITS['outside']: return words[2]
-    return words[0].format(zones=_named(focus(rows))) if focus(rows) else words[1]
+    if inside_lungs(rows)[1]>LIMITS['outside']: return outside
+    named = focus(rows)
+    return zones.format(zones=_named(named)) if named else scattered
 
 def _contrast_words(e):
     "What would speak for another class instead"
     lungs = lung_zones(e.mask)
     if not e.evidence or not lungs: return []
-    W,a,rival = _words(),e.contrast(),e.rival()
-    up,down = (float(np.maximum(side, 0).sum()) for side in (a.data, -a.data))
+    W,a = _words(),e.contrast()
+    up = float(np.maximum(a.data, 0).sum())
+    down = float(np.maximum(-a.data, 0).sum())
     if not up+down: return []
     rows = zone_shares(a.data, lungs, e.mask)
-    place = _lies(rows, 'positive', (W['most'], W['scattered'], W['beyond']))
-    words = dict(name=W['name'][e.target], rival=W['name'][rival], share=up/(up+down), place=place,
-                 other=_lies(rows, 'negative', W['mostly']))
-    return [W['contrast' if down/(up+down)>=LIMITS['instead'] else 'one_sided'].format(**words)]
+    words = dict(
+        name=W['name'][e.target],
+        rival=W['name'][e.rival()],
+        share=up/(up+down),
+        place=_lies(rows, 'positive', (W['most'], W['scattered'], W['beyond'])),
+        other=_lies(rows, 'negative', W['mostly']))
+    instead = down/(up+down)>=LIMITS['instead']
+    return [W['contrast' if instead else 'one_sided'].format(**words)]
 
 # %% ../nbs/29_words.ipynb #c020
 def _refusal(doubts):
@@ -310,55 +357,85 @@ def describe(
 )->list:               # Two to five sentences
     "Say what was found, where, what speaks against it, and what this cannot tell"
     with _told_of(prediction) as W:
-        if doubts: return [s.format(name=W['name'][prediction.leaning], even=_even(prediction)) for s in _refusal(doubts)]
-        where,limit = _where(target, attributions, zones, mask),W['limit'][prediction.label]
+        if doubts:
+            leaning,even = W['name'][prediction.leaning],_even(prediction)
+            return [s.format(name=leaning, even=even) for s in _refusal(doubts)]
+        where = _where(target, attributions, zones, mask)
+        limit = W['limit'][prediction.label]
         return [_found(prediction), *where, *contrast, *_against(prediction), limit]
 
 # %% ../nbs/29_words.ipynb #c022
 def _about_film(film):
     "What the file says of itself that a reader should know"
-    meta,remarks = film.meta,' '.join(film.history)
-    part = str(meta.get('body_part') or '').lower()
-    known = {k:k in told_by_header(meta) for k in ('child', 'part', 'raw')}
+    meta = film.meta
+    told = told_by_header(meta)
+    known = {k:k in told for k in ('child', 'part', 'raw')}
     known |= {view:meta.get('view')==view for view in ('lateral', 'oblique', 'decubitus')}
-    known |= dict(copy='secondary capture' in remarks, small=min(film.shape)<224)
-    return [_words()['warn'][k].format(h=film.shape[0], w=film.shape[1], part=part) for k,v in known.items() if v]
+    known['copy'] = 'secondary capture' in ' '.join(film.history)
+    known['small'] = min(film.shape)<224
+    height,width = film.shape
+    words = dict(h=height, w=width, part=str(meta.get('body_part') or '').lower())
+    return [_words()['warn'][k].format(**words) for k,v in known.items() if v]
+
+def _about_map(method, a, rows, letters):
+    "Relevance of one map where no disease can be"
+    warn = _words()['warn']
+    title = method_title(method)
+    outside = sum(r['positive'] for r in rows if r['zone']=='outside the lungs')
+    for key,share in (('outside', outside), ('text', a.share(letters))):
+        if share>LIMITS[key]: yield warn[key].format(method=title, share=share)
+    if a.checks.get('bias_share', 0)>1: yield warn['bias'].format(method=title)
 
 def _about_maps(film, attributions, zones):
     "Relevance where no disease can be"
     letters,out = text_mask(film.data),[]
-    for method,a in attributions.items():
-        outside = sum(r['positive'] for r in zones if r['method']==method and r['zone']=='outside the lungs')
-        for key,share in (('outside', outside), ('text', a.share(letters))):
-            if share>LIMITS[key]: out.append(_words()['warn'][key].format(method=method_title(method), share=share))
-        if a.checks.get('bias_share', 0)>1: out.append(_words()['warn']['bias'].format(method=method_title(method)))
+    for method,a in attributions.items(): out += _about_map(method, a, rows_of(zones, method), letters)
     return out
 
 def _about_members(attributions):
     "Members that look at different places"
     method = speaker(attributions)
-    shared = attributions[method].checks.get('overlap', 1) if method else 1
-    return [_words()['warn']['apart'].format(method=method_title(method), share=shared)] if shared<LIMITS['overlap'] else []
+    if not method: return []
+    shared = attributions[method].checks.get('overlap', 1)
+    if shared>=LIMITS['overlap']: return []
+    return [_words()['warn']['apart'].format(method=method_title(method), share=shared)]
 
 def _about_similar(similar, target):
     "Neighbours that are all labelled otherwise"
     if not similar or any(f.label==target for f in similar): return []
     W = _words()
-    counts = Counter(f.label for f in similar).most_common()
-    labels = ', '.join(f'{k} × {W["name"].get(c, c)}' for c,k in counts)
-    return [W['warn']['neighbours'].format(n=len(similar), name=W['name'][target], labels=labels)]
+    counts = Counter(f.label for f in similar)
+    named = [f'{k} × {W["name"].get(c, c)}' for c,k in counts.most_common()]
+    words = dict(n=len(similar), name=W['name'][target], labels=', '.join(named))
+    return [W['warn']['neighbours'].format(**words)]
+
+def _strange(prediction):
+    "Is the film unlike those that were learned from, or does it look like none of them?"
+    t = prediction.typicality or {}
+    unlike = bool(t) and t['distance']>t['threshold']
+    return dict(unlike=unlike, strange=t.get('strangeness', -1)>0)
 
 def _warnings(film, lungs, prediction, attributions, zones, doubts):
-    W,t = _words(),prediction.typicality or {}
+    "All that a reader should know before the answer"
+    W = _words()
     there = {k:k in doubts for k in ('colour', 'photo', 'turned', 'mirrored')}
-    there |= dict(unlike=bool(t) and t['distance']>t['threshold'],
-                 strange=t.get('strangeness', -1)>0, lungs=not lungs.found)
-    out = [W['warn'][k].format(degrees=lungs.turn, **t) for k,v in there.items() if v]
+    there |= _strange(prediction)
+    there['lungs'] = not lungs.found
+    words = dict(prediction.typicality or {}, degrees=lungs.turn)
+    out = [W['warn'][k].format(**words) for k,v in there.items() if v]
     k,n = prediction.agreement,prediction.n_members
     if n>1 and k<=n/2: out.append(W['warn']['disagree'].format(k=k, n=n, name=W['name'][prediction.leaning]))
     return out+_about_film(film)+_about_members(attributions)+_about_maps(film, attributions, zones)
 
 # %% ../nbs/29_words.ipynb #c024
+def _zone_rows(attributions, lungs):
+    "The shares of every map, a row a zone"
+    if not lungs.found: return []
+    rows = []
+    for method,a in attributions.items():
+        rows += [dict(method=method, **row) for row in zone_shares(a.data, lungs.zones, lungs.field)]
+    return rows
+
 def explain(
     film,                   # `Radiograph`
     prediction,             # `Prediction` of it
@@ -369,17 +446,18 @@ def explain(
     similar=(),             # `SimilarFilm`s
 )->Explanation:
     "Put zones, sentences and warnings together; the guard has the last word"
-    attributions,lungs = attributions or {},as_lungs(film, lungs)
+    attributions,evidence = attributions or {},evidence or {}
+    lungs = as_lungs(film, lungs)
     target = target or prediction.leaning
     if target not in prediction.classes:
         raise RadiographError(f'the target {target!r}', f"one of {', '.join(prediction.classes)}", 'correct the target')
     doubts,mask = tuple(guard(film, lungs, prediction)),lungs.field
     if doubts: prediction,attributions,evidence = doubted(prediction),{},{} # what cannot be judged draws no heatmap
-    shares = {m:zone_shares(a.data, lungs.zones, mask) for m,a in attributions.items()} if lungs.found else {}
-    zones = [dict(method=m, **row) for m,rows in shares.items() for row in rows]
-    e = Explanation(film, prediction, target, attributions, mask, zones, [], [], doubts, evidence or {}, list(similar))
+    zones = _zone_rows(attributions, lungs)
+    e = Explanation(film, prediction, target, attributions, mask, zones, [], [], doubts, evidence, list(similar))
     with _told_of(prediction):
-        e.sentences = describe(prediction, target, attributions, zones, doubts, mask, _contrast_words(e))
+        contrast = _contrast_words(e)
+        e.sentences = describe(prediction, target, attributions, zones, doubts, mask, contrast)
         e.warnings = _warnings(film, lungs, prediction, attributions, zones, doubts)
         if not doubts: e.warnings += _about_similar(similar, target)
     return e
