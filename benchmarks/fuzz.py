@@ -13,7 +13,7 @@ Only films that ship with the package and with pydicom are needed. A case depend
 forked children, so that a process that ends is counted. Wrong is: an exception of another kind, an answer that is none, a file left half
 written, a process that ended or hung, more than 2 s of the processor (or 10 s of the clock, on a busy machine; twice in a row) or 600 MB for one case. Exits 1 where something was wrong.
 """
-import argparse, collections, io, json, os, resource, select, shutil, struct, sys, tempfile, time, traceback, warnings
+import argparse, collections, copy, io, json, os, resource, select, shutil, struct, sys, tempfile, time, traceback, warnings
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,10 +57,10 @@ def edited(d, rng):
         at = d
         for k in way: at = at[k]
         what = rng.integers(4)
-        if what<2: at[last] = VALUES[rng.integers(len(VALUES))]
+        if what<2: at[last] = copy.deepcopy(VALUES[rng.integers(len(VALUES))])
         elif what==2: del at[last]
-        elif isinstance(at, dict): at[VALUES[15+rng.integers(3)]] = at[last]
-        else: at.append(at[last])
+        elif isinstance(at, dict): at[VALUES[15+rng.integers(3)]] = copy.deepcopy(at[last])
+        else: at.append(copy.deepcopy(at[last]))
     return d
 
 def written(d): return json.dumps(d).encode('utf-8', 'surrogatepass')

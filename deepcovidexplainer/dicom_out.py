@@ -47,6 +47,13 @@ def _check_study(ds):
     wanted = 'a class that DICOM names'
     raise RadiographError(f'a film of the class {kind[:64]!r}', wanted, todo)
 
+def _readable(ds):
+    "A header without the elements that cannot be read, such as one of an unknown type"
+    for tag in list(ds.keys()):
+        try: ds[tag]
+        except Exception: del ds[tag]
+    return ds
+
 def _header(source):
     "The film's header as a pydicom `Dataset`"
     from pydicom import dcmread
@@ -57,7 +64,7 @@ def _header(source):
         b = source.read()
     if b is None: b = Path(source).read_bytes() if isinstance(source, (str, os.PathLike)) else b''
     with quiet(): ds = dcmread(io.BytesIO(bytes(b)), force=True, stop_before_pixels=True)
-    if 'Rows' in ds and 'SOPClassUID' in ds: return ds
+    if 'Rows' in ds and 'SOPClassUID' in ds: return _readable(ds)
     came = f'{getattr(source, "name", None) or type(source).__name__} is no DICOM file'
     todo = 'explanation.save("film.html"), which needs no patient'
     raise RadiographError(came, 'the DICOM file that was explained', todo)
