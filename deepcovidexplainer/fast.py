@@ -64,6 +64,7 @@ class FastNet:
         folder,      # Where exported networks are kept
     ):
         import torch
+        _runtime() # or say what is missing, before anything is written
         module = _as_module(model, call)
         gen = torch.Generator().manual_seed(0)
         films = torch.randn(2, *shape, generator=gen)
