@@ -92,8 +92,9 @@ class Kept:
         if a is None: raise AttributeError(self.name) # says that there is no default
         held = vars(a)[self.name]
         if not isinstance(held, Later): return held
-        _LATEST.append(held())
-        return _LATEST[-1]
+        table = held()
+        _LATEST.append(table) # and no look at its end: another thread may have added to it
+        return table
 
     def __set__(self, a, value): vars(a)[self.name] = value
 
