@@ -9,6 +9,7 @@ from the same (`teach`, `fit_student`). A job is NETWORK, or NETWORK/WAY/SEED. R
 epoch. `measure` writes `results/distil.json` in the package and, with `--out FOLDER`, an ensemble of each network for `load_ensemble`.
 """
 import argparse, json, platform
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np, torch
@@ -30,7 +31,8 @@ from train_default import HOLD_OUT, measured
 TEACHER, HOME, SIDE, DRAWS = 'whole-film', ('darkcovidnet', 'ieee8023'), 224, 8192
 NETWORKS = ('resnet18', 'resnet34', 'vgg16', 'vgg19', 'densenet161', 'densenet201')
 START = Path('release/ensembles') # Networks that were trained on the same films before, without a teacher
-STUDENT = Recipe(cycles=3, epochs=4, sizes=(96, 128, 160), draws=4096, lr=1e-3, half=True)
+STUDENT = Recipe(cycles=4, epochs=3, sizes=(96, 160, 160, 160), draws=4096, lr=1e-3, half=True)
+DEAR, SMALL = ('vgg16', 'vgg19', 'densenet161', 'densenet201'), (96, 128, 128, 128) # Networks that cost ten times as much see less
 WAYS = { # Share of the teacher in the loss, and what else is changed
     'both':dict(share=.7), 'labels':dict(share=0.), 'teacher':dict(share=1.), 'hasty':dict(share=.7, epochs=1),
 }
@@ -76,20 +78,20 @@ def train(text, root, work):
     study = Study(mine, root, (mine.role=='valid').to_numpy())
     how = dict(WAYS[way])
     epochs = how.pop('epochs', STUDENT.epochs)
-    recipe = Recipe(**{**vars(STUDENT), 'arch':name, 'init':start_of(name), 'seed':seed, 'epochs':epochs})
+    recipe = replace(STUDENT, arch=name, init=start_of(name), seed=seed, epochs=epochs, sizes=SMALL if name in DEAR else STUDENT.sizes)
     stem = f'{name}-{way}-{seed}'
     about = dict(teacher=TEACHER, hardware=f'{platform.machine()}, CPU, one thread')
     return fit_student(study, films[part], lessons, recipe, work/'distil'/stem, stem, **how, **about)
 
 # ---------------------------------------------------------------- what the students know
 def trained(work):
-    "Job → its snapshots, of the runs that are whole"
+    "Job → its snapshots, of the runs that are whole: those of the first cycle, at a smaller size, are left out"
     runs = {}
     for name in NETWORKS:
         for way in WAYS:
             for path in sorted((work/'distil').glob(f'{name}-{way}-?/{name}-{way}-?-{STUDENT.cycles}.safetensors')):
                 stem = path.stem.rsplit('-', 1)[0]
-                runs[stem] = [path.with_name(f'{stem}-{i+1}.safetensors') for i in range(STUDENT.cycles)]
+                runs[stem] = [path.with_name(f'{stem}-{i+1}.safetensors') for i in range(1, STUDENT.cycles)]
     return runs
 
 def ensemble_of(stem, paths, t, films):
