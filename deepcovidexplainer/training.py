@@ -16,7 +16,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 
 from fastcore.basics import noop
-from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,write_json
+from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,write_json,write_whole
 from .ensemble import Member,average_posteriors,calibrate,save_ensemble
 from .learner import DistillationLoss,radiograph_learner
 from .loaders import augment,film_cache,radiograph_dls,sample_weights
@@ -258,7 +258,7 @@ def train(
     paths = fit_networks(study, recipe, work, films, device=device, workers=workers, bars=bars, say=say)
     e = _calibrated(paths, study, films, out.name)
     save_ensemble(e, out)
-    _log(e, recipe.average).to_csv(out/'log.csv', index=False)
+    write_whole(out/'log.csv', lambda p: _log(e, recipe.average).to_csv(p, index=False))
     return e
 
 # %% ../nbs/18_training.ipynb #d011
