@@ -308,7 +308,7 @@ _MAKING,_DRAWING = ForkSafeLock(),ForkSafeLock()
 
 @contextmanager
 def own_figures():
-    "Matplotlib with its own defaults, for the length of the block; one thread at a time, and the caller's style is put back"
+    "Matplotlib's own defaults for the length of the block, one thread at a time; the caller's style is put back"
     import matplotlib.style
     with _DRAWING,matplotlib.style.context('default'): yield
 

@@ -484,7 +484,8 @@ def _number(x, low=-np.inf, high=np.inf):
 
 _PARTS = dict( # Key of ensemble.json → whether a value can be one
     name=lambda v: isinstance(v, str),
-    members=lambda v: isinstance(v, list) and bool(v) and all(isinstance(m, str) for m in v),
+    members=lambda v: isinstance(v, list) and bool(v) and all(isinstance(m, str) for m in v) and
+        len({Path(m).name for m in v})==len(v), # each once
     temperature=lambda v: _number(v, 0),
     threshold=lambda v: _number(v),
     coverage=lambda v: _number(v, 0, 1),

@@ -14,7 +14,8 @@ from pathlib import Path
 from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
-from .core import CLASSES,RadiographError,fingerprint,own_settings,sha256_of,write_json,write_whole,made_apart,read_json,read_tensors
+from .core import CLASSES,RadiographError,fingerprint,made_apart,own_settings,read_json
+from .core import read_tensors,sha256_of,write_json,write_whole
 from .download import fetch
 
 # %% ../nbs/13_models.ipynb #c005
@@ -419,4 +420,5 @@ def load_weights(
     if lost:
         raise RadiographError(f'{path.name} does not fit {card.arch}, first at {lost[0]}',
                               'weights saved by `save_weights`', 'check the versions')
-    with own_settings(): return model.eval().to(memory_format=torch.channels_last),card # depthwise convolutions are several times faster so
+    with own_settings(): model = model.eval().to(memory_format=torch.channels_last) # depthwise convolutions are faster so
+    return model,card

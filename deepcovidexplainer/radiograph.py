@@ -321,8 +321,9 @@ def _misread(im):
     "Is it a TIFF that Pillow reads without an error, and wrongly?"
     if not isinstance(im, TiffImageFile): return False
     bits,big = im.tag_v2.get(258, (1,)),im.tag_v2.prefix==b'MM'
-    swapped = big and im.mode in 'IF' and _tiff_number(im, 259, 1)!=1 # the bytes of compressed numbers, once too often
-    return swapped or max(bits)>8 and len(bits)>1 and _tiff_number(im, 284, 1)==2 # planes of colour, one after another
+    if big and im.mode in 'IF' and _tiff_number(im, 259, 1)!=1: return True # swaps their bytes once too often
+    planes = _tiff_number(im, 284, 1)==2
+    return planes and len(bits)>1 and max(bits)>8
 
 def _is_deep(im, b):
     "Colour of 16 bits a channel, which Pillow cuts to 8"
@@ -371,9 +372,10 @@ def _before_fill(b, i):
     return i
 
 def _longer(b, scans):
-    "A JPEG with noise behind the data of each scan, and of each part up to a restart: where they are whole, nobody reads it"
-    restarts = (s.start+m.start() for s in scans for m in re.finditer(rb'\xff[\xd0-\xd7]', b[s]))
-    ends = sorted({_before_fill(b, i) for i in (*restarts, *(s.stop for s in scans))})
+    "A JPEG with noise behind each scan, and behind each part up to a restart: where they are whole, nobody reads it"
+    ends = [s.stop for s in scans]
+    for s in scans: ends += [s.start+m.start() for m in re.finditer(rb'\xff[\xd0-\xd7]', b[s])]
+    ends = sorted({_before_fill(b, i) for i in ends})
     parts = (b[i:j] for i,j in zip([0, *ends], [*ends, len(b)]))
     return _NOISE[:max(64, 10**6//len(ends))].join(parts)
 
@@ -381,8 +383,10 @@ def _other_end(b, scan):
     "A JPEG with other bytes at the end of its only scan; what pads a scan, up to 64 bytes, stays"
     data = b[scan]
     tail = data.rstrip(b'\0\xff')
-    end = scan.start+len(tail if len(data)-len(tail)<64 else data)
-    start = _before_fill(b, end-min(16, (end-scan.start)//4))
+    padded = len(data)-len(tail)<64
+    end = scan.start+len(tail) if padded else scan.stop
+    few = min(16, (end-scan.start)//4)
+    start = _before_fill(b, end-few)
     return b[:start]+_NOISE[:end-start]+b[end:]
 
 def _reads_as(b, a):
@@ -564,10 +568,12 @@ def _date(ds, name):
     try: return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     except ValueError: return None
 
+_TAKEN = ('StudyDate', 'AcquisitionDate', 'SeriesDate', 'ContentDate', 'AcquisitionDateTime')
+
 def _age(ds):
     "Years by PatientAge or else by the dates of birth and study; 90 from 90 on, for few people are older"
     years,born = age_years(_value(ds, 'PatientAge', default='')),_date(ds, 'PatientBirthDate')
-    taken = next((d for k in ('StudyDate', 'AcquisitionDate', 'SeriesDate', 'ContentDate', 'AcquisitionDateTime') if (d:=_date(ds, k))), None)
+    taken = next((d for k in _TAKEN if (d:=_date(ds, k))), None)
     if years is None and born and taken and 0<=(days:=(taken-born).days)<=120*366: years = days/365.25
     return None if years is None else min(int(years), 90) if years>=2 else round(years, 1)
 
@@ -579,7 +585,7 @@ def _processing(ds):
     return 'for processing' if _value(ds, 'SOPClassUID')==_PROCESSING_SOP else stated or None
 
 _NOWHERE = ('', 'UNKNOWN', 'OTHER', 'NONE', 'N/A', 'NA', 'UNSPECIFIED', 'NOT SPECIFIED')
-_CHEST = r'CHEST|CXR|THORA(X|CAL)|TORA(X|CE)|LUNG|PULM|POUMON|PECHO|BRUST(?!BEIN)' # As headers call it in several languages
+_CHEST = r'CHEST|CXR|THORA(X|CAL)|TORA(X|CE)|LUNG|PULM|POUMON|PECHO|BRUST(?!BEIN)' # In several languages
 
 def is_chest(
     part, # What a header calls the part of the body, or None
@@ -609,7 +615,8 @@ def _dicom_meta(ds, keep_identifiers):
 _VIEWS = { # What a view is called, in the order of asking
     'decubitus': r'[LR]LD|.*DECUB.*',
     'oblique': r'[LR][APL]?O|.*\bOBL\b.*|.*OBLI[QC].*|.*SCHR(AE|A)G.*',
-    'lateral': r'LL|RL|XTL|.*\b[LRX]?T?LAT([LR]T?|ERA\w*)?\b.*|.*\b(PROFILO?|PERFIL)\b.*|.*\bSEITL.*|.*\b(X|CROSS) ?TABLE\b.*|SIDE',
+    'lateral': (r'LL|RL|XTL|SIDE|.*\b[LRX]?T?LAT([LR]T?|ERA\w*)?\b.*|.*\b(PROFILO?|PERFIL)\b.*'
+                r'|.*\bSEITL.*|.*\b(X|CROSS) ?TABLE\b.*'),
     'PA': r'(.* )?P ?A( .*)?|.*POSTERO ?ANTERIOR.*',
     'AP': r'(.* )?A ?P( .*)?|.*ANTERO ?POSTERIOR.*'}
 _CODED = dict(lateral='399198007 399173006 399067008 30730003 399352003 399260004 R-10232 R-10236 R-102CD',
@@ -693,9 +700,10 @@ def _check_pixels(ds, name):
 
 def _uncounted(ds):
     "Frames of pixels that are not compressed, by their bytes"
-    bits = np.prod([_value(ds, k, int, 1) for k in ('Rows', 'Columns', 'SamplesPerPixel', 'BitsAllocated')], dtype=float)
-    if _syntax(ds).is_compressed or not bits: return 1
-    frames,rest = divmod(len(ds.PixelData)&~1, max(2, int(bits)//8))
+    h,w,channels,bits = (_value(ds, k, int, 1) for k in ('Rows', 'Columns', 'SamplesPerPixel', 'BitsAllocated'))
+    size = h*w*channels*bits//8
+    if _syntax(ds).is_compressed or size<2: return 1
+    frames,rest = divmod(len(ds.PixelData), size)
     return frames if rest<2 else 1
 
 def _check_header(ds, name, max_pixels):

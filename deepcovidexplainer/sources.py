@@ -380,12 +380,13 @@ def _csv(path, columns):
         raise RadiographError(f'{path.name}, which is not UTF-8', 'a CSV file in UTF-8', 'save the table anew as “CSV UTF-8”') from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as e:
         why = ' '.join(str(e).split()).removeprefix('Error tokenizing data. C error: ')
-        raise RadiographError(f'{path.name}, which is no table ({why})', 'a CSV file with a heading', 'check the file') from None
+        came = f'{path.name}, which is no table ({why})'
+        raise RadiographError(came, 'a CSV file with a heading', 'check the file') from None
     except OSError as e:
         raise RadiographError(f'{path.name}, which cannot be opened ({e.strerror})', 'a CSV file', 'check the path') from None
-    twice = next((c for c in t if re.fullmatch(r'(.+)\.\d+', c) and c.rpartition('.')[0] in (*columns, 'patient')), None)
+    twice = next((c for c in (*columns, 'patient') if f'{c}.1' in t), None) # as pandas calls the second
     if twice:
-        came = f'{path.name} with two columns {twice.rpartition(".")[0]!r}'
+        came = f'{path.name} with two columns {twice!r}'
         raise RadiographError(came, 'each column once', 'delete or rename one of them')
     if not isinstance(t.index, pd.RangeIndex): # pandas takes the first cells for names of rows
         raise RadiographError(f'{path.name}, whose rows have more cells than its heading', 'a heading for every column',
