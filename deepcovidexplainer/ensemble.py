@@ -127,19 +127,31 @@ class Prediction:
         raise RadiographError(f'{len(wrong)} probabilities', f"one for each of {', '.join(self.classes)}", 'pass `classes`')
 
     @property
-    def leaning(self): "Most probable class, whatever the guard says"; return self.classes[int(self.posteriors.argmax())]
+    def leaning(self):
+        "Most probable class, whatever the guard says"
+        return self.classes[int(self.posteriors.argmax())]
     @property
-    def label(self): "Most probable class; None where the picture cannot be judged"; return self.leaning if self.judged else None
+    def label(self):
+        "Most probable class; None where the picture cannot be judged"
+        return self.leaning if self.judged else None
     @property
-    def confidence(self): "Its calibrated probability"; return float(self.posteriors.max())
+    def confidence(self):
+        "Its calibrated probability"
+        return float(self.posteriors.max())
     @property
-    def named(self): "Class → its calibrated probability"; return dict(zip(self.classes, map(float, self.posteriors)))
+    def named(self):
+        "Class → its calibrated probability"
+        return dict(zip(self.classes, map(float, self.posteriors)))
     @property
     def n_members(self): return len(self.members)
     @property
-    def votes(self): "Member → its own first choice"; return {m:self.classes[int(np.argmax(p))] for m,p in self.members.items()}
+    def votes(self):
+        "Member → its own first choice"
+        return {m:self.classes[int(np.argmax(p))] for m,p in self.members.items()}
     @property
-    def agreement(self): "Number of members whose own first choice is `leaning`"; return list(self.votes.values()).count(self.leaning)
+    def agreement(self):
+        "Number of members whose own first choice is `leaning`"
+        return list(self.votes.values()).count(self.leaning)
     @property
     def typical(self):
         "False when the film is unlike the training films, or more like another kind of picture"

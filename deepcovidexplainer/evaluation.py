@@ -87,7 +87,9 @@ def _cleaned(ensemble, film, lungs):
     places = (lungs.box, lungs.field) if ensemble.crop=='lungs' else ()
     return np.round(ensemble.preprocess.clean(film, *places)*255).astype(np.uint8)
 
-def _columns(ensemble): "The columns with each member's posteriors"; return [[f'{m.name}: {c}' for c in ensemble.classes] for m in ensemble.members]
+def _columns(ensemble):
+    "The columns with each member's posteriors"
+    return [[f'{m.name}: {c}' for c in ensemble.classes] for m in ensemble.members]
 
 def _rows(ensemble, films):
     "What is said of a batch of `Radiograph`s"
@@ -190,19 +192,29 @@ class Trial:
     prevalence:dict|None=None # Class → share where the ensemble is to be used
 
     @property
-    def classes(self): "Those of the ensemble"; return self.ensemble.classes
+    def classes(self):
+        "Those of the ensemble"
+        return self.ensemble.classes
     @property
     def main(self):
         "The films that are scored together: the test films of the card, or all of your own"
         return self.films[self.films.role.isin(['test', 'own'])]
     @property
-    def p(self): "Their N×K posteriors"; return self.main[list(self.classes)].to_numpy()
+    def p(self):
+        "Their N×K posteriors"
+        return self.main[list(self.classes)].to_numpy()
     @property
-    def y(self): "Their N class numbers"; return class_numbers(self.main.label, self.classes)
+    def y(self):
+        "Their N class numbers"
+        return class_numbers(self.main.label, self.classes)
     @property
-    def group(self): "Their N patients, copies joined"; return self.main.group.to_numpy()
+    def group(self):
+        "Their N patients, copies joined"
+        return self.main.group.to_numpy()
     @property
-    def of_card(self): "True for the public films that the card names"; return bool((self.films.role=='test').any())
+    def of_card(self):
+        "True for the public films that the card names"
+        return bool((self.films.role=='test').any())
     def __repr__(self):
         films = f'{len(self.main)} films of {len(set(self.group))} patients'
         return f'Trial({self.ensemble.name} on {films}, accuracy {np.mean(self.p.argmax(1)==self.y):.3f})'
@@ -229,7 +241,9 @@ def scores(self:Trial)->dict:
     names = [m.name for m in e.members]
     return card_scores(t, _posteriors(e, t), ~t.typical, names, e.temperature, e.threshold, self.n_boot, e.bias, e.classes)
 
-def _posteriors(ensemble, t): "Each member's, M×N×K"; return np.stack([t[c].to_numpy() for c in _columns(ensemble)])
+def _posteriors(ensemble, t):
+    "Each member's, M×N×K"
+    return np.stack([t[c].to_numpy() for c in _columns(ensemble)])
 
 def _flat(d, path=()):
     "Dictionaries in dictionaries → (path, leaf); a value with its interval is one leaf"

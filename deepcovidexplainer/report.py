@@ -734,7 +734,8 @@ def show(self:Explanation,
     fig = plt.figure(figsize=figsize or (2.9*max(n, 3), 4.9+more), layout='constrained')
     top,bottom = fig.subfigures(2, 1, height_ratios=[1.55, 1+more/1.92])
     axs = np.atleast_1d(top.subplots(1, n))
-    show_lungs(self.film, self.mask, axs[0], zones=bool(self.mask.any())); axs[0].set_title(title or self.film.source, fontsize=9, parse_math=False)
+    show_lungs(self.film, self.mask, axs[0], zones=bool(self.mask.any()))
+    axs[0].set_title(title or self.film.source, fontsize=9, parse_math=False)
     for ax,(m,a) in zip(axs[1:], self.attributions.items()): a.show(ax, title=f'{method_title(m)}: {a.target}', blur=.008*max(a.data.shape) if a.signed else 0)
     bars,words = bottom.subplots(1, 2, width_ratios=[1, 2.1])
     _draw_posteriors(bars, self.prediction)
@@ -761,8 +762,10 @@ def show_similar(self:Explanation,
     if not self.similar: return None
     axs = np.atleast_1d(plt.subplots(1, len(self.similar), figsize=figsize or (1.8*len(self.similar), 2.2), layout='constrained')[1])
     for ax,f in zip(axs, self.similar):
-        ax.imshow(f.thumbnail, cmap='gray', vmin=0, vmax=255); ax.set(xticks=[], yticks=[])
-        ax.set_title(f'{f.label} ({f.similarity:.2f})', fontsize=8); ax.set_xlabel(f.source, fontsize=7)
+        ax.imshow(f.thumbnail, cmap='gray', vmin=0, vmax=255)
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(f'{f.label} ({f.similarity:.2f})', fontsize=8)
+        ax.set_xlabel(f.source, fontsize=7)
     return axs
 
 # %% ../nbs/30_report.ipynb #s001

@@ -85,6 +85,7 @@ def fetch_ensemble(
         _only_files(archive)
         with tempfile.TemporaryDirectory(dir=folder.parent) as tmp:
             new = unpack(archive, Path(tmp)/'new', max_bytes=_MOST)
-            load_folder(new); os.replace(new, folder)
+            load_folder(new)
+            os.replace(new, folder)
     finally: archive.unlink()
     return folder
