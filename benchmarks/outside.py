@@ -44,16 +44,32 @@ def _auc(score, positive):
     n, rank = int(positive.sum()), rankdata(score)
     return float((rank[positive].sum()-n*(n+1)/2)/(n*(len(score)-n)))
 
+INWARD = 2e-5 # Weight of the squared gradients outside the lungs: at the start about as large as the cross-entropy
 RECIPE = Recipe('efficientnet_lite0', 'imagenet', (160,), cycles=3, epochs=1, draws=3200, balance='source', crop='lungs', field=.0125,
                 frozen=FROZEN, average=True)
-VARIANTS = {'':RECIPE, '192':replace(RECIPE, sizes=(192,)), '224':replace(RECIPE, sizes=(224,)), 'without-rsna':RECIPE,
-            'cut':replace(RECIPE, field=None)} # cut to the lungs, nothing blanked
+CUT = replace(RECIPE, field=None) # To the lungs, nothing blanked
+WHOLE = replace(CUT, crop=None)
+VARIANTS = {
+    '':RECIPE,
+    '192':replace(RECIPE, sizes=(192,)),
+    '224':replace(RECIPE, sizes=(224,)),
+    'without-rsna':RECIPE,
+    'fda':replace(RECIPE, mix=.5),
+    'cut':CUT,
+    'cut-swap':replace(CUT, swap=.5),
+    'cut-swap-80':replace(CUT, swap=.8),
+    'cut-twins':replace(CUT, twins=1.),
+    'cut-inward':replace(CUT, inward=INWARD),
+    'whole':WHOLE,
+    'swap':replace(WHOLE, swap=.5),
+}
 LEFT_OUT = {'without-rsna':('rsna',)} # Collections that a variant does without
 
 def study(root, work, fold, variant=''):
     "Films with roles, and their lungs; films of other diseases in the sources left out are measured, too"
     t = index_of(root, work)
-    films = film_cache(t, root, VARIANTS[variant].preprocess(), work/'films', crop='lungs')
+    recipe = VARIANTS[variant]
+    films = film_cache(t, root, recipe.kept(), work/'films', recipe.crop, fields=recipe.fields)
     t = assign_roles(t, FOLDS[fold])
     t.loc[t.source.isin(FOLDS[fold]) & (t.label==OTHER), 'role'] = 'external'
     t.loc[t.collection.isin(LEFT_OUT.get(variant, ())) & t.role.isin(['train', 'valid']), 'role'] = 'left out'
@@ -291,7 +307,7 @@ def ablated(variant, root, work, fold='A'):
     asked = t[t.role.isin(['external', 'test'])].reset_index(drop=True)
     recipe = VARIANTS[variant]
     seen = recipe if recipe.field is None else replace(recipe, field=RIM)
-    films = film_cache(asked, root, seen.preprocess(), work/'films', 'lungs', ready=True)
+    films = film_cache(asked, root, seen.preprocess(), work/'films', recipe.crop, ready=True)
     home = ((asked.role=='test') & asked.label.isin(CLASSES)).to_numpy()
     for m in variant_members(variant, fold, work):
         e = Ensemble([m])
