@@ -132,9 +132,9 @@ def offers(proc, docs_url, git_url):
     costs = read(ROOT/'.ci'/'tutorials.json')
     for path in sorted((proc/'tutorials').glob('*.ipynb')):
         nb, cost = read(path), costs.get(path.stem)
-        takes = f"<span>{cost['cells']} cells, {cost['says']}</span> " if cost else ''
+        takes = f"{cost['cells']} cells, {cost['says']}" if cost else 'nothing to run: its numbers are read from stored results'
         colab = f"https://colab.research.google.com/github/{git_url.split('github.com/')[1]}/blob/main/nbs/tutorials/{path.name}"
-        text = (f'<p class="offers">{takes}<a href="{path.name}" download>Download notebook</a> <a href="{colab}">Open in Colab</a> '
+        text = (f'<p class="offers"><span>{takes}</span> <a href="{path.name}" download>Download notebook</a> <a href="{colab}">Open in Colab</a> '
                 f'<small>(in Colab first: <code>!pip install git+{git_url}</code>)</small></p>')
         nb['cells'].insert(1, dict(cell_type='markdown', metadata={}, source=f'```{{=html}}\n{text}\n```'))
         write(path, nb)
@@ -206,8 +206,8 @@ def rank():
 # ---- pages in a browser
 
 ENLARGE = '''// A click on a figure shows it as large as the screen; Escape, or another click, closes it
-document.querySelectorAll('main.content figure img, main.content img.img-fluid').forEach(img => {
-  if (img.closest('.dce, a, .thumbs')) return
+document.querySelectorAll('main.content img').forEach(img => {
+  if (img.closest('.dce, a, .thumbs')) return // a report enlarges its films itself
   const button = document.createElement('button')
   Object.assign(button, {type: 'button', className: 'enlarge'})
   button.setAttribute('aria-label', 'Enlarge: ' + (img.alt || 'figure'))
@@ -238,6 +238,29 @@ def enlarge(docs):
         up = '../'*(len(path.relative_to(docs).parts) - 1)
         text = path.read_text(encoding='utf-8').replace('</body>', f'<script src="{up}site_libs/enlarge.js" defer></script></body>', 1)
         path.write_text(text, encoding='utf-8')
+
+PICTURE = re.compile(r'<img\b[^>]*src="data:image/png;base64,([^"]+)"[^>]*>')
+
+def is_chart(data):
+    "Whether a picture is mostly paper, with hardly a grey that a film would have"
+    import base64, io
+    import numpy as np
+    from PIL import Image
+    x = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert('RGB')).astype(int)
+    grey = (x.max(-1) - x.min(-1) < 8) & (x.max(-1) > 20) & (x.max(-1) < 230)
+    return (x.min(-1) > 245).mean() > .5 and grey.mean() < .12
+
+def mark_charts(docs):
+    "Lines and bars on white get a class, so that a dark page can show them on dark"
+    n = 0
+    for path in docs.rglob('*.html'):
+        def marked(m):
+            nonlocal n
+            if 'class="' not in m[0] or not is_chart(m[1]): return m[0]
+            n += 1
+            return m[0].replace('class="', 'class="chart ', 1)
+        path.write_text(PICTURE.sub(marked, path.read_text(encoding='utf-8')), encoding='utf-8')
+    return n
 
 NAMED = { # tag → tag with what a screen reader says
     '<nav class="navbar ': '<nav aria-label="Top" class="navbar ', '<nav class="quarto-secondary-nav"': '<nav aria-label="Where you are" class="quarto-secondary-nav"',

@@ -412,15 +412,21 @@ def _draw_agreement(ax, a):
 
 @patch
 def show_members(self:Attribution,
-    figsize=None,   # In inches; None: 2.9 a picture
-    blur:float=0.,  # Blur for the eye: standard deviation in pixels
-):                  # The axes
+    figsize=None,      # In inches; None: 2.9 a picture
+    blur:float=0.,     # Blur for the eye: standard deviation in pixels
+    columns:int|None=None, # Pictures in a row; None: all of them
+):                     # The axes
     "Each member's map on one colour scale, then where they agree; `RadiographError` for a map that is no average"
     import matplotlib.pyplot as plt
     if not self.members: raise RadiographError('the map of one network', 'an average over members', 'mean_attribution, or an ensemble')
     maps = self.by_member()
     scale = max(eye_scale(cv2.GaussianBlur(a.data, (0,0), blur) if blur else a.data) for a in maps.values())
-    axs = plt.subplots(1, len(maps)+1, figsize=figsize or (2.9*(len(maps)+1), 2.8), layout='constrained')[1]
+    n = len(maps)+1
+    columns = columns or n
+    rows = -(-n//columns)
+    figsize = figsize or (2.9*columns, 2.8*rows)
+    axs = plt.subplots(rows, columns, figsize=figsize, layout='constrained', squeeze=False)[1].ravel()
+    for ax in axs[n:]: ax.remove()
     for ax,(k,a) in zip(axs, maps.items()): a.show(ax, k, scale=scale, blur=blur)
-    _draw_agreement(axs[-1], self)
-    return axs
+    _draw_agreement(axs[n-1], self)
+    return axs[:n]

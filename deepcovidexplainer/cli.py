@@ -16,7 +16,7 @@ from fastcore import script
 from fastcore.basics import noop
 
 from .command import command
-from .core import CLASSES,DISCLAIMER,RadiographError,keep_pages,sweep
+from .core import CLASSES,DISCLAIMER,NoFilm,RadiographError,keep_pages,sweep
 
 # %% ../nbs/39_cli.ipynb #c006
 _ENDINGS,_OUT = ('html', 'pdf', 'png', 'json'),'explanations'
@@ -27,11 +27,18 @@ def _root(films):
     if not folders: return None
     return Path(os.path.commonpath([os.path.abspath(f if f.is_dir() else f.parent) for f in map(Path, films)]))
 
+def _folder(out, ending):
+    "A folder of answers; refused where its name is that of a file"
+    if not ending.isalpha() or out.is_dir(): return out
+    wanted = f"a folder; or, for one film, a file that ends in .{', .'.join(_ENDINGS)}"
+    raise RadiographError(f'{out}, which ends like a file', wanted, 'another name after --out')
+
 def _targets(paths, out, kind, root=None):
     "Film → file to write"
     from deepcovidexplainer.report import output_paths
     out = Path(out)
-    if len(paths)!=1 or out.suffix.lower().strip('.') not in _ENDINGS: return output_paths(paths, root, out, kind)
+    ending = out.suffix.lower().strip('.')
+    if len(paths)!=1 or ending not in _ENDINGS: return output_paths(paths, root, _folder(out, ending), kind)
     if not (out.exists() and out.samefile(paths[0])): return {paths[0]:out}
     raise RadiographError(f'{out}, which is the film itself', 'a file that is no film', 'another name after --out')
 
@@ -89,14 +96,14 @@ def _asked(ensemble, methods, target, who):
     return fingerprint([__version__, card, methods and list(methods), target, who])
 
 def _explain_some(todo, root, ensemble, methods, target, who, quiet=False, device='cpu'):
-    "Explain films in one batch, and save them: of each (row of the index, whether it worked)"
+    "Explain films in one batch, and save them: of each (row of the index, what became of it)"
     from deepcovidexplainer.pipeline import predict_and_explain
     films = [film for film,_ in todo]
     answers = predict_and_explain(films, ensemble, methods, target, errors='report', device=device)
     return [_save(e, film, path, root, who, quiet) for e,(film,path) in zip(answers, todo)]
 
 def _save(e, film, path, root, who, quiet):
-    "Save an answer, or say why there is none"
+    "Save an answer, or say why there is none; a folder may hold what is no film"
     from deepcovidexplainer.radiograph import plain_name
     from deepcovidexplainer.report import film_name,index_row,result_identity
     try:
@@ -105,10 +112,11 @@ def _save(e, film, path, root, who, quiet):
         e.save(path, root=root, film=film, **who, time=identity['time'])
     except (RadiographError, OSError) as error:
         why = f'{error.filename or path}: {error.strerror}' if isinstance(error, OSError) and error.strerror else error
-        _complain(f'{film}: {why}')
-        return index_row(RadiographError(str(why)), dict(film=plain_name(film_name(film, root)))),False
+        aside = root and isinstance(error, NoFilm) and 'DICOM' in error.came # a letter called film.png is no such thing
+        if not aside: _complain(f'{film}: {why}')
+        return index_row(RadiographError(str(why)), dict(film=plain_name(film_name(film, root)))),'no film' if aside else 'not answered'
     if not quiet: _say(f'{film}: {e.sentences[0]} → {path}', *(f'  ! {w}' for w in e.warnings))
-    return index_row(e, identity, path.name),True
+    return index_row(e, identity, path.name),'answered'
 
 def _is_done(row, film, path, asked):
     "Whether the index tells of this very film and question, and the answer is there"
@@ -159,20 +167,22 @@ def _each(ask, todo, root, jobs):
 
 def _explain_all(targets, root, out, ask, asked, jobs, quiet):
     "A folder of answers; whether every film got one"
+    from collections import Counter
     from deepcovidexplainer.radiograph import plain_name
     from deepcovidexplainer.report import film_name
     lone = len(targets)==1 and out==_OUT # one answer, in a folder that nobody asked for
-    index,worked = _Index(out, asked, not lone),True
+    index,fates = _Index(out, asked, not lone),Counter()
     row_of = lambda film: index.rows.get(plain_name(film_name(film, root)))
     todo = [(film, path) for film,path in targets.items() if not _is_done(row_of(film), film, path, asked)]
     try:
-        for (film,path),(row,ok) in zip(todo, _each(ask, todo, root, jobs)):
-            index.add(row, path, ok)
-            worked &= ok
+        for (film,path),(row,fate) in zip(todo, _each(ask, todo, root, jobs)):
+            index.add(row, path, fate=='answered')
+            fates[fate] += 1
     finally: index.write()
     kept = len(targets)-len(todo)
     if kept and not quiet: _say(f'{kept} of {len(targets)} films had their answer already')
-    return worked
+    if len(todo)>1 and not quiet: _say(', '.join(f'{n} {fate}' for fate,n in fates.items()))
+    return not fates['not answered']
 
 def _explain(films, out, kind, ensemble, methods, target, who, jobs=1, quiet=False, device='cpu'):
     "What `dce_explain` does; its exit status"
@@ -184,7 +194,7 @@ def _explain(films, out, kind, ensemble, methods, target, who, jobs=1, quiet=Fal
     if jobs<1: raise RadiographError(f'{jobs} jobs', 'at least one', 'correct --jobs')
     how = dict(quiet=quiet, device=pick_device(device, ('cuda', 'cpu')))
     ask = partial(_explain_some, ensemble=ensemble, methods=methods, target=target, who=who, **how)
-    if single: return ask(list(targets.items()), None)[0][1]
+    if single: return ask(list(targets.items()), None)[0][1]=='answered'
     return _explain_all(targets, root, out, ask, _asked(ensemble, methods, target, who), jobs, quiet)
 
 @command('dce_explain film.dcm --out film.html', 'dce_explain cd_of_films --out answers --kind json --jobs 4')
@@ -243,7 +253,7 @@ def _evaluate(weights, data, out, n_boot, prevalence, errors):
     trial = try_ensemble(load_ensemble(weights), data, Path(out)/'cache', n_boot, shares, _progress, errors)
     return trial,save_trial(trial, out)
 
-@command('dce_evaluate --data films.csv --out told', 'dce_evaluate ensemble --data folder_of_classes --n_boot 200')
+@command('dce_evaluate --data films.csv --out told', 'dce_evaluate --weights ensemble --data folder_of_classes --n_boot 200')
 def dce_evaluate(
     weights:str='default',   # Name of an ensemble that ships with the package, or a folder with one
     data:str=None,           # A CSV with the columns film and label (and patient, source, view, age, sex), or a folder with one subfolder a class, or that of the public collections; default: DCE_DATA

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_colours', 'class_numbers', 'RadiographError', 'NoFilm', 'class_of',
-           'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole',
-           'write_json', 'sweep', 'read_json', 'read_tensors', 'file_stamp', 'kept_array', 'own_settings', 'keep_pages',
-           'ForkSafeLock', 'made_apart']
+           'quiet_fastai', 'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell',
+           'write_whole', 'write_json', 'sweep', 'read_json', 'read_tensors', 'file_stamp', 'kept_array',
+           'own_settings', 'keep_pages', 'ForkSafeLock', 'made_apart']
 
 # %% ../nbs/00_core.ipynb #c002
 import hashlib,html,json,os,re,secrets,threading,time
@@ -98,6 +98,14 @@ def _new_class(name, key, known, what):
         return ' '.join(words)
     wanted = f'{known[near[0]]!r}, or a name that cannot be taken for it'
     raise RadiographError(f'{what} has the class {name!r}', wanted, 'correct it')
+
+# %% ../nbs/00_core.ipynb #j22q1
+def quiet_fastai():
+    "Import fastai without the warning that it calls `torch.jit`"
+    import warnings
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', '.torch.jit', FutureWarning)
+        import fastai.layers
 
 # %% ../nbs/00_core.ipynb #c012
 def package_file(

@@ -138,7 +138,8 @@ def to_dict(self:Explanation)->dict:
     "Everything but the pixels, JSON-safe"
     from deepcovidexplainer import __version__
     places = {'lungs':self.mask, **{z.name:z.mask for z in lung_zones(self.mask)}}
-    answer = dict(target=self.target, film=self.film.to_dict(), looks_like_chest=self.looks_like_chest, doubts=list(self.doubts))
+    answer = dict(target=self.target, film=self.film.to_dict(), usable=self.usable, doubts=list(self.doubts))
+    answer['looks_like_chest'] = self.usable # its name in 0.1
     words = dict(zones=[dict(r) for r in self.zones], sentences=list(self.sentences), warnings=list(self.warnings))
     maps = dict(attributions={m:a.to_dict(places) for m,a in self.attributions.items()}, by_class=self.by_class())
     return {**self.prediction.to_dict(), **answer, **words, **maps, 'similar':[f.to_dict() for f in self.similar],

@@ -5,6 +5,12 @@
 # %% auto #0
 __all__ = ['PartialLabelLoss', 'DistillationLoss', 'HalfPrecision', 'body_and_head', 'radiograph_learner']
 
+# %% ../nbs/15_learner.ipynb #j22q1
+from .core import quiet_fastai
+
+# %% ../nbs/15_learner.ipynb #j22q2
+quiet_fastai()
+
 # %% ../nbs/15_learner.ipynb #c002
 from fastai.callback.core import Callback
 from fastai.data.transforms import get_c

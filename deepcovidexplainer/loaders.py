@@ -8,6 +8,12 @@ __all__ = ['film_cache', 'augment', 'vary_field', 'augment_field', 'swap_backgro
            'VaryField', 'film_tfms', 'TensorRadiograph', 'Standardize', 'ReadFilm', 'Labels', 'RadiographDL',
            'RadiographBlock', 'LabelBlock', 'radiograph_block', 'radiograph_dls']
 
+# %% ../nbs/12_loaders.ipynb #j22q1
+from .core import quiet_fastai
+
+# %% ../nbs/12_loaders.ipynb #j22q2
+quiet_fastai()
+
 # %% ../nbs/12_loaders.ipynb #t003
 import os
 from dataclasses import dataclass,replace

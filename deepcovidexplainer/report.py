@@ -874,12 +874,12 @@ def index_row(
     "One film of the index"
     W,row = _said(words),dict(identity, report=None if report is None else Path(report).as_posix())
     if isinstance(e, Exception):
-        nothing = dict(probability=None, posteriors={}, doubts=[], warnings=[], thumbnail=None)
+        nothing = dict(usable=False, label=None, probability=None, posteriors={}, doubts=[], warnings=[], thumbnail=None)
         return dict(row, answer=W['not_read'].format(error=e), **nothing)
     number,posteriors = (None, {}) if e.doubts else (float(e.prediction.confidence), e.posteriors)
     thumbnail = _data_url(_lettered(_grey(e.film, 256)), 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 80)
-    return dict(row, answer=_headline(e, W), probability=number, posteriors=posteriors, doubts=list(e.doubts),
-                warnings=_warnings(e, W), thumbnail=thumbnail)
+    said = dict(usable=e.usable, label=e.label, probability=number, posteriors=posteriors)
+    return dict(row, answer=_headline(e, W), **said, doubts=list(e.doubts), warnings=_warnings(e, W), thumbnail=thumbnail)
 
 def _is_text(v): return isinstance(v, str)
 def _is_text_or_none(v): return v is None or _is_text(v)
@@ -911,7 +911,7 @@ def index_rows(
     if isinstance(rows, list) and all(map(_is_row, rows)): return rows
     raise RadiographError(f'{path.name}, which is no index of answers', what, todo)
 
-_COLUMNS = ('film', 'report', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
+_COLUMNS = ('film', 'report', 'usable', 'label', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
             'software', 'ensemble', 'ensemble_version')
 
 def _csv_row(row, classes):

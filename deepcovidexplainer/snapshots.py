@@ -5,6 +5,12 @@
 # %% auto #0
 __all__ = ['cosine_cycles', 'SnapshotCallback', 'fit_snapshots', 'average_snapshots']
 
+# %% ../nbs/16_snapshots.ipynb #j22q1
+from .core import quiet_fastai
+
+# %% ../nbs/16_snapshots.ipynb #j22q2
+quiet_fastai()
+
 # %% ../nbs/16_snapshots.ipynb #c002
 import json,math,os,time
 from pathlib import Path

@@ -5,6 +5,12 @@
 # %% auto #0
 __all__ = ['LOG_COLUMNS', 'Recipe', 'Study', 'study_of', 'EpochLog', 'fit_networks', 'train', 'Lessons', 'teach', 'fit_student']
 
+# %% ../nbs/18_training.ipynb #j22q1
+from .core import quiet_fastai
+
+# %% ../nbs/18_training.ipynb #j22q2
+quiet_fastai()
+
 # %% ../nbs/18_training.ipynb #c003
 import json,shutil
 from contextlib import contextmanager,nullcontext
