@@ -9,7 +9,7 @@ import functools, html, http.server, json, re, shutil, subprocess, sys, tempfile
 from pathlib import Path
 
 PAGES = ['index.html', 'tutorials/explain.html', 'reference.html', 'lrp.html', 'explanations/model_card.html', 'gallery.html']
-WANTED = {'AUC': 'outside', 'GPU': 'faq', 'license': 'data_card', 'JSON': 'tutorials/explain', 'batch': 'faq', 'class names': 'own_data'}
+WANTED = {'AUC': 'outside', 'GPU': 'faq', 'license': 'data_card', 'JSON': 'tutorials/explain', 'batch': 'tutorials/batch', 'class names': 'own_data'}
 
 STEPS = """<!doctype html><iframe id=f src="index.html" style="width:1200px;height:900px"></iframe><pre id=out></pre><script>
 const PAGES = %s, WANTED = %s

@@ -153,7 +153,7 @@ ADDED = { # page → words that are searched for and do not stand on it
     'tutorials/own_data.html': 'class names labels CSV folder train fine-tune batch', 'tutorials/own_classes.html': 'class names labels',
     'tutorials/four_classes.html': 'class names labels own classes', 'tutorials/screen_archive.html': 'batch folder many films JSON CSV',
     'tutorials/explain.html': 'JSON save predict inference saliency x-ray', 'tutorials/archive_to_archive.html': 'PACS DICOM batch',
-    'cli.html': 'batch JSON GPU command line shell', 'index.html': 'license install citation bibtex',
+    'tutorials/batch.html': 'batch folder many films JSON CSV docker container cron exit status', 'cli.html': 'batch JSON GPU command line shell', 'index.html': 'license install citation bibtex',
 }
 
 def weight(href):
