@@ -272,13 +272,14 @@ NAMED = { # tag → tag with what a screen reader says
 }
 
 def accessible(docs, nbs):
-    "What axe-core finds in the template: landmarks get names, icons none; *View source* leads to the notebook"
+    "What axe-core finds in the template: landmarks get names, icons none, the button for the sidebar says so; *View source* leads to the notebook"
     where = {re.sub(r'^\d+[a-z]?_', '', p.name): p.relative_to(nbs).as_posix() for p in nbs.rglob('*.ipynb')}
     for path in docs.rglob('*.html'):
         text = path.read_text(encoding='utf-8')
         for old, new in NAMED.items(): text = text.replace(old, new)
         text = re.sub(r'(<a class="sidebar-item-t[^>]*?) role="navigation"', r'\1 role="button"', text)
         text = re.sub(r'<th( class="blank[^"]*"|)( *)>(?:&nbsp;|\s)*</th>', r'<td\1></td>', text)
+        text = re.sub(r'(quarto-btn-toggle btn"[^>]*) aria-label="[^"]*"(><i class="bi [^"]*")[^>]*></i>', r'\1\2 aria-hidden="true"></i><span class="all-pages">All pages</span>', text)
         text = re.sub(r'(<i class="bi [^"]*") role="img"', r'\1 aria-hidden="true"', text)
         text = re.sub(r'/blob/main/(?:[\w-]+/)*([\w-]+\.ipynb)" class="toc-action"', lambda m: f'/blob/main/nbs/{where.get(m[1], m[1])}" class="toc-action"', text)
         path.write_text(text.replace('/blob/main/changelog.qmd', '/blob/main/CHANGELOG.md'), encoding='utf-8')
