@@ -2,13 +2,14 @@
 
     python .ci/walk.py FOLDER_OF_THE_SITE      all four walks
     python .ci/walk.py FOLDER_OF_THE_SITE b    one of them
+    python .ci/walk.py FOLDER_OF_THE_SITE --write   and keep what was measured, for the page "Read by four readers"
     python .ci/walk.py --found                 are Chromium, its driver and Selenium there?
 
 Chromium opens the home page, follows links by what they say, and takes from each page what a reader would copy. That runs in an empty folder, with
 the commands that pip installed. Reading is counted at 200 words a minute, every word from the top of each page to what was looked for, so a reader who skims
 is faster; installing is not counted.
 """
-import os, re, shutil, subprocess, sys, tempfile, time
+import json, os, shutil, subprocess, sys, tempfile, time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -125,6 +126,7 @@ def auc_outside(reader):
 WALKS = dict(a=explain, b=two_classes, c=own_network, d=auc_outside)
 
 def main(site, only=None):
+    writes, only, walks = only == '--write', None if only == '--write' else only, []
     for key, walk in WALKS.items():
         if only and key != only: continue
         with tempfile.TemporaryDirectory() as tmp:
@@ -134,6 +136,9 @@ def main(site, only=None):
         words = sum(reader.pages.values())
         print(f'{walk.__doc__}: {reader.clicks} clicks, {words} words ({words/WORDS_A_MINUTE:.1f} minutes), {reader.seconds:.0f} s of the machine')
         print(f'    {said[:200]}', flush=True)
+        walks.append(dict(goal=walk.__doc__, clicks=reader.clicks, words=words, seconds=round(reader.seconds, 1), said=said.partition(' → ')[0]))
+    kept = dict(words_a_minute=WORDS_A_MINUTE, walks=walks)
+    if writes: (ROOT/'deepcovidexplainer'/'results'/'walk.json').write_text(json.dumps(kept, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
 
 if __name__ == '__main__':
     if sys.argv[1] == '--found': sys.exit(not (browser() and shutil.which('chromedriver') and find_spec('selenium')))
