@@ -42,7 +42,7 @@ def class_colours(
 
 def class_numbers(
     labels,          # N class names
-    classes=CLASSES, # In the order of the numbers
+    classes=CLASSES, # Classes in the order of the numbers
 ):                   # N numbers as int64
     "Class names as numbers; `RadiographError` for a name that is none"
     import numpy as np
@@ -76,7 +76,7 @@ _MEANT = dict(nofinding='normal', nofindings='normal', covid='covid19')
 def _letters(name): return re.sub(r'[\W_]', '', str(name).lower())
 
 def class_of(
-    name,            # As people write it: `COVID-19`, `Covid19`, `No_findings`
+    name,            # Name as people write it: `COVID-19`, `Covid19`, `No_findings`
     what:str='it',   # Whose class it is, for the error
     classes=CLASSES, # Names that it may mean; None: any, so that a new one is a class of one's own
 )->str:              # One of them
@@ -161,7 +161,7 @@ def html_table(
 
 # %% ../nbs/00_core.ipynb #c022
 def safe_cell(
-    value, # Of a table
+    value, # Cell of a table
 )->str:    # Text that no spreadsheet runs; empty for None
     "A cell for a CSV that people open in a spreadsheet"
     if not isinstance(value, str): return '' if value is None else str(value)

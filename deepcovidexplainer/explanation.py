@@ -56,7 +56,7 @@ def inside_lungs(rows):
     return {z:shares[z]/total for z in sorted(shares, key=lambda z: -shares[z]/total)},outside
 
 def focus(
-    rows:list,  # From `zone_shares`
+    rows:list,  # What `zone_shares` gave
 )->list:        # One or two zones that stand out, most first; empty when none does
     "Zones that hold so much of the relevance inside the lungs that they deserve to be named"
     inside,_ = inside_lungs(rows)
@@ -96,7 +96,7 @@ def spot(
     return dict(area=float(area), together=float(together), row=float(row), column=float(column))
 
 def concentrated(
-    s:dict|None, # From `spot`
+    s:dict|None, # What `spot` gave
 )->bool:
     "Does the map deserve a statement about one spot?"
     return s is not None and s['area']<=LIMITS['spot'] and s['together']>=LIMITS['together']

@@ -874,12 +874,14 @@ def index_row(
     "One film of the index"
     W,row = _said(words),dict(identity, report=None if report is None else Path(report).as_posix())
     if isinstance(e, Exception):
-        nothing = dict(usable=False, label=None, probability=None, posteriors={}, doubts=[], warnings=[], thumbnail=None)
-        return dict(row, answer=W['not_read'].format(error=e), **nothing)
+        said = dict(answer=W['not_read'].format(error=e), usable=False, label=None)
+        nothing = dict(probability=None, posteriors={}, doubts=[], warnings=[], thumbnail=None)
+        return dict(row, **said, **nothing)
     number,posteriors = (None, {}) if e.doubts else (float(e.prediction.confidence), e.posteriors)
     thumbnail = _data_url(_lettered(_grey(e.film, 256)), 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 80)
     said = dict(usable=e.usable, label=e.label, probability=number, posteriors=posteriors)
-    return dict(row, answer=_headline(e, W), **said, doubts=list(e.doubts), warnings=_warnings(e, W), thumbnail=thumbnail)
+    warned = dict(doubts=list(e.doubts), warnings=_warnings(e, W))
+    return dict(row, answer=_headline(e, W), **said, **warned, thumbnail=thumbnail)
 
 def _is_text(v): return isinstance(v, str)
 def _is_text_or_none(v): return v is None or _is_text(v)
