@@ -17,9 +17,9 @@ __all__ = [*_DOOR, '__version__']
 # Module -> its public names, all to be had from the package for one more version;
 # `python .ci/public_names.py` writes this table from the modules' `__all__`
 _NAMES = {
-    'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of package_file '
-             'data_dir fingerprint sha256_of html_table safe_cell write_whole write_json sweep read_json read_tensors '
-             'file_stamp kept_array own_settings keep_pages ForkSafeLock made_apart'),
+    'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of quiet_fastai '
+             'package_file data_dir fingerprint sha256_of html_table safe_cell write_whole write_json sweep read_json '
+             'read_tensors file_stamp kept_array own_settings keep_pages ForkSafeLock made_apart'),
     'radiograph': ('plain_name Radiograph quiet age_years is_dataset oriented load_radiograph get_radiograph_files '
                    'list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_colours', 'class_numbers', 'RadiographError', 'NoFilm', 'class_of',
-           'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole',
-           'write_json', 'sweep', 'read_json', 'read_tensors', 'file_stamp', 'kept_array', 'own_settings', 'keep_pages',
-           'ForkSafeLock', 'made_apart']
+           'quiet_fastai', 'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell',
+           'write_whole', 'write_json', 'sweep', 'read_json', 'read_tensors', 'file_stamp', 'kept_array',
+           'own_settings', 'keep_pages', 'ForkSafeLock', 'made_apart']
 
 # %% ../nbs/00_core.ipynb #c002
 import hashlib,html,json,os,re,secrets,threading,time
@@ -42,7 +42,7 @@ def class_colours(
 
 def class_numbers(
     labels,          # N class names
-    classes=CLASSES, # In the order of the numbers
+    classes=CLASSES, # Classes in the order of the numbers
 ):                   # N numbers as int64
     "Class names as numbers; `RadiographError` for a name that is none"
     import numpy as np
@@ -76,7 +76,7 @@ _MEANT = dict(nofinding='normal', nofindings='normal', covid='covid19')
 def _letters(name): return re.sub(r'[\W_]', '', str(name).lower())
 
 def class_of(
-    name,            # As people write it: `COVID-19`, `Covid19`, `No_findings`
+    name,            # Name as people write it: `COVID-19`, `Covid19`, `No_findings`
     what:str='it',   # Whose class it is, for the error
     classes=CLASSES, # Names that it may mean; None: any, so that a new one is a class of one's own
 )->str:              # One of them
@@ -99,6 +99,14 @@ def _new_class(name, key, known, what):
         return ' '.join(words)
     wanted = f'{known[near[0]]!r}, or a name that cannot be taken for it'
     raise RadiographError(f'{what} has the class {name!r}', wanted, 'correct it')
+
+# %% ../nbs/00_core.ipynb #j22q1
+def quiet_fastai():
+    "Import fastai without the warning that it calls `torch.jit`"
+    import warnings
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', '.torch.jit', FutureWarning)
+        import fastai.layers
 
 # %% ../nbs/00_core.ipynb #c012
 def package_file(
@@ -154,7 +162,7 @@ def html_table(
 
 # %% ../nbs/00_core.ipynb #c022
 def safe_cell(
-    value, # Of a table
+    value, # Cell of a table
 )->str:    # Text that no spreadsheet runs; empty for None
     "A cell for a CSV that people open in a spreadsheet"
     if not isinstance(value, str): return '' if value is None else str(value)

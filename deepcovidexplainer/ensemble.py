@@ -122,8 +122,8 @@ class Prediction:
     members:dict                     # Member → its K calibrated probabilities
     prediction_set:tuple             # Classes that cannot be ruled out at `coverage`
     coverage:float=.9                # Promised frequency with which the set holds the truth, on films like the validation films
-    typicality:dict|None=None        # What `Typicality.judge` says: `distance`, `threshold` and perhaps `strangeness`
-    temperature:float=1.             # That calibrated the posteriors
+    typicality:dict|None=None        # From `Typicality.judge`: `distance` from the training films, its `threshold`, perhaps `strangeness`
+    temperature:float=1.             # Temperature that calibrated the posteriors
     ensemble:str='default'           # Name of the ensemble
     card:dict|None=None              # What the ensemble's `ensemble.json` holds; None for one that was not loaded
     judged:bool=True                 # False when the guard doubts the picture: then there is no `label`
@@ -284,7 +284,7 @@ class Member:
     "One network of an ensemble"
     name:str      # e.g. `resnet18-1`
     model:object  # `torch.nn.Module` in evaluation mode
-    card:object   # Its `Card`
+    card:object   # The network's `Card`
     fast:object=None # What runs it for posteriors in its place: `Ensemble.faster`
 
 def features_and_logits(model, x):
@@ -496,7 +496,7 @@ def calibrate(
     valid,           # N×S×S uint8 cleaned validation films, from `film_cache`
     y,               # N class numbers
     train,           # N'×S×S uint8 cleaned training films (a sample will do): what is typical
-    coverage:float=.9, # Of the prediction sets
+    coverage:float=.9, # Coverage of the prediction sets
     name:str='ensemble', # Shown in results
     about:dict|None=None, # Data, scores and so on
     hard=None,       # N bool: the validation films that prediction sets are fitted on; None: all

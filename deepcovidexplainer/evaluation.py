@@ -29,7 +29,7 @@ from .radiograph import load_radiograph
 # %% ../nbs/33_evaluation.ipynb #c006
 def labelled_films(
     data:str|Path,   # A CSV index, or a folder with one subfolder a class: what `read_table` reads
-    classes=CLASSES, # Of the ensemble
+    classes=CLASSES, # Classes of the ensemble
 )->pd.DataFrame:     # One row a film, with the role `own`
     "Films with labels, of some of the classes at least; `RadiographError` naming what cannot be used"
     t = read_table(data, every_class=False, classes=classes)
@@ -160,10 +160,10 @@ def card_scores(
     members:np.ndarray,   # M×N×K calibrated posteriors, in the order of `t`
     far,                  # N bool: unlike the training films, or strange
     names,                # M names of members
-    temperature:float=1., # That calibrated `members`
-    threshold:float=1.,   # Of the prediction sets
+    temperature:float=1., # Temperature that calibrated `members`
+    threshold:float=1.,   # Threshold of the prediction sets
     n_boot:int=2000,      # Resamples of the ensemble's intervals; its members get a quarter
-    bias=0.,              # That calibrated `members` after the temperature, one number a class
+    bias=0.,              # Constants that calibrated `members` after the temperature, one number a class
     classes=CLASSES,      # K names
 )->dict:                  # JSON-safe
     "The scores of an ensemble's card"
@@ -211,7 +211,7 @@ def _away(t, p, far, threshold, classes):
 @dataclass
 class Trial:
     "What an ensemble said of films whose truth is known"
-    films:pd.DataFrame    # From `say`
+    films:pd.DataFrame    # What `say` gave
     ensemble:object       # `Ensemble`
     n_boot:int=2000       # Resamples of the intervals
     prevalence:dict|None=None # Class → share where the ensemble is to be used
@@ -280,7 +280,7 @@ def _flat(d, path=()):
         for k,v in d.items(): yield from _flat(v, (*path, k))
 
 def score_table(
-    d:dict, # From `Trial.scores` or a card
+    d:dict, # Scores, from `Trial.scores` or a card
 )->pd.DataFrame: # part, score, value, low, high, n
     "The same numbers, one a row"
     def row(path, v):
@@ -428,7 +428,7 @@ def _save_csv(path, t):
     write_whole(path, lambda p: _safe(t).to_csv(p, index=False, float_format='%.6g'))
 
 def save_trial(
-    trial:Trial,     # From `try_ensemble`
+    trial:Trial,     # What `try_ensemble` gave
     out:str|Path,    # Folder
 )->Path:             # The page
     "Tables, figures and `index.html`, each written whole or not at all"
@@ -446,8 +446,8 @@ def save_trial(
 
 # %% ../nbs/33_evaluation.ipynb #c030
 def differences(
-    new:dict, # From `Trial.scores`
-    old:dict, # From a card: `ensemble.about['scores']`
+    new:dict, # What `Trial.scores` gave
+    old:dict, # Scores of a card: `ensemble.about['scores']`
 )->pd.DataFrame: # part, score, value here, value there; empty when all agree
     "Numbers of a card that a trial does not reproduce"
     card,now = ' in the card',' now'

@@ -22,7 +22,7 @@ _ARCHS = dict(vgg16='vgg16_bn', vgg19='vgg19_bn', resnet18='resnet18', resnet34=
 _OWN = {} # Name → function, from `register_arch`
 
 def list_archs(
-    pattern:str='', # Of timm's names, such as `'convnext*'`
+    pattern:str='', # Pattern of timm's names, such as `'convnext*'`
 )->list[str]:
     "The paper's six networks, then extras; with a `pattern` the names of timm's classifiers that fit it"
     if not pattern: return list(_ARCHS)
@@ -176,7 +176,7 @@ def cam_layer(
 
 # %% ../nbs/13_models.ipynb #n130e
 def register_arch(
-    name:str, # Of your own, as a card will carry it
+    name:str, # Name of your own, as a card will carry it
     make,     # Function of (n_classes, in_chans) that gives the untrained `torch.nn.Module`
 ):
     "Make a network of your own known by a name, so that its weights can be loaded; once in every session"
@@ -297,7 +297,7 @@ class Card:
     preprocess:dict                                  # `Preprocess.to_dict()` of the training films
     classes:tuple=CLASSES                            # Order of the logits
     crop:str|None=None                               # `'lungs'`: the film is cut to the lungs first; `None`: the whole film
-    sha256:str=''                                    # Of the weight file; filled in by `save_weights`
+    sha256:str=''                                    # SHA-256 of the weight file; filled in by `save_weights`
     data:dict=field(default_factory=dict)            # Index hash, sources, counts, split
     recipe:dict=field(default_factory=dict)          # Initialisation, schedule, augmentation, seed, time, hardware
     scores:dict=field(default_factory=dict)          # Scores with intervals

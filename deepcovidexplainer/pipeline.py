@@ -35,10 +35,10 @@ _LRP = {'lrp' if rule=='z+' else f'lrp-{rule}':rule for rule in LRP_RULES}
 @dataclass(frozen=True)
 class Method:
     "One way to ask a network why"
-    function:object # Of (model, x, target): B×H×W
-    title:str       # As pages write it
+    function:object # Function of (model, x, target): B×H×W
+    title:str       # Title, as pages write it
     signed:bool     # Whether a map also holds what speaks against the class
-    needs:str       # Of the network
+    needs:str       # What the network must have
     note:str=''     # What a map does not show
 
     def __call__(self, model, x, target, **kwargs): return self.function(model, x, target, **kwargs)

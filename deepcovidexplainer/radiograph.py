@@ -647,7 +647,7 @@ class _Frame:
     rows:int
     columns:int
     samples:int   # Channels
-    bits:int      # Of a sample
+    bits:int      # Bits of a sample
     end:int       # Where its end marker begins, in bytes
 
 class _Damaged(ValueError): "What is wrong with a compressed frame, in words"
@@ -902,7 +902,7 @@ def _no_child(why):
 def _by_gdcm(
     head:dict,        # `_pixel_header`
     frame:bytes,      # One compressed frame
-    seconds:float=2., # Of the processor, for a frame or four million pixels of a larger one; by the clock ten times as long
+    seconds:float=2., # Seconds of the processor, for a frame or four million pixels of a larger one; by the clock ten times as long
 )->np.ndarray:        # Stored values
     "A frame decoded by GDCM in a process of its own; `_Damaged` where that dies or takes too long"
     if not sys.executable or getattr(sys, 'frozen', False): raise _no_child('in a program without a Python to start')
@@ -1130,7 +1130,7 @@ def _stands_up(ds):
 def oriented(
     a,          # H×W or H×W×3: pixels as the header stores them, or a mask upon them
     ds,         # pydicom `Dataset`: its PatientOrientation counts
-    back=False, # From the upright film to the stored pixels instead
+    back=False, # Turn from the upright film to the stored pixels instead
 ):              # The array, and what was done, in words
     "A film as one looks at it: the patient's right on the left, head up"
     o,aside = _axes(ds),_stands_up(ds)
@@ -1360,7 +1360,7 @@ def _may_be_film(p):
 
 def get_radiograph_files(
     path,               # A folder
-    recurse:bool=True,  # Also the folders in it
+    recurse:bool=True,  # Look into the folders in it, too
 )->list:                # Sorted paths; hidden files and folders are left out
     "The files of a folder that may be films, by suffix or DICOM mark"
     path = Path(os.fsdecode(path))
@@ -1384,7 +1384,7 @@ def list_samples()->list:
 # %% ../nbs/01_radiograph.ipynb #c058
 def sample_radiograph(
     name:str='covid-19', # One of `list_samples()`
-)->Radiograph:           # Its class, source, licence and attribution are in `meta['sample']`
+)->Radiograph:           # The film; class, source, licence and attribution are in `meta['sample']`
     "A real film that comes with the package"
     known = _samples()
     if name not in known: raise RadiographError(f'the sample {name!r}', f"one of {', '.join(known)}", 'list_samples()')

@@ -110,7 +110,7 @@ def salted_hash(
 def film_name(
     path,      # A film's file
     root=None, # Folder of the films
-)->str:        # Also the film's name in an index
+)->str:        # The name, which is that of the film in an index, too
     "The path below `root` with `/` on every system; the bare name without a root"
     path = Path(os.path.abspath(path))
     if root is None: return path.name
@@ -135,8 +135,8 @@ def _pixel_hash(film): return hashlib.sha256(np.ascontiguousarray(film.data).tob
 def film_identity(
     film,                   # `Radiograph`
     root=None,              # Folder that the film's path is given below; None: the file name alone
-    identifiers:bool=False, # Also SOP Instance UID, study date and view of a DICOM file
-    salt:str|None=None,     # For the hash that stands in place of the UID; None: the file's SHA-256
+    identifiers:bool=False, # Add SOP Instance UID, study date and view of a DICOM file
+    salt:str|None=None,     # Salt of the hash that stands in place of the UID; None: the file's SHA-256
     path=None,              # The film's file; None: what the radiograph remembers (`film.path`), if anything
 )->dict:                    # `film`; `sha256`, or without a file `pixels_sha256`; of DICOM `uid_hash` or what it hides
     "How a result names its film"
@@ -174,7 +174,7 @@ def result_identity(
     salt:str|None=None,     # As for `film_identity`
     path=None,              # As for `film_identity`
     card:dict|None=None,    # What `ensemble.json` holds; None: `ensemble_card`
-    time:str|None=None,     # Of the analysis; None: now, in UTC
+    time:str|None=None,     # Time of the analysis; None: now, in UTC
 )->dict:                    # JSON-safe
     "Which film, when, and by which software and ensemble"
     from deepcovidexplainer import __version__
@@ -213,7 +213,7 @@ def _part(d, *keys):
 
 def unseen_hospitals(
     card:dict|None,     # What `ensemble.json` holds
-    words:dict|None=None, # Instead of some of `REPORT_WORDS`
+    words:dict|None=None, # Phrases instead of some of `REPORT_WORDS`
 )->str|None:            # None where the card does not say
     "What such an answer has been worth in hospitals never seen, in a sentence or two"
     about,W = _part(card, 'about'),_said(words)
@@ -427,9 +427,9 @@ def _facts(e, identity, W): return _table(W['facts'], [W['fact'], W['value']], _
 
 def report_content(
     e,                     # `Explanation`
-    identity:dict|None=None, # From `result_identity`; None: `film_identity(e.film)`
+    identity:dict|None=None, # What names the answer: `result_identity`; None: `film_identity(e.film)`
     card:dict|None=None,   # What `ensemble.json` holds; None: `ensemble_card`
-    words:dict|None=None,  # Instead of some of `REPORT_WORDS`
+    words:dict|None=None,  # Phrases instead of some of `REPORT_WORDS`
 )->dict:                   # Text and numbers, nothing drawn
     "All that a report says"
     W,identity = _said(words),identity or film_identity(e.film)
@@ -501,10 +501,10 @@ def _similar(e, W):
 def report_html(
     e,                       # `Explanation`
     page:bool=True,          # A whole page; False: a fragment to put into one
-    identity:dict|None=None, # From `result_identity`; None: `film_identity(e.film)`, without time and software
+    identity:dict|None=None, # What names the answer: `result_identity`; None: `film_identity(e.film)`, without time and software
     card:dict|None=None,     # What `ensemble.json` holds; None: `ensemble_card`
     side:int=_LARGEST,       # Longest side of the film, in pixels
-    words:dict|None=None,    # Instead of some of `REPORT_WORDS`
+    words:dict|None=None,    # Phrases instead of some of `REPORT_WORDS`
 )->str:                      # HTML that needs no other file
     "The explanation as HTML"
     said = report_content(e, identity, card, words)
@@ -782,9 +782,9 @@ def _sheets(e, said, time, size):
 
 def report_pdf(
     e,                       # `Explanation`
-    identity:dict|None=None, # From `result_identity`; None: `film_identity(e.film)`, without time and software
+    identity:dict|None=None, # What names the answer: `result_identity`; None: `film_identity(e.film)`, without time and software
     card:dict|None=None,     # What `ensemble.json` holds; None: `ensemble_card`
-    words:dict|None=None,    # Instead of some of `REPORT_WORDS`
+    words:dict|None=None,    # Phrases instead of some of `REPORT_WORDS`
 )->bytes:                    # A PDF of two A4 pages, text as text, fonts inside
     "The explanation as two sheets of A4"
     said,time = report_content(e, identity, card, words),(identity or {}).get('time')
@@ -820,7 +820,7 @@ def _draw_words(ax, text):
 # %% ../nbs/30_report.ipynb #xc033
 @patch
 def show(self:Explanation,
-    figsize=None, # In inches; default: 2.9 a picture
+    figsize=None, # Size in inches; default: 2.9 a picture
     title=None,   # Above the film; default: its file name
 ):                # The matplotlib figure
     "Film, heatmaps, probabilities and sentences in one figure"
@@ -855,7 +855,7 @@ def show_members(self:Explanation,
 
 @patch
 def show_similar(self:Explanation,
-    figsize=None, # In inches; None: 1.8 a film
+    figsize=None, # Size in inches; None: 1.8 a film
 ):                # The axes; None when there are no similar films
     "The similar training films with label, source and similarity"
     import matplotlib.pyplot as plt
@@ -898,10 +898,10 @@ def save(self:Explanation,
     path,                    # `NAME.html`, `NAME.pdf`, `NAME.png` (the figure) or `NAME.json` (the numbers)
     root=None,               # Folder that the film's path is given below; None: the file name alone
     identifiers:bool=False,  # Write who the film belongs to, from a DICOM header
-    salt:str|None=None,      # For the hash that stands in place of the UID; None: the file's SHA-256
+    salt:str|None=None,      # Salt of the hash that stands in place of the UID; None: the file's SHA-256
     film=None,               # The film's file; None: what the radiograph remembers
     card:dict|None=None,     # What `ensemble.json` holds; None: `ensemble_card`
-    time:str|None=None,      # Of the analysis; None: now, in UTC
+    time:str|None=None,      # Time of the analysis; None: now, in UTC
 )->Path:                     # The file
     "Keep the explanation, whole or not at all; `RadiographError` for another ending"
     path = Path(path)
@@ -977,19 +977,22 @@ def output_paths(
 # %% ../nbs/30_report.ipynb #o005
 def index_row(
     e,                    # `Explanation`, or the `RadiographError` that came instead
-    identity:dict,        # From `result_identity`; for an error `dict(film=…)` will do
+    identity:dict,        # What names the answer: `result_identity`; for an error `dict(film=…)` will do
     report=None,          # The file with the answer, below the folder of the index
-    words:dict|None=None, # Instead of some of `REPORT_WORDS`
+    words:dict|None=None, # Phrases instead of some of `REPORT_WORDS`
 )->dict:                  # JSON-safe
     "One film of the index"
     W,link = _said(words),None if report is None else Path(report).as_posix()
     row = dict(identity, report=link)
     if isinstance(e, Exception):
+        said = dict(answer=W['not_read'].format(error=e), usable=False, label=None)
         nothing = dict(probability=None, posteriors={}, doubts=[], warnings=[], thumbnail=None)
-        return dict(row, answer=W['not_read'].format(error=e), **nothing)
+        return dict(row, **said, **nothing)
     return dict(
         row,
         answer=_headline(e, W),
+        usable=e.usable,
+        label=e.label,
         probability=None if e.doubts else float(e.prediction.confidence),
         posteriors={} if e.doubts else e.posteriors,
         doubts=list(e.doubts),
@@ -1028,7 +1031,7 @@ def index_rows(
     if isinstance(rows, list) and all(map(_is_row, rows)): return rows
     raise RadiographError(f'{path.name}, which is no index of answers', what, todo)
 
-_COLUMNS = ('film', 'report', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
+_COLUMNS = ('film', 'report', 'usable', 'label', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
             'software', 'ensemble', 'ensemble_version')
 
 def _csv_row(row, classes):
@@ -1067,9 +1070,9 @@ def _index_html(rows, W):
     return template.render(W=W, title=title, disclaimer=DISCLAIMER, head=head, rows=[_index_row(r, W) for r in rows])
 
 def folder_index(
-    rows,                 # From `index_row`; a film that is in the index already is replaced
+    rows,                 # What `index_row` gave; a film that is in the index already is replaced
     out,                  # Folder of the answers
-    words:dict|None=None, # Instead of some of `REPORT_WORDS`
+    words:dict|None=None, # Phrases instead of some of `REPORT_WORDS`
 )->Path:                  # `index.html`; `index.csv` and `index.json` lie beside it
     "Which answer belongs to which film: a page, a table for spreadsheets, and the rows for the next run"
     out = Path(out)

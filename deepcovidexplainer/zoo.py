@@ -78,11 +78,11 @@ def _only_files(archive):
     raise RadiographError(f'an archive with the path {bad!r}', 'files at its top level alone', todo)
 
 def fetch_ensemble(
-    url:str,            # Of a .zip whose top level holds ensemble.json and its files
-    sha256:str,         # Of the archive
+    url:str,            # Address of a .zip whose top level holds ensemble.json and its files
+    sha256:str,         # SHA-256 of the archive
     folder:str|Path,    # Where the ensemble goes; must not exist yet
     timeout:float=60,   # Seconds without an answer before giving up
-    **kwargs,           # For `fetch`: tries, pause
+    **kwargs,           # Keywords for `fetch`: tries, pause
 )->Path:                # The folder, for `load_ensemble`
     "Download, check and unpack an ensemble; a cut transfer resumes, and nothing unchecked gets the folder's name"
     folder = Path(folder)
