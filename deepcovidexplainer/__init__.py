@@ -16,9 +16,9 @@ __all__ = [*_DOOR, '__version__']
 # Module -> its public names, all to be had from the package for one more version;
 # `python .ci/public_names.py` writes this table from the modules' `__all__`
 _NAMES = {
-    'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of package_file '
-             'data_dir fingerprint sha256_of html_table safe_cell write_whole write_json sweep never_over read_json '
-             'read_tensors file_stamp kept_array own_settings keep_pages ForkSafeLock own_figures made_apart'),
+    'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of quiet_fastai '
+             'package_file data_dir fingerprint sha256_of html_table safe_cell write_whole write_json sweep never_over '
+             'read_json read_tensors file_stamp kept_array own_settings keep_pages ForkSafeLock own_figures made_apart'),
     'radiograph': ('plain_name Radiograph quiet age_years is_chest is_dataset oriented load_radiograph '
                    'get_radiograph_files list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',
@@ -36,17 +36,18 @@ _NAMES = {
                 'read_kermany read_siim read_actualmed read_index classes_of read_table check_index'),
     'splits': ('difference_hash film_hashes kept_hashes near_duplicates assign_groups grouped patient_split '
                'check_split PatientSplitter doubtful assign_roles'),
-    'loaders': ('film_cache augment vary_field augment_field swap_background class_weights sample_weights FilmItem '
-                'FilmTransform Spare SwapBackground Warp Expose Shade Degrade Boxes VaryField film_tfms '
-                'TensorRadiograph Standardize ReadFilm Labels RadiographDL RadiographBlock LabelBlock radiograph_block '
-                'radiograph_dls'),
+    'loaders': ('film_cache augment vary_field augment_field swap_background mix_amplitude class_weights '
+                'sample_weights FilmItem FilmTransform Spare SwapBackground Twin Shrink Outline MixAmplitude Warp '
+                'Expose Shade Degrade Boxes VaryField film_tfms TensorRadiograph Standardize ReadFilm Labels '
+                'RadiographDL RadiographBlock LabelBlock radiograph_block radiograph_dls'),
     'models': ('DEVICES list_archs has_one_size create_model evaluating cam_layer register_arch pooled_features '
                'imagenet_weights load_pretrained pick_device Card save_weights load_weights'),
     'scores': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
                'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
                'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '
                'risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
-    'learner': 'PartialLabelLoss DistillationLoss HalfPrecision body_and_head radiograph_learner',
+    'learner': ('PartialLabelLoss DistillationLoss TwinConsistency InwardGradients HalfPrecision body_and_head '
+                'radiograph_learner'),
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',
     'ensemble': ('WORDS_OF_A_CLASS average_posteriors max_prediction majority_vote select_members power_law '
                  'layer_spectra spectral_quality Prediction Typicality Member features_and_logits Ensemble calibrate '

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_colours', 'class_numbers', 'RadiographError', 'NoFilm', 'class_of',
-           'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole',
-           'write_json', 'sweep', 'never_over', 'read_json', 'read_tensors', 'file_stamp', 'kept_array', 'own_settings',
-           'keep_pages', 'ForkSafeLock', 'own_figures', 'made_apart']
+           'quiet_fastai', 'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell',
+           'write_whole', 'write_json', 'sweep', 'never_over', 'read_json', 'read_tensors', 'file_stamp', 'kept_array',
+           'own_settings', 'keep_pages', 'ForkSafeLock', 'own_figures', 'made_apart']
 
 # %% ../nbs/00_core.ipynb #c002
 import hashlib,html,json,os,re,secrets,threading,time,unicodedata
@@ -42,7 +42,7 @@ def class_colours(
 
 def class_numbers(
     labels,          # N class names
-    classes=CLASSES, # In the order of the numbers
+    classes=CLASSES, # Classes in the order of the numbers
 ):                   # N numbers as int64
     "Class names as numbers; `RadiographError` for a name that is none"
     import numpy as np
@@ -76,7 +76,7 @@ _MEANT = dict(nofinding='normal', nofindings='normal', covid='covid19')
 def _letters(name): return re.sub(r'[\W_]', '', str(name).lower())
 
 def class_of(
-    name,            # As people write it: `COVID-19`, `Covid19`, `No_findings`
+    name,            # Name as people write it: `COVID-19`, `Covid19`, `No_findings`
     what:str='it',   # Whose class it is, for the error
     classes=CLASSES, # Names that it may mean; None: any, so that a new one is a class of one's own
 )->str:              # One of them
@@ -87,7 +87,8 @@ def class_of(
     if found: return found
     if classes is None and key: return _new_class(str(name), key, known, what)
     wanted = ', '.join(known.values())
-    raise RadiographError(f'{what} has the class {str(name)!r}', f'one of {wanted}', 'correct it, or leave the film out')
+    came = f'{what} has the class {str(name)!r}'
+    raise RadiographError(came, f'one of {wanted}', 'correct it, or leave the film out')
 
 def _new_class(name, key, known, what):
     "A class of one's own, in small letters; `RadiographError` for a slip of the pen"
@@ -98,6 +99,14 @@ def _new_class(name, key, known, what):
         return ' '.join(words)
     wanted = f'{known[near[0]]!r}, or a name that cannot be taken for it'
     raise RadiographError(f'{what} has the class {name!r}', wanted, 'correct it')
+
+# %% ../nbs/00_core.ipynb #j22q1
+def quiet_fastai():
+    "Import fastai without the warning that it calls `torch.jit`"
+    import warnings
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', '.torch.jit', FutureWarning)
+        import fastai.layers
 
 # %% ../nbs/00_core.ipynb #c012
 def package_file(
@@ -153,7 +162,7 @@ def html_table(
 
 # %% ../nbs/00_core.ipynb #c022
 def safe_cell(
-    value, # Of a table
+    value, # Cell of a table
 )->str:    # Text that no spreadsheet runs; empty for None
     "A cell for a CSV that people open in a spreadsheet"
     if not isinstance(value, str): return '' if value is None else str(value)
@@ -173,9 +182,13 @@ def write_whole(
     file = os.open(tmp, flags, 0o644)
     try:
         mode = os.fstat(file).st_mode & 0o777 # what the umask leaves
-        os.close(file); write(tmp); os.chmod(tmp, mode) # some writers replace the file by one of their own
+        os.close(file)
+        write(tmp)
+        os.chmod(tmp, mode) # some writers replace the file by one of their own
         os.replace(tmp, path)
-    except BaseException: tmp.unlink(missing_ok=True); raise
+    except BaseException:
+        tmp.unlink(missing_ok=True)
+        raise
     return path
 
 def write_json(path:Path, value:dict):
@@ -280,7 +293,8 @@ def own_settings():
     "NumPy's quiet arithmetic, the processor and full precision, in this thread alone, whatever the caller has set"
     import numpy as np,torch
     here = torch.get_default_device().type=='cpu' # a device as context costs each call of torch some microseconds
-    with np.errstate(all='ignore'),nullcontext() if here else torch.device('cpu'):
+    device = nullcontext() if here else torch.device('cpu')
+    with np.errstate(all='ignore'),device:
         with torch.autocast('cpu', enabled=False),_no_inference(): yield
 
 # %% ../nbs/00_core.ipynb #w014

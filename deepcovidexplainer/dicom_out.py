@@ -104,8 +104,8 @@ IMPLEMENTATION_UID = _uid(MAKER, 'implementation') # Implementation Class UID of
 @dataclass(frozen=True)
 class _Algorithm:
     "What computed an explanation"
-    version:str  # Of the package
-    ensemble:str # Its name
+    version:str  # Version of the package
+    ensemble:str # Name of the ensemble
     card:str     # SHA-256 of its card, or why there is none
 
 def _card(prediction):

@@ -29,9 +29,9 @@ LIMITS = dict(
     together=.80,     # … and this share of that half lies in one piece
     instead=.10,      # Share of the contrast from which on something is said to speak for the other class
     overlap=.66,      # Overlap of the members' maps below which they count as looking at different places
-    outside=.15,      # Share of the relevance outside the lungs that is worth a warning; networks that see the lungs alone have about 0.06 there
+    outside=.15,      # Share of the relevance outside the lungs that is worth a warning; networks that see lungs alone have .06
     text=.10,         # … and on burnt-in letters
-    rim=1/80,         # Of the lungs' longer side: a hottest point that close to them is not called outside; two of the networks' 160 pixels
+    rim=1/80,         # Share of the lungs' longer side: a hottest point that close to them is not called outside; two of the networks' 160 pixels
     doubt=.15,        # What is left of a posterior's distance from 1/3 when the picture is doubted
 )
 
@@ -40,7 +40,7 @@ HEADER = ('side', 'child', 'part', 'raw') # Reasons that a film's own header giv
 PICTURE = ('colour', 'photo', 'lungs', 'turned', 'view', 'mirrored', 'unlike') # Reasons that the picture gives
 
 def told_by_header(
-    meta:dict, # Of a `Radiograph`
+    meta:dict, # What a header says: `meta` of a `Radiograph`
 )->list:       # Some of `HEADER`
     "What the film's own header says against it"
     told = dict(side=meta.get('view') in ('lateral', 'oblique'), child=bool(meta.get('child')),
