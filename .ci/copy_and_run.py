@@ -70,7 +70,7 @@ def keep(costs):
     known = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
     for name, c in costs.items():
         long = 'less than a minute' if c['seconds'] < 50 else f"about {round(c['seconds']/60) or 1} minute{'s'*(c['seconds'] >= 90)}"
-        more = f"; {c['slow']} more take longer, or need the public collections" if c['slow'] else ''
+        more = f"; on top, {c['slow']} slow cell{'s'*(c['slow'] > 1)}" if c['slow'] else ''
         known[name] = dict(cells=c['cells'], says=f"{long} on one core, {c['megabytes']/1000:.1f} GB of memory{more}")
     path.write_text(json.dumps(dict(sorted(known.items())), indent=1) + '\n', encoding='utf-8')
 
