@@ -104,7 +104,8 @@ def offline(docs):
 class Page(HTMLParser):
     "The ids and links of one page, and links that stayed Markdown"
     def __init__(self, path):
-        super().__init__(); self.ids, self.links, self.unread = set(), [], []
+        super().__init__()
+        self.ids, self.links, self.unread = set(), [], []
         self.feed(path.read_text(encoding='utf-8'))
     def handle_starttag(self, tag, attrs):
         a = dict(attrs)

@@ -2,7 +2,7 @@
 that finds guides first, pictures that grow. `.ci/docs.py` calls it; the functions take `_proc/`, where the project lies before it is rendered,
 or `_docs/`, the site.
 """
-import html, json, os, re, shutil, sys
+import json, os, re, shutil, sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -146,15 +146,20 @@ def take_along(docs, nbs):
 
 # ---- search
 
-ADDED = { # page → words that are searched for and do not stand on it
+ADDED = {
     'explanations/outside.html': 'AUC AUROC external validation generalisation sensitivity specificity',
     'explanations/model_card.html': 'AUC AUROC accuracy performance metrics',
-    'explanations/data_card.html': 'license licence terms dataset', 'faq.html': 'FAQ GPU cuda memory license JSON batch troubleshooting error',
-    'tutorials/own_data.html': 'class names labels CSV folder train fine-tune batch', 'tutorials/own_classes.html': 'class names labels',
-    'tutorials/four_classes.html': 'class names labels own classes', 'tutorials/screen_archive.html': 'batch folder many films JSON CSV',
-    'tutorials/explain.html': 'JSON save predict inference saliency x-ray', 'tutorials/archive_to_archive.html': 'PACS DICOM batch',
-    'tutorials/batch.html': 'batch folder many films JSON CSV docker container cron exit status', 'cli.html': 'batch JSON GPU command line shell', 'index.html': 'license install citation bibtex',
-}
+    'explanations/data_card.html': 'license licence terms dataset',
+    'faq.html': 'FAQ GPU cuda memory license JSON batch troubleshooting error',
+    'tutorials/own_data.html': 'class names labels CSV folder train fine-tune batch',
+    'tutorials/own_classes.html': 'class names labels',
+    'tutorials/four_classes.html': 'class names labels own classes',
+    'tutorials/screen_archive.html': 'batch folder many films JSON CSV',
+    'tutorials/explain.html': 'JSON save predict inference saliency x-ray',
+    'tutorials/archive_to_archive.html': 'PACS DICOM batch',
+    'tutorials/batch.html': 'batch folder many films JSON CSV docker container cron exit status',
+    'cli.html': 'batch JSON GPU command line shell',
+    'index.html': 'license install citation bibtex'}
 
 def weight(href):
     "How early a page is shown: guides before evidence before reference"

@@ -9,7 +9,7 @@ thread a process, and is timed by the clock and in processor seconds, its own st
 only processor seconds can be compared. Where the time goes comes from the columns of the table; memory is the sum over driver and workers, each page
 counted in full in each process. Needs the extras screen, ray, fast and benchmarks.
 """
-import argparse, json, os, resource, subprocess, sys, tempfile, threading, time
+import argparse, json, os, resource, subprocess, sys, tempfile, time
 from pathlib import Path
 
 STEPS = ('fetch', 'decode', 'lungs', 'clean', 'networks', 'explain')
@@ -74,7 +74,8 @@ def xrv_loop(paths, theirs):
     import numpy as np, torch, torchxrayvision as xrv
     from PIL import Image
     from deepcovidexplainer import load_ensemble
-    e = load_ensemble(); size = 224 if theirs else e.preprocess.size
+    e = load_ensemble()
+    size = 224 if theirs else e.preprocess.size
     crop, resize = xrv.datasets.XRayCenterCrop(), xrv.datasets.XRayResizer(size, engine='cv2')
     net = xrv.models.DenseNet(weights=None).eval() if theirs else None
     def one(path):
@@ -89,10 +90,20 @@ def ours(folder, out, workers, engine):
     engine, _, how = engine.partition('+')
     screen(folder, out, workers=workers, engine=engine, fast=how=='fast', progress=False)
 
-WAYS = {'bare networks, batches of 32 (the ceiling)': lambda p, d: bare(p, 32), 'bare networks, one by one': lambda p, d: bare(p, 1),
-        'our networks on clean films': lambda p, d: judged(p), 'our networks on clean films, fast': lambda p, d: fast(p), 'film by film (predict_and_explain)': lambda p, d: film_by_film(p),
-        'a loop as of torchxrayvision, our networks': lambda p, d: xrv_loop(p, False), 'a loop as of torchxrayvision, its DenseNet-121': lambda p, d: xrv_loop(p, True)}
-SCREENS = {'ours, 1 worker': (1, 'local'), 'ours, 2 workers': (2, 'local'), 'ours, 1 worker, fast': (1, 'local+fast'), 'ours, 2 workers, fast': (2, 'local+fast'), 'ours on Ray, 2 actors': (2, 'ray')}
+WAYS = {
+    'bare networks, batches of 32 (the ceiling)': lambda p, d: bare(p, 32),
+    'bare networks, one by one': lambda p, d: bare(p, 1),
+    'our networks on clean films': lambda p, d: judged(p),
+    'our networks on clean films, fast': lambda p, d: fast(p),
+    'film by film (predict_and_explain)': lambda p, d: film_by_film(p),
+    'a loop as of torchxrayvision, our networks': lambda p, d: xrv_loop(p, False),
+    'a loop as of torchxrayvision, its DenseNet-121': lambda p, d: xrv_loop(p, True)}
+SCREENS = {
+    'ours, 1 worker': (1, 'local'),
+    'ours, 2 workers': (2, 'local'),
+    'ours, 1 worker, fast': (1, 'local+fast'),
+    'ours, 2 workers, fast': (2, 'local+fast'),
+    'ours on Ray, 2 actors': (2, 'ray')}
 
 def environment():
     from deepcovidexplainer.screen import _MEMORY, _THREADS
@@ -133,7 +144,8 @@ def steps(out):
     found = {s: float(sum(v[s] or 0 for v in t.seconds)/len(t)) for s in STEPS}
     rows = t.astype(object).where(t.notna(), None).drop(columns=['members', 'doubts', 'prediction_set', 'zones']).to_dict('records')
     with tempfile.TemporaryDirectory() as tmp:
-        table = Table(tmp); (Path(tmp)/'films').mkdir()
+        table = Table(tmp)
+        (Path(tmp)/'films').mkdir()
         found['write'] = timed(lambda: table.write(0, rows))[0]/len(rows)
     return found
 
@@ -147,18 +159,23 @@ def flat(memory):
 def main(n, ways, out):
     films, rows = sources(n), []
     with tempfile.TemporaryDirectory() as tmp:
-        tmp = Path(tmp); (tmp/'list.json').write_text(json.dumps(films)); folder, single = archive(tmp/'films', films), archive(tmp/'one', films[:1])
+        tmp = Path(tmp)
+        (tmp/'list.json').write_text(json.dumps(films))
+        folder, single = archive(tmp/'films', films), archive(tmp/'one', films[:1])
         for name in [*WAYS, *SCREENS]:
             if ways and name not in ways: continue
             try:
                 if name in WAYS: row = json.loads(call('--way', name, '--list', tmp/'list.json').splitlines()[-1])
                 else:
-                    workers, engine = SCREENS[name]; place = tmp/name
+                    workers, engine = SCREENS[name]
+                    place = tmp/name
                     start = screened(single, place.with_suffix('.one'), workers, engine)
                     total = screened(folder, place, workers, engine)
                     # one worker starts for one film; the others' starts cost their processors, not the clock
                     row = dict(clock=total[0]-start[0], processor=total[1]-start[1], start=start[0], megabytes=max(total[2]), flat=flat(total[2]), memory=[round(m) for m in total[2]], steps=steps(place))
-            except Exception as error: print(f'{name}: {str(error)[-300:]}', flush=True); continue
+            except Exception as error:
+                print(f'{name}: {str(error)[-300:]}', flush=True)
+                continue
             rows.append(dict(way=name, films=n, **row))
             print(f'{name:48} {n/row["clock"]:7.2f} films/s by the clock, {row["processor"]/n*1e3:7.1f} ms of the processor a film', *([f'{row["megabytes"]:.0f} MB', f'memory last/first third {row["flat"]:.2f}' if row['flat'] else '', f'start {row["start"]:.1f} s'] if 'flat' in row else []), flush=True)
     told = summary(rows)
@@ -196,13 +213,19 @@ def make_reference(cache):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--films', type=int, default=200); p.add_argument('--ways', help='names of ways, separated by semicolons'); p.add_argument('--out', help='JSON')
-    p.add_argument('--reference', action='store_true', help='make the distributions behind drift'); p.add_argument('--cache', help='folder for the hashes of films')
-    p.add_argument('--way', help=argparse.SUPPRESS); p.add_argument('--list', help=argparse.SUPPRESS); p.add_argument('--screen', nargs=4, help=argparse.SUPPRESS)
+    p.add_argument('--films', type=int, default=200)
+    p.add_argument('--ways', help='names of ways, separated by semicolons')
+    p.add_argument('--out', help='JSON')
+    p.add_argument('--reference', action='store_true', help='make the distributions behind drift')
+    p.add_argument('--cache', help='folder for the hashes of films')
+    p.add_argument('--way', help=argparse.SUPPRESS)
+    p.add_argument('--list', help=argparse.SUPPRESS)
+    p.add_argument('--screen', nargs=4, help=argparse.SUPPRESS)
     a = p.parse_args()
     if a.screen: ours(a.screen[0], a.screen[1], int(a.screen[2]), a.screen[3])
     elif a.way:
-        import torch; torch.set_num_threads(1)
+        import torch
+        torch.set_num_threads(1)
         clock, processor = WAYS[a.way](json.loads(Path(a.list).read_text()), None)
         print(json.dumps(dict(clock=clock, processor=processor)))
     elif a.reference: make_reference(a.cache or tempfile.mkdtemp())

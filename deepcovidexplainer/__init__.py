@@ -10,7 +10,8 @@ __version__ = "0.2.0"
 # The names at the door -> their module
 _DOOR = {'predict_and_explain': 'pipeline', 'METHODS': 'pipeline', 'load_ensemble': 'zoo', 'list_ensembles': 'zoo',
          'load_radiograph': 'radiograph', 'sample_radiograph': 'radiograph', 'list_samples': 'radiograph',
-         'synth_radiograph': 'synth', 'Explanation': 'explanation', 'CLASSES': 'core', 'DISCLAIMER': 'core', 'RadiographError': 'core'}
+         'synth_radiograph': 'synth', 'Explanation': 'explanation',
+         'CLASSES': 'core', 'DISCLAIMER': 'core', 'RadiographError': 'core'}
 __all__ = [*_DOOR, '__version__']
 
 # Module -> its public names, all to be had from the package for one more version;
@@ -91,7 +92,8 @@ _NAMES = {
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 # What modules were called -> what they are called now; the old names work for one more version
-_RENAMED = {'gradcam': ('cam',), 'evaluate': ('scores',), 'trial': ('evaluation',), 'data': ('sources', 'splits', 'loaders')}
+_RENAMED = {'gradcam': ('cam',), 'evaluate': ('scores',), 'trial': ('evaluation',),
+            'data': ('sources', 'splits', 'loaders')}
 
 def _outdated(old, new):
     import warnings

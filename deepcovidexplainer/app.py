@@ -329,7 +329,9 @@ class App(W.VBox):
             except Exception as error: self.refuse(_broken(error))
             finally: self._jobs.task_done()
 
-    def wait(self): "Until everything that was asked for is answered"; self._jobs.join()
+    def wait(self):
+        "Until everything that was asked for is answered"
+        self._jobs.join()
 
     def refuse(self, text):
         "Say what went wrong"

@@ -87,7 +87,8 @@ def class_of(
     if found: return found
     if classes is None and key: return _new_class(str(name), key, known, what)
     wanted = ', '.join(known.values())
-    raise RadiographError(f'{what} has the class {str(name)!r}', f'one of {wanted}', 'correct it, or leave the film out')
+    came = f'{what} has the class {str(name)!r}'
+    raise RadiographError(came, f'one of {wanted}', 'correct it, or leave the film out')
 
 def _new_class(name, key, known, what):
     "A class of one's own, in small letters; `RadiographError` for a slip of the pen"
@@ -181,9 +182,13 @@ def write_whole(
     file = os.open(tmp, flags, 0o644)
     try:
         mode = os.fstat(file).st_mode & 0o777 # what the umask leaves
-        os.close(file); write(tmp); os.chmod(tmp, mode) # some writers replace the file by one of their own
+        os.close(file)
+        write(tmp)
+        os.chmod(tmp, mode) # some writers replace the file by one of their own
         os.replace(tmp, path)
-    except BaseException: tmp.unlink(missing_ok=True); raise
+    except BaseException:
+        tmp.unlink(missing_ok=True)
+        raise
     return path
 
 def write_json(path:Path, value:dict):
@@ -263,7 +268,8 @@ def own_settings():
     "NumPy's quiet arithmetic, the processor and full precision, in this thread alone, whatever the caller has set"
     import numpy as np,torch
     here = torch.get_default_device().type=='cpu' # a device as context costs each call of torch some microseconds
-    with np.errstate(all='ignore'),nullcontext() if here else torch.device('cpu'),torch.autocast('cpu', enabled=False): yield
+    device = nullcontext() if here else torch.device('cpu')
+    with np.errstate(all='ignore'),device,torch.autocast('cpu', enabled=False): yield
 
 # %% ../nbs/00_core.ipynb #w014
 _MALLOPT = {'mmap max':(-4, 0), 'trim threshold':(-1, 2**31-1), 'top pad':(-2, 64<<20)} # malloc.h: all from the heap, which does not shrink

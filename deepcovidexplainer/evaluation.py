@@ -18,8 +18,9 @@ from .core import CLASSES,DISCLAIMER,RadiographError,class_numbers,html_table,sa
 from .sources import read_index,read_table
 from .splits import assign_groups,assign_roles,difference_hash,kept_hashes
 from .ensemble import average_posteriors,majority_vote,max_prediction
-from .scores import (age_group,apply_temperature,calibration,calibration_table,confusion,coverage_table,ece_by_chance,ppv_at,prediction_sets,rate,score,
-    show_confusion,show_precision_recall,show_reliability,show_risk_coverage,show_roc,single_class_scores,subgroups)
+from .scores import age_group,apply_temperature,calibration,calibration_table,confusion,coverage_table
+from .scores import ece_by_chance,ppv_at,prediction_sets,rate,score,single_class_scores,subgroups
+from .scores import show_confusion,show_precision_recall,show_reliability,show_risk_coverage,show_roc
 from .guard import guard
 from .lungs import find_lungs
 from .core import write_whole,write_json
@@ -41,7 +42,8 @@ def labelled_films(
 # %% ../nbs/33_evaluation.ipynb #c011
 def _counts(t):
     "Films of each class of each source, and patients"
-    films = {s:{c:int(n) for c,n in g.label.value_counts().items()} for s,g in t.groupby('source')}
+    def by_class(g): return {c:int(n) for c,n in g.label.value_counts().items()}
+    films = {source:by_class(g) for source,g in t.groupby('source')}
     return films,int(t.group.nunique())
 
 def card_films(
@@ -56,10 +58,12 @@ def card_films(
         raise RadiographError(f'the card of {ensemble.name} names no test films', 'an ensemble whose card does', todo)
     t = read_index(root, classes=ensemble.classes)
     away = tuple(about['films'].get('external', ()))
-    t = assign_roles(assign_groups(t, kept_hashes(t, root, cache)), away, classes=ensemble.classes)
-    said = {r:(about['films'].get(r, {}), about['groups'].get(r, 0)) for r in ('test', 'external')}
-    same = all(_counts(t[t.role==r])==counts for r,counts in said.items())
-    t.loc[t.source.isin((*away, 'jsrt')) & (t.role!='external'), 'role'] = 'guard'
+    t = assign_groups(t, kept_hashes(t, root, cache))
+    t = assign_roles(t, away, classes=ensemble.classes)
+    def as_said(role): return _counts(t[t.role==role])==(about['films'].get(role, {}), about['groups'].get(role, 0))
+    same = as_said('test') and as_said('external')
+    strange = t.source.isin((*away, 'jsrt')) & (t.role!='external')
+    t.loc[strange, 'role'] = 'guard'
     t = t[t.role.isin(['test', 'external', 'guard'])].reset_index(drop=True)
     t.attrs['same'] = same
     return t
@@ -71,7 +75,8 @@ def trial_films(
 ):                         # Table of films; the folder that its paths start from
     "The films that an ensemble is to be tried on; `RadiographError` for what holds none"
     data = Path(data)
-    if not data.exists(): raise RadiographError(f'{data.name} does not exist', 'a CSV index or a folder', 'check the path')
+    if not data.exists():
+        raise RadiographError(f'{data.name} does not exist', 'a CSV index or a folder', 'check the path')
     if (data/'darkcovidnet').is_dir(): return card_films(ensemble, data, cache),data
     return labelled_films(data, ensemble.classes),(data.parent if data.is_file() else data)
 
@@ -85,25 +90,35 @@ def _read(path, name):
 def _cleaned(ensemble, film, lungs):
     "A film as the networks get it, S×S uint8"
     places = (lungs.box, lungs.field) if ensemble.crop=='lungs' else ()
-    return np.round(ensemble.preprocess.clean(film, *places)*255).astype(np.uint8)
+    clean = ensemble.preprocess.clean(film, *places)
+    return np.round(clean*255).astype(np.uint8)
 
-def _columns(ensemble): "The columns with each member's posteriors"; return [[f'{m.name}: {c}' for c in ensemble.classes] for m in ensemble.members]
+def _columns(ensemble):
+    "The columns with each member's posteriors"
+    return [[f'{m.name}: {c}' for c in ensemble.classes] for m in ensemble.members]
 
 def _rows(ensemble, films):
     "What is said of a batch of `Radiograph`s"
-    lungs = [find_lungs(f) for f in films]
-    x = ensemble.standardised(np.stack([_cleaned(ensemble, f, l) for f,l in zip(films, lungs)]))
+    lungs = list(map(find_lungs, films))
+    cleaned = np.stack([_cleaned(ensemble, f, l) for f,l in zip(films, lungs)])
+    x = ensemble.standardised(cleaned)
     for film,found,p in zip(films, lungs, ensemble.predict_many(x=x, bs=len(x))):
         yield dict(_row(ensemble, film, found, p), bits=difference_hash(film.data))
 
 def _row(ensemble, film, lungs, p):
     "What is said of a film, as columns"
     between = ', ' if any(' ' in c for c in p.classes) else ' '
-    distance = p.typicality['distance'] if p.typicality else np.nan
-    said = dict(p.named, sha256=film.meta.get('sha256'), said=p.leaning, set=between.join(p.prediction_set))
-    looks = dict(outlined=lungs.found, typical=bool(p.typical), distance=distance)
-    each = {k:q for names,ps in zip(_columns(ensemble), p.members.values()) for k,q in zip(names, ps)}
-    return dict(said, **looks, doubts=' '.join(guard(film, lungs, p)), **each)
+    row = dict(
+        p.named,
+        sha256=film.meta.get('sha256'),
+        said=p.leaning,
+        set=between.join(p.prediction_set),
+        outlined=lungs.found,
+        typical=bool(p.typical),
+        distance=p.typicality['distance'] if p.typicality else np.nan,
+        doubts=' '.join(guard(film, lungs, p)))
+    for names,posteriors in zip(_columns(ensemble), p.members.values()): row |= zip(names, posteriors)
+    return row
 
 def _read_all(root, names, errors, left):
     "Films that can be read, with their names; the others into `left`"
@@ -120,8 +135,8 @@ def say(
     bs:int=64,         # Films a batch
     tell=None,         # Called with the number of films done and the number of all
     errors:str='raise', # What happens to a film that cannot be read: `'raise'` its error, or `'report'` it and go on
-)->pd.DataFrame:       # `t` with posteriors, `said`, `set`, guard, each member's posteriors, and `group`: patients joined by their copies; `attrs['left out']`: film → why
-    "What an ensemble says of every film"
+)->pd.DataFrame:       # `t` with the answers, and `group`: patients joined by their copies; `attrs['left out']`: film → why
+    "What an ensemble says of every film: posteriors, `said`, `set`, guard, each member's posteriors"
     rows,read,left = [],[],{}
     for i in range(0, len(t), bs):
         films = list(_read_all(Path(root), t.film[i:i+bs], errors, left))
@@ -152,34 +167,46 @@ def card_scores(
     classes=CLASSES,      # K names
 )->dict:                  # JSON-safe
     "The scores of an ensemble's card"
-    at,ext = ((t.role==r).to_numpy() for r in ('test', 'external'))
-    y,group = class_numbers(t.label[at], classes),t.group[at].to_numpy()
-    m,p = members[:,at],average_posteriors(members)
-    raw = average_posteriors(apply_temperature(apply_temperature(m, 1, -np.asarray(bias)), 1/temperature))
+    test,away = ((t.role==r).to_numpy() for r in ('test', 'external'))
+    y,group = class_numbers(t.label[test], classes),t.group[test].to_numpy()
+    every,m = average_posteriors(members),members[:,test]
+    p = every[test]
+    unbiased = apply_temperature(m, 1, -np.asarray(bias))
+    raw = average_posteriors(apply_temperature(unbiased, 1/temperature))
+    rules = dict(SCPA=p.argmax(1), PM=max_prediction(m), vote=majority_vote(m))
     def scores(q, n): return score(q, y, group, n, classes=classes).to_dict()
-    rules = dict(SCPA=p[at].argmax(1), PM=max_prediction(m), vote=majority_vote(m))
-    out = dict(test=scores(p[at], n_boot), ece=_errors(raw, p[at], y), **_set_scores(p[at], y, threshold),
-               accuracy={k:float((said==y).mean()) for k,said in rules.items()},
-               members={n:scores(q, n_boot//4) for n,q in zip(names, m)}, external={})
-    if ext.any(): out['external'] = _away(t[ext], p[ext], np.asarray(far)[ext], threshold, classes)
-    return out
+    return dict(
+        test=scores(p, n_boot),
+        ece=_errors(raw, p, y),
+        **_set_scores(p, y, threshold),
+        accuracy={k:float((said==y).mean()) for k,said in rules.items()},
+        members={n:scores(q, n_boot//4) for n,q in zip(names, m)},
+        external=_away(t[away], every[away], np.asarray(far)[away], threshold, classes))
 
 def _errors(raw, p, y):
     "Calibration errors before and after, and what chance makes of the latter"
-    before,after = (round(calibration(q, y)['ece'], 4) for q in (raw, p))
-    return dict(before=before, after=after, by_chance={k:round(v, 4) for k,v in ece_by_chance(p).items()})
+    def ece(q): return round(calibration(q, y)['ece'], 4)
+    by_chance = {k:round(v, 4) for k,v in ece_by_chance(p).items()}
+    return dict(before=ece(raw), after=ece(p), by_chance=by_chance)
+
+def _held(sets, y):
+    "Whether each film's set holds the truth"
+    return sets[np.arange(len(y)), y]
 
 def _set_scores(p, y, threshold):
+    "How often prediction sets hold the truth, and how many classes"
     sets = prediction_sets(p, threshold)
-    return dict(coverage=rate(sets[np.arange(len(y)), y]), set_size=round(float(sets.sum(1).mean()), 3))
+    return dict(coverage=rate(_held(sets, y)), set_size=round(float(sets.sum(1).mean()), 3))
 
 def _away(t, p, far, threshold, classes):
     "Each external source on its own"
-    held,out = prediction_sets(p, threshold)[np.arange(len(t)), class_numbers(t.label, classes)],{}
-    for s,v in single_class_scores(p, t.label, t.source, classes).items():
-        here = (t.source==s).to_numpy()
-        out[s] = {**v, 'sets that hold the truth':rate(held[here]), 'called unlike the training films':rate(far[here])}
-    return out
+    if not len(t): return {}
+    held = _held(prediction_sets(p, threshold), class_numbers(t.label, classes))
+    def more(source):
+        here = (t.source==source).to_numpy()
+        return {'sets that hold the truth':rate(held[here]), 'called unlike the training films':rate(far[here])}
+    known = single_class_scores(p, t.label, t.source, classes)
+    return {source:v | more(source) for source,v in known.items()}
 
 @dataclass
 class Trial:
@@ -190,19 +217,29 @@ class Trial:
     prevalence:dict|None=None # Class → share where the ensemble is to be used
 
     @property
-    def classes(self): "Those of the ensemble"; return self.ensemble.classes
+    def classes(self):
+        "Those of the ensemble"
+        return self.ensemble.classes
     @property
     def main(self):
         "The films that are scored together: the test films of the card, or all of your own"
         return self.films[self.films.role.isin(['test', 'own'])]
     @property
-    def p(self): "Their N×K posteriors"; return self.main[list(self.classes)].to_numpy()
+    def p(self):
+        "Their N×K posteriors"
+        return self.main[list(self.classes)].to_numpy()
     @property
-    def y(self): "Their N class numbers"; return class_numbers(self.main.label, self.classes)
+    def y(self):
+        "Their N class numbers"
+        return class_numbers(self.main.label, self.classes)
     @property
-    def group(self): "Their N patients, copies joined"; return self.main.group.to_numpy()
+    def group(self):
+        "Their N patients, copies joined"
+        return self.main.group.to_numpy()
     @property
-    def of_card(self): "True for the public films that the card names"; return bool((self.films.role=='test').any())
+    def of_card(self):
+        "True for the public films that the card names"
+        return bool((self.films.role=='test').any())
     def __repr__(self):
         films = f'{len(self.main)} films of {len(set(self.group))} patients'
         return f'Trial({self.ensemble.name} on {films}, accuracy {np.mean(self.p.argmax(1)==self.y):.3f})'
@@ -227,44 +264,58 @@ def scores(self:Trial)->dict:
     e,t = self.ensemble,self.films[self.films.role!='guard']
     t = t.assign(role=t.role.replace('own', 'test'))
     names = [m.name for m in e.members]
-    return card_scores(t, _posteriors(e, t), ~t.typical, names, e.temperature, e.threshold, self.n_boot, e.bias, e.classes)
+    how = e.temperature,e.threshold,self.n_boot,e.bias,e.classes
+    return card_scores(t, _posteriors(e, t), ~t.typical, names, *how)
 
-def _posteriors(ensemble, t): "Each member's, M×N×K"; return np.stack([t[c].to_numpy() for c in _columns(ensemble)])
+def _posteriors(ensemble, t):
+    "Each member's, M×N×K"
+    return np.stack([t[c].to_numpy() for c in _columns(ensemble)])
 
 def _flat(d, path=()):
     "Dictionaries in dictionaries → (path, leaf); a value with its interval is one leaf"
-    if isinstance(d, dict) and 'value' not in d:
+    if isinstance(d, list): return
+    if not isinstance(d, dict): d = dict(value=d)
+    if 'value' in d: yield path,d
+    else:
         for k,v in d.items(): yield from _flat(v, (*path, k))
-    elif not isinstance(d, list): yield path,d if isinstance(d, dict) else dict(value=d)
 
 def score_table(
     d:dict, # Scores, from `Trial.scores` or a card
 )->pd.DataFrame: # part, score, value, low, high, n
     "The same numbers, one a row"
     def row(path, v):
-        part = ' '.join(path[:-1]).replace(' scores', '').strip() or 'test'
-        return dict(part=part, score=path[-1], **{k:v.get(k) for k in ('value', 'low', 'high', 'n')})
+        *parts,score = path
+        part = ' '.join(parts).replace(' scores', '').strip() or 'test'
+        numbers = {k:v.get(k) for k in ('value', 'low', 'high', 'n')}
+        return dict(part=part, score=score, **numbers)
     return pd.DataFrame([row(path, v) for path,v in _flat(d)])
 
 @patch
 def by_group(self:Trial)->pd.DataFrame:
     "Scores by source, view, age group and sex of the main films"
-    m = self.main
+    m,n_boot = self.main,max(1, self.n_boot//2)
     groups = dict(source=m.source, view=m.view, age=age_group(m.age), sex=m.sex)
-    return subgroups(self.p, self.y, groups, self.group, n_boot=max(1, self.n_boot//2), classes=self.classes)
+    return subgroups(self.p, self.y, groups, self.group, n_boot=n_boot, classes=self.classes)
+
+def _with_interval(name, hit):
+    "A share as three columns"
+    r = rate(hit)
+    return {name:r['value'], f'{name} low':r['low'], f'{name} high':r['high']}
 
 @patch
 def guarded(self:Trial)->pd.DataFrame:
     "Source by source: lungs outlined, films doubted, and right answers with and without an outline"
     def row(t):
         scored = t[t.label.isin(self.classes)]
-        right,there = (scored.said==scored.label).to_numpy(),scored.outlined.to_numpy(bool)
-        shares = {'lungs not outlined':~t.outlined.to_numpy(bool), 'doubted':(t.doubts!='').to_numpy(),
-                  'right where outlined':right[there], 'right where not':right[~there]}
-        for k,hit in shares.items():
-            r = rate(hit)
-            yield from ((k, r['value']), (f'{k} low', r['low']), (f'{k} high', r['high']))
-    rows = {s:dict(films=len(g), **dict(row(g))) for s,g in self.films.groupby('source')}
+        right = (scored.said==scored.label).to_numpy()
+        there = scored.outlined.to_numpy(bool)
+        return dict(
+            films=len(t),
+            **_with_interval('lungs not outlined', ~t.outlined.to_numpy(bool)),
+            **_with_interval('doubted', (t.doubts!='').to_numpy()),
+            **_with_interval('right where outlined', right[there]),
+            **_with_interval('right where not', right[~there]))
+    rows = {source:row(g) for source,g in self.films.groupby('source')}
     return pd.DataFrame.from_dict(rows, orient='index').rename_axis('source')
 
 # %% ../nbs/33_evaluation.ipynb #c026
@@ -280,21 +331,27 @@ def _figure(draw):
 
 def _figures(t):
     "File → what draws it"
-    whole = (t.p, t.y, t.group)
-    def curves(show): return lambda ax: show(*whole, ax, t.n_boot, t.classes)
-    return {'confusion.png':lambda ax: show_confusion(confusion(t.p, t.y), ax, classes=t.classes),
-            'roc.png':curves(show_roc), 'precision_recall.png':curves(show_precision_recall),
-            'reliability.png':lambda ax: show_reliability(t.p, t.y, ax),
-            'risk_coverage.png':lambda ax: show_risk_coverage(t.p, t.y, ax)}
+    p,y = t.p,t.y
+    def curves(show): return lambda ax: show(p, y, t.group, ax, t.n_boot, t.classes)
+    return {
+        'confusion.png':lambda ax: show_confusion(confusion(p, y), ax, classes=t.classes),
+        'roc.png':curves(show_roc),
+        'precision_recall.png':curves(show_precision_recall),
+        'reliability.png':lambda ax: show_reliability(p, y, ax),
+        'risk_coverage.png':lambda ax: show_risk_coverage(p, y, ax)}
 
 def _tables(t):
     "File → table"
-    p,y,group,classes = t.p,t.y,t.group,t.classes
-    claims = {'before the temperature':t.ensemble.uncalibrated(_posteriors(t.ensemble, t.main)).mean(0), 'after':p}
-    out = {'subgroups.csv':t.by_group(), 'sets.csv':coverage_table(p, y, t.ensemble.threshold, group, classes),
-           'guard.csv':t.guarded(), 'calibration.csv':calibration_table(claims, y, group, max(1, t.n_boot//4))}
-    if t.prevalence: out['predictive_values.csv'] = ppv_at(p, y, t.prevalence, group, t.n_boot, classes=classes)
-    return {'scores.csv':score_table(t.scores()), **{f:v.reset_index() for f,v in out.items()}}
+    e,p,y,group = t.ensemble,t.p,t.y,t.group
+    before = e.uncalibrated(_posteriors(e, t.main)).mean(0)
+    claims = {'before the temperature':before, 'after':p}
+    out = {
+        'subgroups.csv':t.by_group(),
+        'sets.csv':coverage_table(p, y, e.threshold, group, t.classes),
+        'guard.csv':t.guarded(),
+        'calibration.csv':calibration_table(claims, y, group, max(1, t.n_boot//4))}
+    if t.prevalence: out['predictive_values.csv'] = ppv_at(p, y, t.prevalence, group, t.n_boot, classes=t.classes)
+    return {'scores.csv':score_table(t.scores())} | {f:v.reset_index() for f,v in out.items()}
 
 _CAPTIONS = {
     'scores.csv':'Scores', 'subgroups.csv':'For whom does it work?', 'sets.csv':'Prediction sets',
@@ -312,13 +369,21 @@ What was said of each film: <a href="predictions.csv">predictions.csv</a>.</p></
 
 def _spans(t):
     "Rows for a page: a value and its interval in one cell"
-    def text(r, c):
-        lo,hi = (f'{c} low', f'{c} high') if f'{c} low' in t else ('low', 'high') if c in ('value', 'coverage') else (None, None)
-        v = r[c]
-        if not isinstance(v, (float, np.floating)): return v
-        if v!=v: return '–'
-        return f'{v:.3f} ({r[lo]:.3f} to {r[hi]:.3f})' if lo and r[lo]==r[lo] else f'{v:g}' if v==int(v) else f'{v:.3f}'
-    return [{c:text(r, c) for c in t if not re.search(r'(^| )(low|high)$', c)} for r in t.to_dict('records')]
+    shown = [c for c in t if not re.search(r'(^| )(low|high)$', c)]
+    return [{c:_cell(r, c) for c in shown} for r in t.to_dict('records')]
+
+def _bounds(row, c):
+    "Of the value in column `c`; None where there is no interval"
+    if f'{c} low' in row: return row[f'{c} low'],row[f'{c} high']
+    return (row.get('low'), row.get('high')) if c in ('value', 'coverage') else None
+
+def _cell(row, c):
+    "A value as text, with its interval"
+    v,bounds = row[c],_bounds(row, c)
+    if not isinstance(v, (float, np.floating)): return v
+    if np.isnan(v): return '–'
+    if bounds and not np.isnan(bounds[0]): return '{:.3f} ({:.3f} to {:.3f})'.format(v, *bounds)
+    return f'{v:g}' if v==int(v) else f'{v:.3f}'
 
 def _lead(t):
     "What was done, in a sentence"
@@ -333,23 +398,34 @@ def _whence(t):
     if not t.of_card: return 'Your own films; whether the ensemble was trained on them cannot be told.'
     same = 'there are as many films and patients as the card says'
     other = 'the folder is not the one that the card was made from, so its numbers may differ'
-    return f'Test and external films of the ensemble’s card; {same if t.films.attrs.get("same") else other}.'
+    which = same if t.films.attrs.get('same') else other
+    return f'Test and external films of the ensemble’s card; {which}.'
 
 @patch
 def page(self:Trial, tables=None)->str:
     "The summary as HTML"
     tables = tables or _tables(self)
-    pictures = ''.join(f'<img src="{f}" alt="{f[:-4].replace("_", " ")}">' for f in _figures(self))
-    shown = ''.join(f'<div class="wide">{html_table(_spans(v), _CAPTIONS[f])}</div>' for f,v in tables.items())
-    links = ', '.join(f'<a href="{f}">{f}</a>' for f in tables)
-    title,lead = (html.escape(x) for x in (f'Evaluation of the ensemble “{self.ensemble.name}”', _lead(self)))
-    return _PAGE.format(title=title, notice=DISCLAIMER, lead=lead, pictures=pictures, tables=shown, links=links)
+    def picture(f): return f'<img src="{f}" alt="{f[:-4].replace("_", " ")}">'
+    def table(f, t): return f'<div class="wide">{html_table(_spans(t), _CAPTIONS[f])}</div>'
+    def link(f): return f'<a href="{f}">{f}</a>'
+    return _PAGE.format(
+        title=html.escape(f'Evaluation of the ensemble “{self.ensemble.name}”'),
+        notice=DISCLAIMER,
+        lead=html.escape(_lead(self)),
+        pictures=''.join(map(picture, _figures(self))),
+        tables=''.join(table(f, t) for f,t in tables.items()),
+        links=', '.join(map(link, tables)))
 
 def _safe(t):
     "A table whose text no spreadsheet runs"
     from pandas.api.types import is_bool_dtype,is_numeric_dtype
     text = [c for c in t if not is_numeric_dtype(t[c]) and not is_bool_dtype(t[c])]
-    return t.assign(**{c:[safe_cell(v) if isinstance(v, str) else v for v in t[c]] for c in text})
+    def safe(v): return safe_cell(v) if isinstance(v, str) else v
+    return t.assign(**{c:list(map(safe, t[c])) for c in text})
+
+def _save_csv(path, t):
+    "A table as a file that any spreadsheet may open"
+    write_whole(path, lambda p: _safe(t).to_csv(p, index=False, float_format='%.6g'))
 
 def save_trial(
     trial:Trial,     # What `try_ensemble` gave
@@ -359,10 +435,10 @@ def save_trial(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     tables = _tables(trial)
-    told = trial.films.drop(columns=['reserved', 'licence'], errors='ignore')
-    left = pd.DataFrame(list(trial.films.attrs.get('left out', {}).items()), columns=['film', 'why'])
-    more = {'predictions.csv':told, **({'left_out.csv':left} if len(left) else {})}
-    for f,t in {**tables, **more}.items(): write_whole(out/f, lambda p, t=t: _safe(t).to_csv(p, index=False, float_format='%.6g'))
+    for f,t in tables.items(): _save_csv(out/f, t)
+    _save_csv(out/'predictions.csv', trial.films.drop(columns=['reserved', 'licence'], errors='ignore'))
+    left = trial.films.attrs.get('left out')
+    if left: _save_csv(out/'left_out.csv', pd.DataFrame(list(left.items()), columns=['film', 'why']))
     for f,draw in _figures(trial).items(): write_whole(out/f, _figure(draw))
     write_json(out/'scores.json', trial.scores())
     write_whole(out/'index.html', lambda p: p.write_text(trial.page(tables), encoding='utf-8'))
@@ -374,7 +450,8 @@ def differences(
     old:dict, # Scores of a card: `ensemble.about['scores']`
 )->pd.DataFrame: # part, score, value here, value there; empty when all agree
     "Numbers of a card that a trial does not reproduce"
-    key = ['part', 'score']
-    t = score_table(old).merge(score_table(new), on=key, how='left', suffixes=(' in the card', ' now'))
-    apart = lambda c: ~np.isclose(t[f'{c} in the card'].astype(float), t[f'{c} now'].astype(float), atol=1e-9, equal_nan=True)
-    return t[apart('value') | apart('low') | apart('high')].reset_index(drop=True)
+    card,now = ' in the card',' now'
+    t = score_table(old).merge(score_table(new), on=['part', 'score'], how='left', suffixes=(card, now))
+    def same(c): return np.isclose(t[c+card].astype(float), t[c+now].astype(float), atol=1e-9, equal_nan=True)
+    agree = same('value') & same('low') & same('high')
+    return t[~agree].reset_index(drop=True)

@@ -37,8 +37,8 @@ def find_layer(
     if isinstance(layer, str) and layer in names: return names[layer]
     if any(m is layer for m in names.values()): return layer
     known = ', '.join(k for k in names if k and '.' not in k)
-    raise RadiographError(f'{layer!r} is no layer of this network' if isinstance(layer, str) else f'a {type(layer).__name__} that is no layer of this network',
-                          f'a module of it, or a name such as {known}')
+    came = f'{layer!r} is' if isinstance(layer, str) else f'a {type(layer).__name__} that is'
+    raise RadiographError(f'{came} no layer of this network', f'a module of it, or a name such as {known}')
 
 # %% ../nbs/21_forward.ipynb #ac048
 @contextmanager
@@ -49,7 +49,8 @@ def probe(
 ):                    # Yields a `Caught`: its `.output` can be differentiated with respect to
     "Catch a layer's output while the block runs the network; nothing stays behind"
     import torch
-    caught,thread = Caught(layer if isinstance(layer, str) else type(layer).__name__),threading.get_ident()
+    caught = Caught(layer if isinstance(layer, str) else type(layer).__name__)
+    thread = threading.get_ident()
     def catch(module, args, output):
         if threading.get_ident()!=thread: return None
         if not isinstance(output, torch.Tensor):
@@ -94,7 +95,8 @@ def class_index(targets, logits):
     if isinstance(targets, (list, tuple)):
         if not targets: raise RadiographError('an empty list of targets', 'at least one class')
         return torch.tensor([[class_number(t, n) for t in targets]]*b, device=logits.device),False
-    if not isinstance(targets, torch.Tensor) or targets.ndim==0: return torch.full((b,1), class_number(targets, n), device=logits.device),True
+    if not isinstance(targets, torch.Tensor) or targets.ndim==0:
+        return torch.full((b,1), class_number(targets, n), device=logits.device),True
     if targets.ndim>2 or len(targets)!=b or targets.numel()==0:
         raise RadiographError(f'targets of shape {tuple(targets.shape)} for {b} films',
                               'one row of class numbers a film')
@@ -127,8 +129,9 @@ def run_network(model, x):
     try: logits = model(x)
     except torch.OutOfMemoryError: raise
     except RuntimeError as e:
-        raise RadiographError(f'an input of shape {tuple(x.shape)} that the network cannot take ({str(e).splitlines()[0]})',
-                              'the channels and size it was built for') from e
+        why = str(e).splitlines()[0]
+        came = f'an input of shape {tuple(x.shape)} that the network cannot take ({why})'
+        raise RadiographError(came, 'the channels and size it was built for') from e
     if not isinstance(logits, torch.Tensor) or logits.ndim!=2:
         raise RadiographError('a network whose output is not B×K', 'one row of class scores a film')
     if not torch.isfinite(logits).all():

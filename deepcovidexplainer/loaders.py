@@ -617,7 +617,9 @@ class RadiographDL(TfmdDL):
         if self.drawn: self.n = draws or self.n
 
     @property
-    def drawn(self): "Whether films are drawn by weight: in training"; return self.shuffle and self.dataset.split_idx==0
+    def drawn(self):
+        "Whether films are drawn by weight: in training"
+        return self.shuffle and self.dataset.split_idx==0
 
     def new(self, dataset=None, cls=None, **kwargs):
         own = dict(balance=self.balance, seed=self.seed, draws=self.draws, state=self.state)

@@ -312,13 +312,14 @@ class Card:
     @classmethod
     def from_dict(cls, d:dict):
         "The card in `d`; `RadiographError` if its preprocessing was edited after training"
-        d = dict(d); stamp = d.pop('preprocess_fingerprint', None)
+        d = dict(d)
+        stamp = d.pop('preprocess_fingerprint', None)
         if stamp!=fingerprint(d['preprocess']):
-            raise RadiographError(f"the card of {d.get('arch')} names a preprocessing that its weights were not trained with",
-                                  'an unedited card', 'take weights and card from the same place again')
+            came = f"the card of {d.get('arch')} names a preprocessing that its weights were not trained with"
+            raise RadiographError(came, 'an unedited card', 'take weights and card from the same place again')
         known = {f.name for f in fields(cls)}
-        d['extra'] = {**d.get('extra', {}), **{k:d.pop(k) for k in list(d) if k not in known}}
-        return cls(**{**d, 'classes':tuple(d['classes'])})
+        more = {k:d.pop(k) for k in list(d) if k not in known}
+        return cls(**d | dict(classes=tuple(d['classes']), extra=d.get('extra', {}) | more))
 
     def __repr__(self): return f"Card({self.arch}, {'/'.join(self.classes)}, sha256 {self.sha256[:8] or 'not saved'})"
 
@@ -366,7 +367,8 @@ _IN_CARD = dict( # Key of a card → whether a value can be one
     classes=lambda v: isinstance(v, list) and 0<len(v)<=1000 and all(map(_is_text, v)))
 
 def _read_card(path):
-    if not path.exists(): raise RadiographError(f'{path.name} is missing', 'a card beside the weights', 'copy both files together')
+    if not path.exists():
+        raise RadiographError(f'{path.name} is missing', 'a card beside the weights', 'copy both files together')
     wanted,todo = 'the JSON that `save_weights` wrote','copy the card again'
     d = read_json(path, wanted, todo)
     odd = next((k for k,fits in _IN_CARD.items() if not (isinstance(d, dict) and fits(d.get(k)))), None)
@@ -387,8 +389,9 @@ def _filled(model, path):
 def _rebuilt(card, path):
     "The untrained network that a card names"
     if _is_arch(card.arch): return create_model(card.arch, len(card.classes), size=card.preprocess.get('size'))
-    raise RadiographError(f'{path.name} holds weights of {card.arch!r}, a name that is not known here', 'its network, made known by its name',
-                          f'register_arch({card.arch!r}, function of (n_classes, in_chans)), then load again')
+    came = f'{path.name} holds weights of {card.arch!r}, a name that is not known here'
+    todo = f'register_arch({card.arch!r}, function of (n_classes, in_chans)), then load again'
+    raise RadiographError(came, 'its network, made known by its name', todo)
 
 def load_weights(
     path:str|Path, # `NAME.safetensors`, with `NAME.json` beside it
@@ -398,7 +401,9 @@ def load_weights(
     path = Path(path)
     if not path.exists(): raise RadiographError(f'no weights at {path.name}', 'a .safetensors file', 'check the path')
     card = _read_card(path.with_suffix('.json'))
-    if sha256_of(path)!=card.sha256: raise RadiographError(f'{path.name} is not the file that its card describes', f'SHA-256 {card.sha256[:12]}…', 'copy weights and card again')
+    if sha256_of(path)!=card.sha256:
+        came = f'{path.name} is not the file that its card describes'
+        raise RadiographError(came, f'SHA-256 {card.sha256[:12]}…', 'copy weights and card again')
     model = made_apart(lambda: _rebuilt(card, path))
     missing,unexpected = _filled(model, path)
     lost = [k for k in missing if not k.endswith('num_batches_tracked')]+unexpected

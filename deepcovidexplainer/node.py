@@ -218,7 +218,9 @@ class Node:
     def __exit__(self, *_): self.stop()
 
     @property
-    def port(self): "TCP port"; return self.server.server_address[1] if self.server else None
+    def port(self):
+        "TCP port"
+        return self.server.server_address[1] if self.server else None
 
 # %% ../nbs/36_node.ipynb #n015
 def _reply(status, comment=''):

@@ -112,8 +112,8 @@ def _facts(film):
 
 @patch
 def _repr_html_(self:Radiograph):
-    return (f'<div style="display:flex;gap:1em;align-items:flex-start"><img alt="chest radiograph" src="{_thumbnail(self)}"/>'
-            f'{html_table(_facts(self))}</div>')
+    picture = f'<img alt="chest radiograph" src="{_thumbnail(self)}"/>'
+    return f'<div style="display:flex;gap:1em;align-items:flex-start">{picture}{html_table(_facts(self))}</div>'
 
 # %% ../nbs/01_radiograph.ipynb #c016
 def _bits(top):
@@ -233,12 +233,15 @@ def _film(a, name, max_pixels, history=(), meta=None, invert=False, aspect=1.):
 # %% ../nbs/01_radiograph.ipynb #c028
 _PICTURES = {'PNG': PngImageFile, 'JPEG': JpegImageFile, 'WebP': WebPImageFile, 'TIFF': TiffImageFile}
 _WANTED = 'one frontal chest radiograph as PNG, JPEG, WebP, TIFF or DICOM'
-_MAGIC = [(b'\x89PNG\r\n\x1a\n', 'PNG'), (b'\xff\xd8\xff', 'JPEG'),
-          (b'II*\0', 'TIFF'), (b'MM\0*', 'TIFF'), (b'II+\0', 'TIFF'), (b'MM\0+', 'TIFF'),
-          (b'GIF8', 'a GIF picture (256 colours, perhaps animated)'), (b'BM', 'a BMP picture'), (b'%PDF', 'a PDF document'),
-          (b'PK\x03\x04', 'a ZIP archive'), (b'\x1f\x8b', 'a gzip archive'),
-          (b'\0\0\0\x0cjP  ', 'a JPEG 2000 picture'), (b'\xff\x4f\xff\x51', 'a JPEG 2000 picture'),
-          (b'8BPS', 'a Photoshop file'), (b'<!DOCTYPE', 'a web page'), (b'<html', 'a web page'), (b'\x89HDF', 'an HDF5 file'), (b'\x93NUMPY', 'a NumPy file')]
+_MAGIC = [
+    (b'\x89PNG\r\n\x1a\n', 'PNG'), (b'\xff\xd8\xff', 'JPEG'),
+    (b'II*\0', 'TIFF'), (b'MM\0*', 'TIFF'), (b'II+\0', 'TIFF'), (b'MM\0+', 'TIFF'),
+    (b'GIF8', 'a GIF picture (256 colours, perhaps animated)'), (b'BM', 'a BMP picture'),
+    (b'\0\0\0\x0cjP  ', 'a JPEG 2000 picture'), (b'\xff\x4f\xff\x51', 'a JPEG 2000 picture'),
+    (b'%PDF', 'a PDF document'), (b'8BPS', 'a Photoshop file'),
+    (b'<!DOCTYPE', 'a web page'), (b'<html', 'a web page'),
+    (b'PK\x03\x04', 'a ZIP archive'), (b'\x1f\x8b', 'a gzip archive'),
+    (b'\x89HDF', 'an HDF5 file'), (b'\x93NUMPY', 'a NumPy file')]
 
 _DOCUMENTS = ('text', 'a PDF document', 'a web page', 'a ZIP archive', 'a gzip archive', 'an HDF5 file', 'a NumPy file')
 
@@ -247,8 +250,10 @@ def _is_dicom(b):
     return b[128:132]==b'DICM' or (b[:2] in (b'\x02\0', b'\x08\0') and b[3:4]==b'\0' and len(b)>8)
 
 def _is_text(b):
+    "Do the first bytes hold letters and spaces alone, most of them ASCII?"
     head = b[:512]
-    return all(c in b'\t\n\r\f' or 32<=c!=127 for c in head) and b'\0' not in head and sum(c<128 for c in head)>.7*len(head)
+    readable = all(c in b'\t\n\r\f' or 32<=c!=127 for c in head)
+    return readable and sum(c<128 for c in head)>.7*len(head)
 
 def _kind(
     b:bytes, # A file's content
@@ -257,7 +262,8 @@ def _kind(
     if _is_dicom(b): return 'DICOM'
     if b[:4]==b'RIFF' and b[8:12]==b'WEBP': return 'WebP'
     if b[4:8]==b'ftyp': return 'a HEIC, AVIF or video file'
-    return next((kind for magic,kind in _MAGIC if b.startswith(magic)), 'text' if _is_text(b) else 'of no known format')
+    known = next((kind for magic,kind in _MAGIC if b.startswith(magic)), None)
+    return known or ('text' if _is_text(b) else 'of no known format')
 
 # %% ../nbs/01_radiograph.ipynb #c030
 _LOCK = ForkSafeLock()
@@ -451,8 +457,10 @@ def _read_picture(b, kind, name, max_pixels):
 # %% ../nbs/01_radiograph.ipynb #c035
 _MODALITIES = ('CR', 'DX', 'DR', 'RG', 'OT', 'SC', '') # Computed, digital and film radiography; secondary captures; not stated
 _PLUGINS = ('pillow', 'pylibjpeg', 'pyjpegls', 'pydicom', 'gdcm') # One order on every machine, so that all read alike
-_IDENTIFIERS = ('PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex', 'PatientAge', 'AccessionNumber', 'StudyDate', 'StudyTime',
-                'InstitutionName', 'ReferringPhysicianName', 'StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID')
+_IDENTIFIERS = (
+    'PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex', 'PatientAge',
+    'AccessionNumber', 'StudyDate', 'StudyTime', 'InstitutionName', 'ReferringPhysicianName',
+    'StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID')
 
 def _value(ds, name, kind=str, default=None):
     "The first value of a data element as `kind`; `default` where it is missing, empty or malformed"
@@ -754,7 +762,9 @@ def _main_header(b):
         s = b[i+4:i+2+n]
         _must(0xff50<=marker<=0xff6f and n>=2 and i+2+n<=len(b), f'no segment stands at byte {i}')
         if marker==0xff51: size = _size_2000(s)
-        if marker==0xff52: _check_coding(s); coded = True
+        if marker==0xff52:
+            _check_coding(s)
+            coded = True
         i += 2+n
     _must(size and coded, 'its main header is incomplete')
     return size,i
@@ -767,7 +777,8 @@ def _frame_2000(b):
         tile,n = _be(b, i+4),_be(b, i+6, 4) or len(b)-i
         _must(tile<tiles and n>=14, f'the tile at byte {i} is damaged')
         _must(i+n<=len(b), 'it ends inside a tile')
-        seen.add(tile); i += n
+        seen.add(tile)
+        i += n
     _must(len(seen)==tiles, f'{tiles-len(seen)} of its {tiles} tiles are missing')
     _must(not b[i:].strip(b'\0') or _be(b, i)==0xffd9, f'something else than a tile stands at byte {i}')
     return _Frame('JPEG 2000', h, w, samples, bits, i)
@@ -829,7 +840,8 @@ def _decode_for_ever():
     from pydicom.encaps import encapsulate
     out = os.fdopen(os.dup(1), 'wb')
     os.dup2(2, 1) # what GDCM prints shall not stand between the values
-    out.write(b'ready\n'); out.flush()
+    out.write(b'ready\n')
+    out.flush()
     while line:=sys.stdin.buffer.readline():
         head,size,seconds = json.loads(line)
         frame = sys.stdin.buffer.read(size)
@@ -839,14 +851,16 @@ def _decode_for_ever():
         _seconds_left(0)
         a = np.ascontiguousarray(a)
         out.write(json.dumps([said, a.shape, a.dtype.str, a.nbytes]).encode()+b'\n')
-        out.write(a.tobytes()); out.flush()
+        out.write(a.tobytes())
+        out.flush()
 
 @atexit.register
 def _stop_child():
     global _child
     child,_child = _child,None
     if child is None: return
-    child.kill(); child.wait()
+    child.kill()
+    child.wait()
     for pipe in (child.stdin, child.stdout):
         try: pipe.close()
         except OSError: pass
@@ -1021,7 +1035,8 @@ def _modality_lut(x, ds):
         table = _table(ds.ModalityLUTSequence[0], _value(ds, 'PixelRepresentation', int), _is_big(ds))
         return _lut(x, table),'modality LUT'
     slope,intercept = _value(ds, 'RescaleSlope', float, 1.),_value(ds, 'RescaleIntercept', float, 0.)
-    if (slope, intercept)==(1, 0) or not slope or not np.isfinite([slope, intercept]).all(): return x.astype(np.float64),None
+    nothing = (slope, intercept)==(1, 0) or not slope or not np.isfinite([slope, intercept]).all()
+    if nothing: return x.astype(np.float64),None
     return x*slope+intercept,f'rescale ×{slope:g} {intercept:+g}'
 
 # %% ../nbs/01_radiograph.ipynb #c047
@@ -1047,7 +1062,7 @@ def _windows(x, ds):
 
 # %% ../nbs/01_radiograph.ipynb #c048
 def _range(x, ds, real):
-    "What becomes 0 and 1 where no window is stated: all that 8 unsigned bits can hold, or the film's own darkest and brightest"
+    "What becomes 0 and 1 where no window is stated: all that 8 unsigned bits can hold, or the film's own extremes"
     full = _value(ds, 'BitsStored', int)==8 and not _value(ds, 'PixelRepresentation', int)
     ends = _modality_lut(np.array([0, 255]), ds)[0] if full else x[real]
     return float(ends.min()),float(ends.max()),'full range' if full else 'stretched from'
@@ -1094,7 +1109,9 @@ def _greyscale(a, ds, photometric):
 # %% ../nbs/01_radiograph.ipynb #c049
 def _colour(a, ds, photometric):
     "Stored colour values as RGB integers, and the steps taken"
-    if photometric!='PALETTE COLOR': return a if a.dtype==np.uint8 else a/((1<<ds.BitsStored)-1), [f'colour ({photometric})']
+    if photometric!='PALETTE COLOR':
+        data = a if a.dtype==np.uint8 else a/((1<<ds.BitsStored)-1)
+        return data,[f'colour ({photometric})']
     from pydicom.pixels import apply_color_lut
     rgb = apply_color_lut(a, ds)
     return (rgb if rgb.dtype==np.uint8 else rgb/65535), ['palette']
@@ -1237,7 +1254,9 @@ def _stream_bytes(f, limit):
         at = f.tell() if f.seekable() else None
         if at is not None: f.seek(0)
         parts,n = [],0
-        while (part:=f.read(1<<20)) and n<=limit: parts.append(part); n += len(part)
+        while (part:=f.read(1<<20)) and n<=limit:
+            parts.append(part)
+            n += len(part)
         if at is not None: f.seek(at)
         b = b''.join(parts)
     except Exception as e:
@@ -1353,7 +1372,10 @@ def get_radiograph_files(
     return sorted(p for p in found if _may_be_film(p))
 
 # %% ../nbs/01_radiograph.ipynb #c057
-def _samples(): return {s['name']: s for s in json.loads(package_file('samples', 'samples.json').read_text(encoding='utf-8'))}
+def _samples():
+    "Name → what is known of the film"
+    text = package_file('samples', 'samples.json').read_text(encoding='utf-8')
+    return {s['name']:s for s in json.loads(text)}
 
 def list_samples()->list:
     "The names of the films that come with the package"

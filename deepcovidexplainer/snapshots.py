@@ -186,7 +186,7 @@ def _mean_state(states):
 def _check_kin(paths, cards):
     "`RadiographError` for snapshots that do not belong together"
     if not paths: raise RadiographError('no snapshot', 'at least one', 'check the folder')
-    kind = lambda c: (c.arch, tuple(c.classes), c.preprocess, c.crop)
+    def kind(c): return c.arch,tuple(c.classes),c.preprocess,c.crop
     for p,c in zip(paths, cards):
         if kind(c)==kind(cards[-1]): continue
         came = f'{p.name} is another network, or was trained on films prepared otherwise, than {paths[-1].name}'
