@@ -16,7 +16,7 @@ from fastcore import script
 from fastcore.basics import noop
 
 from .command import command
-from .core import CLASSES,DISCLAIMER,NoFilm,RadiographError,keep_pages,sweep
+from .core import CLASSES,DISCLAIMER,NoFilm,RadiographError,keep_pages,never_over,sweep
 
 # %% ../nbs/39_cli.ipynb #c006
 _ENDINGS,_OUT = ('html', 'pdf', 'png', 'json'),'explanations'
@@ -74,7 +74,7 @@ def _say(*lines, to='stdout'):
     stream = getattr(sys, to)
     if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
     try: print(*map(_plain, lines), sep='\n', file=stream, flush=True)
-    except BrokenPipeError: setattr(sys, to, open(os.devnull, 'w'))
+    except OSError: setattr(sys, to, open(os.devnull, 'w')) # nobody reads on, or the log's disk is full
 
 def _complain(*lines): _say(*lines, to='stderr')
 
@@ -131,7 +131,8 @@ def _is_done(row, film, path, asked):
 class _Index:
     "The index of a folder of answers, written while it grows"
     def __init__(self, out, asked, wanted=True, every=20):
-        from deepcovidexplainer.report import index_rows
+        from deepcovidexplainer.report import check_folder_index,index_rows
+        if wanted: check_folder_index(out)
         self.out,self.asked,self.every,self.new = Path(out),asked,every,[]
         self.wanted = wanted
         self.rows = {r['film']:r for r in index_rows(out)}
@@ -250,11 +251,12 @@ def _against_card(trial):
 
 def _evaluate(weights, data, out, n_boot, prevalence, errors):
     from deepcovidexplainer.core import data_dir
-    from deepcovidexplainer.evaluation import save_trial,try_ensemble
+    from deepcovidexplainer.evaluation import TRIAL_FILES,save_trial,try_ensemble
     from deepcovidexplainer.zoo import load_ensemble
     if n_boot<1: raise RadiographError(f'{n_boot} resamples', 'at least 1; 2000 for a publication', 'correct --n_boot')
     shares,data = _shares(prevalence),data or data_dir()
     if data is None: raise RadiographError('no data were given', 'a CSV index or a folder', '--data index.csv, or set the environment variable DCE_DATA')
+    never_over([Path(out)/name for name in TRIAL_FILES], [data])
     trial = try_ensemble(load_ensemble(weights), data, Path(out)/'cache', n_boot, shares, _progress, errors)
     return trial,save_trial(trial, out)
 

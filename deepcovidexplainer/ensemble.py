@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .core import CLASSES,DISCLAIMER,RadiographError,html_table,read_tensors,sha256_of
+from .core import CLASSES,DISCLAIMER,RadiographError,html_table,own_settings,read_tensors,sha256_of
 from .scores import apply_temperature,conformal_threshold,fit_temperature,nll,prediction_sets
 from .lungs import as_lungs
 from .core import write_whole,write_json
@@ -364,7 +364,8 @@ class Ensemble:
         device,      # As `pick_device` gives it
     ):               # The ensemble itself
         "Move the networks, as `torch.nn.Module.to` does; what they are asked goes there, too"
-        for m in self.members: m.model.to(device)
+        with own_settings():
+            for m in self.members: m.model.to(device)
         return self
 
     def inputs(self,
@@ -572,7 +573,8 @@ def _is_typicality(v):
 
 _PARTS = dict( # Key of ensemble.json → whether a value can be one
     name=lambda v: isinstance(v, str),
-    members=lambda v: isinstance(v, list) and bool(v) and all(isinstance(m, str) for m in v),
+    members=lambda v: isinstance(v, list) and bool(v) and all(isinstance(m, str) for m in v) and
+        len({Path(m).name for m in v})==len(v), # each once
     temperature=lambda v: _number(v, 0),
     threshold=lambda v: _number(v),
     coverage=lambda v: _number(v, 0, 1),

@@ -13,6 +13,7 @@ import numpy as np
 
 from .core import CLASSES,package_file,read_json
 from .lungs import as_lungs
+from .radiograph import is_chest
 
 # %% ../nbs/26_guard.ipynb #c006
 LIMITS = dict(
@@ -35,7 +36,6 @@ LIMITS = dict(
 )
 
 # %% ../nbs/26_guard.ipynb #c009
-_CHEST = ('CHEST', 'THORAX', 'LUNG')
 HEADER = ('side', 'child', 'part', 'raw') # Reasons that a film's own header gives
 PICTURE = ('colour', 'photo', 'lungs', 'turned', 'view', 'mirrored', 'unlike') # Reasons that the picture gives
 
@@ -43,9 +43,8 @@ def told_by_header(
     meta:dict, # What a header says: `meta` of a `Radiograph`
 )->list:       # Some of `HEADER`
     "What the film's own header says against it"
-    part = str(meta.get('body_part') or 'CHEST').upper()
     told = dict(side=meta.get('view') in ('lateral', 'oblique'), child=bool(meta.get('child')),
-                part=not any(p in part for p in _CHEST), raw=meta.get('processing')=='for processing')
+                part=not is_chest(meta.get('body_part')), raw=meta.get('processing')=='for processing')
     return [k for k in HEADER if told[k]]
 
 

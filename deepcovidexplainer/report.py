@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['REPORT_WORDS', 'SAVERS', 'salted_hash', 'film_name', 'film_identity', 'ensemble_card', 'result_identity',
            'unseen_hospitals', 'report_content', 'report_html', 'report_pdf', 'save_report', 'output_paths',
-           'index_row', 'index_rows', 'folder_index']
+           'index_row', 'index_rows', 'check_folder_index', 'folder_index']
 
 # %% ../nbs/30_report.ipynb #c003
 import base64,csv,hashlib,hmac,json,os,textwrap,unicodedata
@@ -21,7 +21,7 @@ from fastcore.basics import patch
 
 from .attribution import eye_scale,overlay
 from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,fingerprint,package_file
-from .core import read_json,safe_cell,sha256_of,write_json,write_whole
+from .core import never_over,own_figures,read_json,safe_cell,sha256_of,write_json,write_whole
 from .explanation import Explanation,focus,speaker,strays
 from .lungs import LEVELS,lung_zones,show_lungs
 from .radiograph import plain_name
@@ -873,6 +873,9 @@ def show_similar(self:Explanation,
 # %% ../nbs/30_report.ipynb #s001
 def _save_png(e, path, identity, card):
     "The figure, with R and L on every picture and its film's name at the foot; no heatmap of a film that is doubted"
+    with own_figures(): _draw_png(e, path, identity)
+
+def _draw_png(e, path, identity):
     import matplotlib.pyplot as plt
     shown = replace(e, attributions={}) if e.doubts else e
     fig = shown.show()
@@ -909,6 +912,7 @@ def save(self:Explanation,
     if saver is None:
         endings = ', '.join(SAVERS)
         raise RadiographError(f'the file name {path.name!r}', f'one that ends in {endings}', 'change the ending')
+    never_over([path], [f for f in (film, self.film.path) if f is not None])
     identity = result_identity(self, root, identifiers, salt, film, card, time)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, lambda p: saver(self, p, identity, card))
@@ -1031,6 +1035,16 @@ def index_rows(
     if isinstance(rows, list) and all(map(_is_row, rows)): return rows
     raise RadiographError(f'{path.name}, which is no index of answers', what, todo)
 
+def check_folder_index(
+    out, # Folder for answers
+):
+    "`RadiographError` where the index would be written over a file that no earlier run wrote"
+    index_rows(out)
+    foreign = next((n for n in _INDEX if (Path(out)/n).exists()), None)
+    if foreign is None or (Path(out)/'index.json').is_file(): return
+    came = f'{foreign} in the folder {Path(out).name}, which no earlier run wrote'
+    raise RadiographError(came, 'a folder of its own for the answers', 'another folder, or another name for that file')
+
 _COLUMNS = ('film', 'report', 'usable', 'label', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
             'software', 'ensemble', 'ensemble_version')
 
@@ -1077,6 +1091,7 @@ def folder_index(
     "Which answer belongs to which film: a page, a table for spreadsheets, and the rows for the next run"
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    check_folder_index(out)
     newest = {r['film']:r for r in [*index_rows(out), *rows]}
     rows = sorted(newest.values(), key=lambda r: r['film'])
     write_json(out/'index.json', rows)

@@ -22,7 +22,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 
 from fastcore.basics import noop
-from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,write_json
+from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,write_json,write_whole
 from .ensemble import Member,average_posteriors,calibrate,save_ensemble
 from .learner import DistillationLoss,InwardGradients,TwinConsistency,radiograph_learner
 from .loaders import augment,film_cache,film_tfms,radiograph_dls,sample_weights
@@ -297,7 +297,7 @@ def train(
     if recipe.fields: films = film_cache(study.table, study.root, recipe.preprocess(), work, recipe.crop)
     e = _calibrated(paths, study, films, out.name)
     save_ensemble(e, out)
-    _log(e, recipe.average).to_csv(out/'log.csv', index=False)
+    write_whole(out/'log.csv', lambda p: _log(e, recipe.average).to_csv(p, index=False))
     return e
 
 # %% ../nbs/18_training.ipynb #d011
