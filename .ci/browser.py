@@ -14,7 +14,7 @@ WANTED = {
     'GPU': 'faq',
     'license': 'data_card',
     'JSON': 'tutorials/explain',
-    'batch': 'faq',
+    'batch': 'tutorials/batch',
     'class names': 'own_data'}
 
 STEPS = """<!doctype html><iframe id=f src="index.html" style="width:1200px;height:900px"></iframe><pre id=out></pre><script>

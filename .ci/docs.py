@@ -148,6 +148,7 @@ def main():
     extras.better_search(proc, docs)
     extras.accessible(docs, cfg.nbs_path)
     extras.enlarge(docs)
+    extras.mark_charts(docs)
     extras.take_along(docs, cfg.nbs_path)
     bad, total = broken_links(docs)
     if bad: sys.exit(f'{len(bad)} broken links:\n' + '\n'.join(bad))

@@ -63,6 +63,7 @@ def command(*examples):
             keep_pages()
             warnings.filterwarnings('ignore', '.torch.jit', FutureWarning) # of fastai's imports, and nothing to do about it
             return func(**_options(func, examples, sys.argv[1:]))
+        run.examples = examples
         return run
     return as_command
 

@@ -120,7 +120,7 @@ def _compare(path, sha256, todo):
 def fetch(
     url:str,              # An http or https address
     path:str|Path,        # Where the file goes; one that is there already is compared, not fetched
-    sha256:str|None=None, # Its checksum, 64 hexadecimal digits or the first 8 or more; None: taken on trust
+    sha256:str|None=None, # SHA-256 of the file, 64 hexadecimal digits or the first 8 or more; None: taken on trust
     tries:int=5,          # Attempts in a row that may bring nothing
     pause:float=1.,       # Seconds before the second attempt; doubles from then on
     timeout:float=60,     # Seconds without an answer before an attempt counts as failed
@@ -214,9 +214,9 @@ def unpack(
 class Collection:
     "A public collection of radiographs, and how it gets into the data folder"
     folder:str            # Below the data folder
-    page:str              # Its public home
+    page:str              # Address of its public home
     terms:str             # Licence, citation
-    url:str|None=None     # Of a zip file; None: to be fetched by hand
+    url:str|None=None     # Address of a zip file; None: to be fetched by hand
     keep:tuple=('*',)     # Patterns of the paths that are kept
     strip:int=1           # Leading folders that the archive has and the data folder has not
     flat:bool=False       # Drop all folders
@@ -305,8 +305,8 @@ def fetch_collection(
     name:str,                  # One of `list_collections()`
     root:str|Path|None=None,   # The data folder; default: the environment variable `DCE_DATA`
     url:str|None=None,         # Another address of the same archive, of one commit say
-    sha256:str|None=None,      # Of the archive, if you know it
-    **kwargs,                  # For `fetch`: tries, pause, timeout
+    sha256:str|None=None,      # SHA-256 of the archive, if you know it
+    **kwargs,                  # Keywords for `fetch`: tries, pause, timeout
 )->Path:                       # The collection's folder; one that is there already is left as it is
     "A public collection in the layout of its reader; `RadiographError` for what is fetched by hand, or has changed"
     c,root = _collection(name),_root_of(root)

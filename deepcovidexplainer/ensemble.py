@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .core import CLASSES,DISCLAIMER,RadiographError,html_table,read_tensors,sha256_of
+from .core import CLASSES,DISCLAIMER,RadiographError,html_table,own_settings,read_tensors,sha256_of
 from .scores import apply_temperature,conformal_threshold,fit_temperature,nll,prediction_sets
 from .lungs import as_lungs
 from .core import write_whole,write_json
@@ -122,8 +122,8 @@ class Prediction:
     members:dict                     # Member → its K calibrated probabilities
     prediction_set:tuple             # Classes that cannot be ruled out at `coverage`
     coverage:float=.9                # Promised frequency with which the set holds the truth, on films like the validation films
-    typicality:dict|None=None        # What `Typicality.judge` says: `distance`, `threshold` and perhaps `strangeness`
-    temperature:float=1.             # That calibrated the posteriors
+    typicality:dict|None=None        # What `Typicality.judge` gave: `distance` from the training films, its `threshold`, perhaps `strangeness`
+    temperature:float=1.             # Temperature that calibrated the posteriors
     ensemble:str='default'           # Name of the ensemble
     card:dict|None=None              # What the ensemble's `ensemble.json` holds; None for one that was not loaded
     judged:bool=True                 # False when the guard doubts the picture: then there is no `label`
@@ -284,7 +284,7 @@ class Member:
     "One network of an ensemble"
     name:str      # e.g. `resnet18-1`
     model:object  # `torch.nn.Module` in evaluation mode
-    card:object   # Its `Card`
+    card:object   # The network's `Card`
     fast:object=None # What runs it for posteriors in its place: `Ensemble.faster`
 
 def features_and_logits(model, x):
@@ -364,7 +364,8 @@ class Ensemble:
         device,      # As `pick_device` gives it
     ):               # The ensemble itself
         "Move the networks, as `torch.nn.Module.to` does; what they are asked goes there, too"
-        for m in self.members: m.model.to(device)
+        with own_settings():
+            for m in self.members: m.model.to(device)
         return self
 
     def inputs(self,
@@ -496,7 +497,7 @@ def calibrate(
     valid,           # N×S×S uint8 cleaned validation films, from `film_cache`
     y,               # N class numbers
     train,           # N'×S×S uint8 cleaned training films (a sample will do): what is typical
-    coverage:float=.9, # Of the prediction sets
+    coverage:float=.9, # Coverage of the prediction sets
     name:str='ensemble', # Shown in results
     about:dict|None=None, # Data, scores and so on
     hard=None,       # N bool: the validation films that prediction sets are fitted on; None: all
@@ -572,7 +573,8 @@ def _is_typicality(v):
 
 _PARTS = dict( # Key of ensemble.json → whether a value can be one
     name=lambda v: isinstance(v, str),
-    members=lambda v: isinstance(v, list) and bool(v) and all(isinstance(m, str) for m in v),
+    members=lambda v: isinstance(v, list) and bool(v) and all(isinstance(m, str) for m in v) and
+        len({Path(m).name for m in v})==len(v), # each once
     temperature=lambda v: _number(v, 0),
     threshold=lambda v: _number(v),
     coverage=lambda v: _number(v, 0, 1),

@@ -96,7 +96,7 @@ def exchange_test(
     ensemble,     # `Ensemble`, or anything with its `predict`
     films:list,   # Paths, or whatever `load_radiograph` reads: the lungs
     labels:list,  # Their classes
-    bodies:list,  # As many films of other sources: the bodies
+    bodies:list,  # Films of other sources, as many: the bodies
     tell=None,    # Called with the number of films done and the number of all
     target:str='covid-19', # The class whose evidence against normal is told
 )->pd.DataFrame:  # One row a film: label, and posteriors and evidence of `own`, `moved` (on the other body), `body` (as it is)
@@ -133,10 +133,10 @@ def _gap_scores(own, moved, body, positive):
 _SCORES = ('AUC, own bodies', 'AUC, other bodies', 'background gap', 'body ÷ lungs')
 
 def exchange_scores(
-    t:pd.DataFrame,       # From `exchange_test`
+    t:pd.DataFrame,       # What `exchange_test` gave
     target:str='covid-19', # Against normal
     n_boot:int=1000,      # Resamples of films
-    seed:int=0,           # Of the resamples
+    seed:int=0,           # Seed of the resamples
 )->dict:                  # Score → (value, low, high)
     "AUC on own and on other bodies, the background gap between them, and body ÷ lungs, with bootstrap intervals"
     t = t[t.label.isin(['normal', target])]

@@ -65,7 +65,7 @@ def inside_lungs(rows):
     return dict(sorted(parts.items(), key=lambda part: -part[1])),outside
 
 def focus(
-    rows:list,  # From `zone_shares`
+    rows:list,  # What `zone_shares` gave
 )->list:        # One or two zones that stand out, most first; empty when none does
     "Zones that hold so much of the relevance inside the lungs that they deserve to be named"
     inside,_ = inside_lungs(rows)
@@ -111,7 +111,7 @@ def _largest_piece(mask):
     return stats[top,cv2.CC_STAT_AREA],centres[top]/np.array(mask.shape[::-1])
 
 def concentrated(
-    s:dict|None, # From `spot`
+    s:dict|None, # What `spot` gave
 )->bool:
     "Does the map deserve a statement about one spot?"
     return s is not None and s['area']<=LIMITS['spot'] and s['together']>=LIMITS['together']
@@ -160,7 +160,8 @@ def to_dict(self:Explanation)->dict:
     return self.prediction.to_dict() | dict(
         target=self.target,
         film=self.film.to_dict(),
-        looks_like_chest=self.looks_like_chest,
+        usable=self.usable,
+        looks_like_chest=self.usable, # its name in 0.1
         doubts=list(self.doubts),
         zones=[dict(r) for r in self.zones],
         sentences=list(self.sentences),

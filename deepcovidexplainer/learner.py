@@ -6,6 +6,12 @@
 __all__ = ['PartialLabelLoss', 'DistillationLoss', 'TwinConsistency', 'InwardGradients', 'HalfPrecision', 'body_and_head',
            'radiograph_learner']
 
+# %% ../nbs/15_learner.ipynb #j22q1
+from .core import quiet_fastai
+
+# %% ../nbs/15_learner.ipynb #j22q2
+quiet_fastai()
+
 # %% ../nbs/15_learner.ipynb #c002
 from fastai.callback.core import Callback
 from fastai.data.transforms import get_c
@@ -43,7 +49,7 @@ class PartialLabelLoss(CrossEntropyLossFlat):
 class DistillationLoss:
     "Labels and a teacher, for B×K logits and B×(1+K) targets: a label's number, -1 for none, and the teacher's posteriors"
     def __init__(self,
-        share:float=.7,       # Of the teacher, 0…1
+        share:float=.7,       # Share of the teacher, 0…1
         temperature:float=2., # Softens teacher and student
         labels=None,          # Loss of the labels; None: `PartialLabelLoss()`
     ):
@@ -75,7 +81,7 @@ class DistillationLoss:
 class TwinConsistency(Callback):
     "Films and their twins on other bodies, both with the label; `weight` times the divergence of their posteriors joins the loss"
     def __init__(self,
-        weight:float=1., # Of the symmetric KL divergence, in nats
+        weight:float=1., # Weight of the symmetric KL divergence, in nats
     ): self.weight = weight
 
     def before_batch(self):
@@ -95,7 +101,7 @@ class TwinConsistency(Callback):
 class InwardGradients(Callback):
     "`weight` times the squared gradient of the log-posteriors outside the lungs joins the loss"
     def __init__(self,
-        weight:float=1., # Of the mean over films of the sum over pixels
+        weight:float=1., # Weight of the mean over films of the sum over pixels
     ): self.weight = weight
 
     def before_batch(self):
@@ -195,14 +201,14 @@ def _vocab(dls):
     return vocab or list(CLASSES)[:get_c(dls) or None]
 
 def radiograph_learner(
-    dls,                     # From `radiograph_dls`
+    dls,                     # What `radiograph_dls` gave
     arch,                    # As `create_model` takes it: one of `list_archs()`, a classifier of timm, a name of your own, or a module
     init:str='scratch',      # `'scratch'`, `'imagenet'`, or the path of weights with a card
     label_smoothing:float=0.05, # Label noise that the loss expects
     wd:float=0.05,           # Decoupled weight decay
     half:bool=False,         # Train in bfloat16: several times faster on GPUs and on CPUs with AMX
     frozen:tuple=(),         # Names of parts that keep their start weights, `('conv_stem', 'bn1', 'blocks.0')` say
-    seed:int=0,              # Of the initial weights
+    seed:int=0,              # Seed of the initial weights
     **kwargs,                # Passed to fastai's `Learner`
 ):                           # A fastai `Learner`
     "AdamW, `PartialLabelLoss`, macro-F1 and balanced accuracy on patient-grouped validation films"

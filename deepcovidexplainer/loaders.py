@@ -9,6 +9,12 @@ __all__ = ['film_cache', 'augment', 'vary_field', 'augment_field', 'swap_backgro
            'Standardize', 'ReadFilm', 'Labels', 'RadiographDL', 'RadiographBlock', 'LabelBlock', 'radiograph_block',
            'radiograph_dls']
 
+# %% ../nbs/12_loaders.ipynb #j22q1
+from .core import quiet_fastai
+
+# %% ../nbs/12_loaders.ipynb #j22q2
+quiet_fastai()
+
 # %% ../nbs/12_loaders.ipynb #t003
 import os
 from dataclasses import dataclass,replace
@@ -296,7 +302,7 @@ def _low_frequencies(n, reach):
 def mix_amplitude(
     film:np.ndarray,  # S×S uint8
     other:np.ndarray, # S×S uint8: gives its shades
-    share:float=.5,   # Of the other's amplitudes, 0…1
+    share:float=.5,   # Share of the other's amplitudes, 0…1
     reach:float=.02,  # Highest frequency that is mixed, as a share of the side
 )->np.ndarray:        # S×S uint8
     "A film with the coarse shades of another, and all else its own"
@@ -364,11 +370,11 @@ class FilmItem:
     rim:float|None=None               # Blank outside the field and so much around it, as a share of the side; None: all is seen
     kept:bool=False                   # Whether it lies in the cache
     size:int=224                      # Side that the network sees
-    rng:np.random.Generator|None=None # Of this draw
+    rng:np.random.Generator|None=None # Generator of this draw
     loader:object=None                # The loader that draws it, which has the other films
-    place:int=0                       # Its number there
+    place:int=0                       # Number of the film there
     other:np.ndarray|None=None        # Another film's field, once both were moved
-    calm:bool=False                   # Not to be disturbed
+    calm:bool=False                   # Leave the film undisturbed
     twin:object=None                  # `FilmItem`: the same lungs on another body, where both go into the batch
     outlined:bool=False               # Whether the field goes into the batch beside the film
 
@@ -499,7 +505,7 @@ class VaryField(FilmTransform):
 def film_tfms(
     flip:bool=True,      # Mirror half of the films left to right
     strength:float=1.,   # Share of the films that are disturbed
-    field:bool=False,    # For a recipe that sees the lung field alone
+    field:bool=False,    # Prepare for a recipe that sees the lung field alone
     swap:float=0.,       # Share of the films that get another body
     mix:float=0.,        # Share of the films that get some of another's coarse shades
     twins:bool=False,    # Each film goes with its twin on another body
@@ -598,7 +604,7 @@ class RadiographDL(TfmdDL):
         dataset,                  # fastai `Datasets`
         bs:int=32,                # Films a batch
         balance:str|None='class+source', # As for `sample_weights`
-        seed:int=0,               # Of draws and augmentation
+        seed:int=0,               # Seed of draws and augmentation
         draws:int|None=None,      # Films an epoch; None: as many as there are to train on
         size:int=224,             # Side of the films that the network sees
         state=None,               # Epoch and size, shared with the loader that this one was made from
@@ -688,7 +694,7 @@ def RadiographBlock(
     folder:str|Path|None=None, # Where the film cache is kept; None: `cache` in `root`
     crop:str|None=None,  # `'lungs'`: cut each film to its lungs; `None`: the whole film
     fields:bool=False,   # Keep the lung fields, too: `SwapBackground`, `Twin` and `Outline` want them
-    films=None,          # From `film_cache`, in the order of the index, if they were made before
+    films=None,          # What `film_cache` gave, in the order of the index, if they were made before
 )->TransformBlock:
     "A fastai block: film → `TensorRadiograph`, cleaned once and kept"
     p = preprocess or Preprocess(equalize='hist+clahe', diffuse=False, unsharp=False)
@@ -734,7 +740,7 @@ def radiograph_block(
     item_tfms=None,      # Changes to training films; None: `film_tfms()`
     batch_tfms=None,     # fastai transforms of batches
     crop:str|None=None,  # `'lungs'`: cut each film to its lungs; `None`: the whole film
-    films=None,          # From `film_cache`, in the order of the index, if they were made before
+    films=None,          # What `film_cache` gave, in the order of the index, if they were made before
 )->DataBlock:            # `dataloaders(index)` takes `bs`, `size`, `balance`, `seed`, `draws`, `num_workers`, `device`
     "An index of films as fastai `DataLoaders`; `RadiographError` if labels or split are wrong"
     from fastai.vision import learner # teaches fastai to show pictures and results

@@ -35,10 +35,10 @@ _LRP = {'lrp' if rule=='z+' else f'lrp-{rule}':rule for rule in LRP_RULES}
 @dataclass(frozen=True)
 class Method:
     "One way to ask a network why"
-    function:object # Of (model, x, target): B×H×W
-    title:str       # As pages write it
+    function:object # Function of (model, x, target): B×H×W
+    title:str       # Title, as pages write it
     signed:bool     # Whether a map also holds what speaks against the class
-    needs:str       # Of the network
+    needs:str       # What the network must have
     note:str=''     # What a map does not show
 
     def __call__(self, model, x, target, **kwargs): return self.function(model, x, target, **kwargs)
@@ -73,9 +73,16 @@ def _known(methods):
 # %% ../nbs/31_pipeline.ipynb #c009
 _CANONICAL = WeakKeyDictionary() # Network → (the state of its weights, its canonical form)
 
+def _sums(tensors):
+    "One number each: what also changes with a weight that was written past PyTorch's count, through `.data` or NumPy"
+    import torch
+    with torch.inference_mode(): return torch.stack([t.sum(dtype=torch.float64).cpu() for t in tensors]).tolist()
+
 def _weights(model):
     "What changes when a weight does"
-    return tuple((p.data_ptr(), p._version) for part in (model.parameters(), model.buffers()) for p in part)
+    tensors = [*model.parameters(), *model.buffers()]
+    counts = [0 if t.is_inference() else t._version for t in tensors]
+    return [t.data_ptr() for t in tensors],counts,_sums(tensors)
 
 def _canonical(model):
     "The canonical form, made again when the weights were changed since"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['REPORT_WORDS', 'SAVERS', 'salted_hash', 'film_name', 'film_identity', 'ensemble_card', 'result_identity',
            'unseen_hospitals', 'report_content', 'report_html', 'report_pdf', 'save_report', 'output_paths',
-           'index_row', 'index_rows', 'folder_index']
+           'index_row', 'index_rows', 'check_folder_index', 'folder_index']
 
 # %% ../nbs/30_report.ipynb #c003
 import base64,csv,hashlib,hmac,json,os,textwrap,unicodedata
@@ -21,7 +21,7 @@ from fastcore.basics import patch
 
 from .attribution import eye_scale,overlay
 from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,fingerprint,package_file
-from .core import read_json,safe_cell,sha256_of,write_json,write_whole
+from .core import never_over,own_figures,read_json,safe_cell,sha256_of,write_json,write_whole
 from .explanation import Explanation,focus,speaker,strays
 from .lungs import LEVELS,lung_zones,show_lungs
 from .radiograph import plain_name
@@ -110,7 +110,7 @@ def salted_hash(
 def film_name(
     path,      # A film's file
     root=None, # Folder of the films
-)->str:        # Also the film's name in an index
+)->str:        # The name, which is that of the film in an index, too
     "The path below `root` with `/` on every system; the bare name without a root"
     path = Path(os.path.abspath(path))
     if root is None: return path.name
@@ -135,8 +135,8 @@ def _pixel_hash(film): return hashlib.sha256(np.ascontiguousarray(film.data).tob
 def film_identity(
     film,                   # `Radiograph`
     root=None,              # Folder that the film's path is given below; None: the file name alone
-    identifiers:bool=False, # Also SOP Instance UID, study date and view of a DICOM file
-    salt:str|None=None,     # For the hash that stands in place of the UID; None: the file's SHA-256
+    identifiers:bool=False, # Add SOP Instance UID, study date and view of a DICOM file
+    salt:str|None=None,     # Salt of the hash that stands in place of the UID; None: the file's SHA-256
     path=None,              # The film's file; None: what the radiograph remembers (`film.path`), if anything
 )->dict:                    # `film`; `sha256`, or without a file `pixels_sha256`; of DICOM `uid_hash` or what it hides
     "How a result names its film"
@@ -174,7 +174,7 @@ def result_identity(
     salt:str|None=None,     # As for `film_identity`
     path=None,              # As for `film_identity`
     card:dict|None=None,    # What `ensemble.json` holds; None: `ensemble_card`
-    time:str|None=None,     # Of the analysis; None: now, in UTC
+    time:str|None=None,     # Time of the analysis; None: now, in UTC
 )->dict:                    # JSON-safe
     "Which film, when, and by which software and ensemble"
     from deepcovidexplainer import __version__
@@ -213,7 +213,7 @@ def _part(d, *keys):
 
 def unseen_hospitals(
     card:dict|None,     # What `ensemble.json` holds
-    words:dict|None=None, # Instead of some of `REPORT_WORDS`
+    words:dict|None=None, # Phrases instead of some of `REPORT_WORDS`
 )->str|None:            # None where the card does not say
     "What such an answer has been worth in hospitals never seen, in a sentence or two"
     about,W = _part(card, 'about'),_said(words)
@@ -427,9 +427,9 @@ def _facts(e, identity, W): return _table(W['facts'], [W['fact'], W['value']], _
 
 def report_content(
     e,                     # `Explanation`
-    identity:dict|None=None, # From `result_identity`; None: `film_identity(e.film)`
+    identity:dict|None=None, # What names the answer: `result_identity`; None: `film_identity(e.film)`
     card:dict|None=None,   # What `ensemble.json` holds; None: `ensemble_card`
-    words:dict|None=None,  # Instead of some of `REPORT_WORDS`
+    words:dict|None=None,  # Phrases instead of some of `REPORT_WORDS`
 )->dict:                   # Text and numbers, nothing drawn
     "All that a report says"
     W,identity = _said(words),identity or film_identity(e.film)
@@ -501,10 +501,10 @@ def _similar(e, W):
 def report_html(
     e,                       # `Explanation`
     page:bool=True,          # A whole page; False: a fragment to put into one
-    identity:dict|None=None, # From `result_identity`; None: `film_identity(e.film)`, without time and software
+    identity:dict|None=None, # What names the answer: `result_identity`; None: `film_identity(e.film)`, without time and software
     card:dict|None=None,     # What `ensemble.json` holds; None: `ensemble_card`
     side:int=_LARGEST,       # Longest side of the film, in pixels
-    words:dict|None=None,    # Instead of some of `REPORT_WORDS`
+    words:dict|None=None,    # Phrases instead of some of `REPORT_WORDS`
 )->str:                      # HTML that needs no other file
     "The explanation as HTML"
     said = report_content(e, identity, card, words)
@@ -782,9 +782,9 @@ def _sheets(e, said, time, size):
 
 def report_pdf(
     e,                       # `Explanation`
-    identity:dict|None=None, # From `result_identity`; None: `film_identity(e.film)`, without time and software
+    identity:dict|None=None, # What names the answer: `result_identity`; None: `film_identity(e.film)`, without time and software
     card:dict|None=None,     # What `ensemble.json` holds; None: `ensemble_card`
-    words:dict|None=None,    # Instead of some of `REPORT_WORDS`
+    words:dict|None=None,    # Phrases instead of some of `REPORT_WORDS`
 )->bytes:                    # A PDF of two A4 pages, text as text, fonts inside
     "The explanation as two sheets of A4"
     said,time = report_content(e, identity, card, words),(identity or {}).get('time')
@@ -820,7 +820,7 @@ def _draw_words(ax, text):
 # %% ../nbs/30_report.ipynb #xc033
 @patch
 def show(self:Explanation,
-    figsize=None, # In inches; default: 2.9 a picture
+    figsize=None, # Size in inches; default: 2.9 a picture
     title=None,   # Above the film; default: its file name
 ):                # The matplotlib figure
     "Film, heatmaps, probabilities and sentences in one figure"
@@ -855,7 +855,7 @@ def show_members(self:Explanation,
 
 @patch
 def show_similar(self:Explanation,
-    figsize=None, # In inches; None: 1.8 a film
+    figsize=None, # Size in inches; None: 1.8 a film
 ):                # The axes; None when there are no similar films
     "The similar training films with label, source and similarity"
     import matplotlib.pyplot as plt
@@ -873,6 +873,9 @@ def show_similar(self:Explanation,
 # %% ../nbs/30_report.ipynb #s001
 def _save_png(e, path, identity, card):
     "The figure, with R and L on every picture and its film's name at the foot; no heatmap of a film that is doubted"
+    with own_figures(): _draw_png(e, path, identity)
+
+def _draw_png(e, path, identity):
     import matplotlib.pyplot as plt
     shown = replace(e, attributions={}) if e.doubts else e
     fig = shown.show()
@@ -898,10 +901,10 @@ def save(self:Explanation,
     path,                    # `NAME.html`, `NAME.pdf`, `NAME.png` (the figure) or `NAME.json` (the numbers)
     root=None,               # Folder that the film's path is given below; None: the file name alone
     identifiers:bool=False,  # Write who the film belongs to, from a DICOM header
-    salt:str|None=None,      # For the hash that stands in place of the UID; None: the file's SHA-256
+    salt:str|None=None,      # Salt of the hash that stands in place of the UID; None: the file's SHA-256
     film=None,               # The film's file; None: what the radiograph remembers
     card:dict|None=None,     # What `ensemble.json` holds; None: `ensemble_card`
-    time:str|None=None,      # Of the analysis; None: now, in UTC
+    time:str|None=None,      # Time of the analysis; None: now, in UTC
 )->Path:                     # The file
     "Keep the explanation, whole or not at all; `RadiographError` for another ending"
     path = Path(path)
@@ -909,6 +912,7 @@ def save(self:Explanation,
     if saver is None:
         endings = ', '.join(SAVERS)
         raise RadiographError(f'the file name {path.name!r}', f'one that ends in {endings}', 'change the ending')
+    never_over([path], [f for f in (film, self.film.path) if f is not None])
     identity = result_identity(self, root, identifiers, salt, film, card, time)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, lambda p: saver(self, p, identity, card))
@@ -977,19 +981,22 @@ def output_paths(
 # %% ../nbs/30_report.ipynb #o005
 def index_row(
     e,                    # `Explanation`, or the `RadiographError` that came instead
-    identity:dict,        # From `result_identity`; for an error `dict(film=…)` will do
+    identity:dict,        # What names the answer: `result_identity`; for an error `dict(film=…)` will do
     report=None,          # The file with the answer, below the folder of the index
-    words:dict|None=None, # Instead of some of `REPORT_WORDS`
+    words:dict|None=None, # Phrases instead of some of `REPORT_WORDS`
 )->dict:                  # JSON-safe
     "One film of the index"
     W,link = _said(words),None if report is None else Path(report).as_posix()
     row = dict(identity, report=link)
     if isinstance(e, Exception):
+        said = dict(answer=W['not_read'].format(error=e), usable=False, label=None)
         nothing = dict(probability=None, posteriors={}, doubts=[], warnings=[], thumbnail=None)
-        return dict(row, answer=W['not_read'].format(error=e), **nothing)
+        return dict(row, **said, **nothing)
     return dict(
         row,
         answer=_headline(e, W),
+        usable=e.usable,
+        label=e.label,
         probability=None if e.doubts else float(e.prediction.confidence),
         posteriors={} if e.doubts else e.posteriors,
         doubts=list(e.doubts),
@@ -1028,7 +1035,17 @@ def index_rows(
     if isinstance(rows, list) and all(map(_is_row, rows)): return rows
     raise RadiographError(f'{path.name}, which is no index of answers', what, todo)
 
-_COLUMNS = ('film', 'report', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
+def check_folder_index(
+    out, # Folder for answers
+):
+    "`RadiographError` where the index would be written over a file that no earlier run wrote"
+    index_rows(out)
+    foreign = next((n for n in _INDEX if (Path(out)/n).exists()), None)
+    if foreign is None or (Path(out)/'index.json').is_file(): return
+    came = f'{foreign} in the folder {Path(out).name}, which no earlier run wrote'
+    raise RadiographError(came, 'a folder of its own for the answers', 'another folder, or another name for that file')
+
+_COLUMNS = ('film', 'report', 'usable', 'label', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
             'software', 'ensemble', 'ensemble_version')
 
 def _csv_row(row, classes):
@@ -1067,13 +1084,14 @@ def _index_html(rows, W):
     return template.render(W=W, title=title, disclaimer=DISCLAIMER, head=head, rows=[_index_row(r, W) for r in rows])
 
 def folder_index(
-    rows,                 # From `index_row`; a film that is in the index already is replaced
+    rows,                 # What `index_row` gave; a film that is in the index already is replaced
     out,                  # Folder of the answers
-    words:dict|None=None, # Instead of some of `REPORT_WORDS`
+    words:dict|None=None, # Phrases instead of some of `REPORT_WORDS`
 )->Path:                  # `index.html`; `index.csv` and `index.json` lie beside it
     "Which answer belongs to which film: a page, a table for spreadsheets, and the rows for the next run"
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    check_folder_index(out)
     newest = {r['film']:r for r in [*index_rows(out), *rows]}
     rows = sorted(newest.values(), key=lambda r: r['film'])
     write_json(out/'index.json', rows)

@@ -20,8 +20,8 @@ from .core import RadiographError,package_file,sha256_of
 class SimilarFilm:
     "A training film that the first network takes for similar"
     film:str                 # Where it lies in its collection
-    label:str                # Its class
-    source:str               # Its collection
+    label:str                # Class of the film
+    source:str               # Collection of the film
     similarity:float         # Cosine of the centred features, −1…1
     licence:str              # Terms under which it may be shown
     attribution:str          # Whom to name
@@ -42,7 +42,7 @@ def _read_similar(path, stamp):
 
 def load_similar(
     ensemble,    # `Ensemble`
-    folder=None, # Of ensembles' folders; None: those in the package
+    folder=None, # Folder of ensembles' folders; None: those in the package
 ):               # `(card, arrays)`, or None when no file belongs to this ensemble
     "Features and thumbnails of training films, if they were made with this ensemble's first network"
     member = ensemble.members[0].card.sha256

@@ -9,7 +9,7 @@ __all__ = ['COLUMNS', 'OTHER', 'SOURCES', 'READERS', 'read_darkcovidnet', 'read_
            'check_index']
 
 # %% ../nbs/10_sources.ipynb #t003
-import json
+import json,os,re
 from pathlib import Path
 
 import numpy as np,pandas as pd
@@ -377,13 +377,18 @@ def classes_of(
 def _csv(path, columns):
     "A table whose cells are text: no number loses its zeros, no patient called NA is missing"
     def wrong(what, wanted, todo): return RadiographError(f'{path.name}{what}', wanted, todo)
+    if path.exists() and not path.is_file():
+        raise wrong(', which is no regular file', 'a CSV file', 'copy it into a file')
     try: t = pd.read_csv(path, dtype=str, keep_default_na=False, encoding='utf-8-sig')
     except UnicodeDecodeError:
         raise wrong(', which is not UTF-8', 'a CSV file in UTF-8', 'save the table anew as “CSV UTF-8”') from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as e:
-        raise wrong(f', which is no table ({e})', 'a CSV file with a heading', 'check the file') from None
+        why = ' '.join(str(e).split()).removeprefix('Error tokenizing data. C error: ')
+        raise wrong(f', which is no table ({why})', 'a CSV file with a heading', 'check the file') from None
     except OSError as e:
         raise wrong(f', which cannot be opened ({e.strerror})', 'a CSV file', 'check the path') from None
+    twice = next((c for c in (*columns, 'patient') if f'{c}.1' in t), None) # as pandas calls the second
+    if twice: raise wrong(f' with two columns {twice!r}', 'each column once', 'delete or rename one of them')
     if not isinstance(t.index, pd.RangeIndex): # pandas takes the first cells for names of rows
         todo = 'name every column, or put text with commas into quotes'
         raise wrong(', whose rows have more cells than its heading', 'a heading for every column', todo)
@@ -405,7 +410,9 @@ def _own(t):
     nobody = t.patient.astype(str).str.strip()==''
     flags = {c:[_flag(v) for v in t[c]] for c in ('child', 'reserved')}
     ages = np.array([age_years(v) for v in t.age], float)
-    t = t.assign(patient=t.patient.where(~nobody, t.film), age=ages, **flags)[COLUMNS]
+    taken = set(t.patient[~nobody])
+    alone = [f'film {f}' if f in taken else f for f in t.film] # a patient may be called like another one's film
+    t = t.assign(patient=t.patient.where(~nobody, alone), age=ages, **flags)[COLUMNS]
     t.attrs['without patient'] = int(nobody.sum())
     return t
 
@@ -466,7 +473,23 @@ def check_index(
         came = f'no film of the class {empty[0]!r}'
         raise RadiographError(came, 'at least one film of each class', 'add films, or check the labels')
     root = Path(root)
-    gone = next((f for f in t.film if not (root/f).is_file()), None)
-    if gone:
-        raise RadiographError(f'the film {gone} is not there', f'a file below {root.name}', 'check the paths in the table')
+    gone = next((f for f in t.film if not _is_there(root/f)), None)
+    if gone is not None:
+        from deepcovidexplainer.radiograph import plain_name
+        came = f'the film {plain_name(gone[:200])} is not there'
+        raise RadiographError(came, f'a file below {root.name}', 'check the paths in the table')
+    _check_once(t, root)
     return t
+
+def _is_there(path):
+    try: return path.is_file()
+    except (OSError, ValueError): return False # a name that no file can have
+
+def _check_once(t, root):
+    "`RadiographError` for a film that has two classes"
+    known = {}
+    for film,label in zip(t.film, t.label):
+        first = known.setdefault(os.path.abspath(Path(root)/film), label)
+        if first==label: continue
+        came = f'the film {film} has the class {first!r} in one row and {label!r} in another'
+        raise RadiographError(came, 'one class a film', 'correct the label, or delete one row')

@@ -73,7 +73,7 @@ def grouped(
     t:pd.DataFrame,  # An index
     root:str|Path,   # The folder that its `film` paths start from
     folder:str|Path, # Where the hashes are kept
-)->pd.DataFrame:     # As `assign_groups` gives it
+)->pd.DataFrame:     # The table, as `assign_groups` gives it
     "`assign_groups` for films on disk, whose hashes are computed once"
     return assign_groups(t, kept_hashes(t, root, folder))
 
@@ -149,7 +149,7 @@ def assign_roles(
     valid_folds:int=8,             # The validation set is one of so many folds of the rest
     trust_reports:bool=False,      # Train on NIH labels, too, that a radiologist contradicted
     others:bool=False,             # Train on films of other diseases, too, which are only known not to be normal
-    seed:int=0,                    # Of the folds
+    seed:int=0,                    # Seed of the folds
     classes:tuple=CLASSES,         # Labels that are classes
 )->pd.DataFrame:                   # `t` with `role`
     "Training, validation, test, external or left out, never two for one patient"

@@ -5,6 +5,12 @@
 # %% auto #0
 __all__ = ['LOG_COLUMNS', 'Recipe', 'Study', 'study_of', 'EpochLog', 'fit_networks', 'train', 'Lessons', 'teach', 'fit_student']
 
+# %% ../nbs/18_training.ipynb #j22q1
+from .core import quiet_fastai
+
+# %% ../nbs/18_training.ipynb #j22q2
+quiet_fastai()
+
 # %% ../nbs/18_training.ipynb #c003
 import json,shutil
 from contextlib import contextmanager,nullcontext
@@ -16,7 +22,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 
 from fastcore.basics import noop
-from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,write_json
+from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,write_json,write_whole
 from .ensemble import Member,average_posteriors,calibrate,save_ensemble
 from .learner import DistillationLoss,InwardGradients,TwinConsistency,radiograph_learner
 from .loaders import augment,film_cache,film_tfms,radiograph_dls,sample_weights
@@ -50,7 +56,7 @@ class Recipe:
     half:bool = False       # Train in bfloat16
     frozen:tuple = ()       # Parts of the network that keep their start weights
     average:bool = False    # One member, the mean of the snapshots' weights, instead of one a snapshot
-    seed:int = 0            # Of weights, draws and augmentation
+    seed:int = 0            # Seed of weights, draws and augmentation
 
     def __post_init__(self):
         if len(self.sizes) not in (1, self.cycles) or max(self.sizes)!=self.sizes[-1]:
@@ -93,7 +99,7 @@ class Study:
     table:pd.DataFrame # One row a film, with `label` and `group`
     root:Path          # The folder that its `film` paths start from
     valid:np.ndarray   # N bool: the films that validate
-    classes:tuple=()   # In the order of the logits; default: every label, those of `CLASSES` first
+    classes:tuple=()   # Classes in the order of the logits; default: every label, those of `CLASSES` first
 
     def __post_init__(self): self.classes = tuple(self.classes) or classes_of(self.table.label)
 
@@ -209,8 +215,8 @@ def fit_networks(
     recipe:Recipe,     # How
     folder:str|Path,   # Where snapshots and checkpoint are kept
     films=None,        # The study's films from `film_cache`; None: made and kept in `folder`
-    name:str='',       # Of the snapshots; default: the network's
-    device:str='cpu',  # From `pick_device`
+    name:str='',       # Name of the snapshots; default: the network's
+    device:str='cpu',  # Device, as `pick_device` gives it
     workers:int=0,     # Processes that augment films
     bars:bool=False,   # Show progress bars
     say=print,         # Called with each line of the training log; None: nobody
@@ -291,7 +297,7 @@ def train(
     if recipe.fields: films = film_cache(study.table, study.root, recipe.preprocess(), work, recipe.crop)
     e = _calibrated(paths, study, films, out.name)
     save_ensemble(e, out)
-    _log(e, recipe.average).to_csv(out/'log.csv', index=False)
+    write_whole(out/'log.csv', lambda p: _log(e, recipe.average).to_csv(p, index=False))
     return e
 
 # %% ../nbs/18_training.ipynb #d011
@@ -322,7 +328,7 @@ def teach(
     size:int=160,      # Their side in pixels
     weights=None,      # N numbers: how often each film is drawn; None: every source as often
     strength:float=.5, # Share of the pictures that are disturbed
-    seed:int=0,        # Of draws and disturbances
+    seed:int=0,        # Seed of draws and disturbances
 )->Lessons:            # The same for the same films, teacher and draws
     "What a teacher says of a fixed set of pictures; made once and kept in `folder`"
     w = sample_weights(t, 'source') if weights is None else np.asarray(weights, float)
@@ -357,14 +363,14 @@ class _LessonLoader(DataLoader):
 
 def fit_student(
     study:Study,       # Whose validation films are looked at after each epoch
-    films:np.ndarray,  # Its films, from `film_cache`
-    lessons:Lessons,   # From `teach`
+    films:np.ndarray,  # Films of the study, from `film_cache`
+    lessons:Lessons,   # What `teach` gave
     recipe:Recipe,     # `draws` is the number of lessons in an epoch; balance and strength belong to the lessons
     folder:str|Path,   # Where snapshots and checkpoint are kept
-    name:str='',       # Of the snapshots; default: the network's
-    share:float=.7,    # Of the teacher in the loss
-    temperature:float=2., # That softens both
-    device:str='cpu',  # From `pick_device`
+    name:str='',       # Name of the snapshots; default: the network's
+    share:float=.7,    # Share of the teacher in the loss
+    temperature:float=2., # Temperature that softens both
+    device:str='cpu',  # Device, as `pick_device` gives it
     **how,             # More for the cards: who taught
 )->list:               # Paths of the snapshots
     "Train a network on lessons in cosine cycles; a run that was stopped goes on"

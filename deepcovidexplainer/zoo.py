@@ -57,12 +57,17 @@ _ONE = ForkSafeLock()
 @lru_cache(maxsize=4)
 def _load(folder, stamp): return load_folder(folder)
 
+def _stamp(folder):
+    "What changes with a file of an ensemble"
+    files = sorted(p for ending in ('json', 'safetensors') for p in folder.glob(f'*.{ending}'))
+    return tuple((p.name, *file_stamp(p)) for p in files)
+
 def load_ensemble(
     name:str|Path='default', # One of `list_ensembles()`, a folder that `save_ensemble` wrote, or `https://…/NAME.zip#sha256=…`
 )->Ensemble:                 # Ready to predict; the same object for the same name
     "A trained ensemble; `RadiographError` lists the known names"
     folder = ensemble_folder(name)
-    with _ONE: return _load(folder, tuple(file_stamp(folder/'ensemble.json'))) # threads that call first load it once
+    with _ONE: return _load(folder, _stamp(folder)) # threads that call first load it once
 
 # %% ../nbs/19_zoo.ipynb #c010
 _MOST = 4<<30 # Bytes that an ensemble may unpack to
@@ -78,11 +83,11 @@ def _only_files(archive):
     raise RadiographError(f'an archive with the path {bad!r}', 'files at its top level alone', todo)
 
 def fetch_ensemble(
-    url:str,            # Of a .zip whose top level holds ensemble.json and its files
-    sha256:str,         # Of the archive
+    url:str,            # Address of a .zip whose top level holds ensemble.json and its files
+    sha256:str,         # SHA-256 of the archive
     folder:str|Path,    # Where the ensemble goes; must not exist yet
     timeout:float=60,   # Seconds without an answer before giving up
-    **kwargs,           # For `fetch`: tries, pause
+    **kwargs,           # Keywords for `fetch`: tries, pause
 )->Path:                # The folder, for `load_ensemble`
     "Download, check and unpack an ensemble; a cut transfer resumes, and nothing unchecked gets the folder's name"
     folder = Path(folder)
