@@ -19,7 +19,7 @@ _NAMES = {
     'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of quiet_fastai '
              'package_file data_dir fingerprint sha256_of html_table safe_cell write_whole write_json sweep never_over '
              'read_json read_tensors file_stamp kept_array own_settings keep_pages ForkSafeLock own_figures made_apart'),
-    'radiograph': ('plain_name Radiograph quiet age_years is_chest is_dataset oriented load_radiograph '
+    'radiograph': ('SUFFIXES plain_name Radiograph quiet age_years is_chest is_dataset oriented load_radiograph '
                    'get_radiograph_files list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',
     'preprocess': ('equalize perona_malik unsharp text_mask remove_text register_step Preprocess widened '

@@ -340,8 +340,7 @@ def guided_gradcam(
     return _with_captum(model, x, target, run)
 
 # %% ../nbs/23_cam.ipynb #c075
-CAM_METHODS = {'cam':cam, 'grad-cam':gradcam, 'grad-cam++':gradcam_pp} # Name → function of (model, x, target)
-CAPTUM_METHODS = { # The same; these import Captum when called
+CAPTUM_METHODS = { # As `CAM_METHODS`; these import Captum when called
     'integrated-gradients':integrated_gradients,
     'occlusion':occlusion,
     'guided-grad-cam':guided_gradcam}

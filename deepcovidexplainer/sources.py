@@ -9,22 +9,22 @@ __all__ = ['COLUMNS', 'OTHER', 'SOURCES', 'READERS', 'read_darkcovidnet', 'read_
            'check_index']
 
 # %% ../nbs/10_sources.ipynb #t003
-import json,os,re
+import json,os
 from pathlib import Path
 
 import numpy as np,pandas as pd
 
 from .core import CLASSES,RadiographError,class_of,data_dir,package_file
+from .radiograph import SUFFIXES,plain_name
 
 # %% ../nbs/10_sources.ipynb #c005
-_IMAGES = {'.png', '.jpg', '.jpeg', '.jfif', '.webp', '.tif', '.tiff', '.dcm'}
 COLUMNS = ['film', 'source', 'collection', 'label', 'patient', 'view', 'age', 'sex', 'child', 'quality', 'licence',
            'reserved']
 
 def _films(folder):
     "Every image below `folder`, sorted; an empty or missing folder is an error"
     folder = Path(folder)
-    films = sorted(p for p in folder.rglob('*') if p.suffix.lower() in _IMAGES)
+    films = sorted(p for p in folder.rglob('*') if p.suffix.lower() in SUFFIXES)
     if films: return films
     came = f'no film in the source folder {folder.name!r}'
     todo = 'check the data folder, or leave this source out'
@@ -475,7 +475,6 @@ def check_index(
     root = Path(root)
     gone = next((f for f in t.film if not _is_there(root/f)), None)
     if gone is not None:
-        from deepcovidexplainer.radiograph import plain_name
         came = f'the film {plain_name(gone[:200])} is not there'
         raise RadiographError(came, f'a file below {root.name}', 'check the paths in the table')
     _check_once(t, root)
