@@ -1,6 +1,7 @@
 """Do the heatmaps keep their promises, and what do they cost?
 
     DCE_DATA=folder/with/the/collections python benchmarks/attribution.py --weights runs
+    python -m benchmarks attribution --only-cost     # → results/heatmap_cost.json
 
 Conservation, agreement with independent implementations, behaviour on odd films, cost beside the peers, memory. Real films; trained
 weights where `--weights` holds a card of that architecture, random weights with random batch-norm statistics elsewhere. Results go to
@@ -25,7 +26,7 @@ from deepcovidexplainer.radiograph import load_radiograph
 from deepcovidexplainer.zoo import load_ensemble
 
 PAPER = list_archs()[:6] # VGG-16 and -19, ResNet-18 and -34, DenseNet-161 and -201
-COST = ('resnet18', 'vgg19', 'densenet161')
+COST = dict(resnet18=.28, vgg19=.28, densenet161=.30, efficientnet_lite0=None) # What all four maps may cost, as a share of the peers' one by one
 OUT = Path(__file__).parents[1]/'deepcovidexplainer'/'results'
 ROWS = []
 
@@ -190,7 +191,7 @@ def cost(x, repeats):
         median = {k:statistics.median(t[k] for t in times) for k in jobs}
         for k, s in median.items(): note(f'processor seconds: {k}', arch, s, None, 'random', f'median of {repeats}, {x.shape[-1]} px')
         whole = list(median.values())
-        note('cost of all four ÷ peers one by one', arch, whole[0]/sum(whole[3:]), .35, 'random')
+        note('cost of all four ÷ peers one by one', arch, whole[0]/sum(whole[3:]), COST[arch], 'random')
         note('cost of all four ÷ (forward + backward + one LRP pass)', arch, whole[0]/(whole[1]+whole[2]), 1.3, 'random')
 
 def memory(x, n=1000):
@@ -204,8 +205,17 @@ def memory(x, n=1000):
     gc.collect()
     note(f'resident memory after {n} explanations ÷ after ten', 'resnet18', process.memory_info().rss/early, 1.02, 'random', f'{x.shape[-1]} px, cam, grad-cam, grad-cam++, lrp')
 
-def main(weights, films, repeats):
+def libraries(): return {k:importlib.metadata.version(k) for k in ('torch', 'timm', 'captum', 'zennit', 'grad-cam', 'torchcam') if any(d.metadata['Name'].lower()==k for d in importlib.metadata.distributions())}
+
+def cost_alone(repeats):
+    "What maps cost beside the peers → `results/heatmap_cost.json`"
+    cost(nn.functional.interpolate(real_films(1, 64), (224, 224), mode='bilinear'), repeats)
+    rows = [dict(network=r['network'], what=r['what'], value=round(r['value'], 4), bound=r['bound']) for r in ROWS]
+    write_json(OUT/'heatmap_cost.json', dict(rows=rows, repeats=repeats, machine=f'{platform.machine()}, one thread, processor seconds', versions=libraries()))
+
+def main(weights, films, repeats, only_cost=False):
     torch.set_num_threads(1); warnings.filterwarnings('ignore')
+    if only_cost: return cost_alone(repeats)
     start, models = time.process_time(), {arch:network(arch, weights) for arch in PAPER}
     x = real_films(films, 64)
     small = nn.functional.interpolate(x, (32, 32), mode='area')
@@ -215,8 +225,7 @@ def main(weights, films, repeats):
     if repeats: cost(nn.functional.interpolate(x[:1], (224, 224), mode='bilinear'), repeats)
     OUT.mkdir(exist_ok=True)
     table = pd.DataFrame(ROWS); table.to_csv(OUT/'attribution.csv', index=False, float_format='%.6g')
-    libraries = {k:importlib.metadata.version(k) for k in ('torch', 'timm', 'captum', 'zennit', 'grad-cam', 'torchcam') if any(d.metadata['Name'].lower()==k for d in importlib.metadata.distributions())}
-    write_json(OUT/'attribution.json', dict(films=len(x), repeats=repeats, processor_seconds=round(time.process_time()-start), machine=f'{platform.machine()}, one thread', versions=libraries,
+    write_json(OUT/'attribution.json', dict(films=len(x), repeats=repeats, processor_seconds=round(time.process_time()-start), machine=f'{platform.machine()}, one thread', versions=libraries(),
                                             holds=int((table.holds==True).sum()), of=int(table.holds.notna().sum()), fails=[f'{r.what}: {r.network}' for r in table[table.holds==False].itertuples()]))
     print((OUT/'attribution.json').read_text())
 
@@ -224,4 +233,5 @@ if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--weights', type=Path, default=None, help='folder that is searched for trained weights with their cards')
     p.add_argument('--films', type=int, default=500, help='real films for the search for NaN'); p.add_argument('--repeats', type=int, default=5, help='of each timing; 0 leaves cost out')
+    p.add_argument('--only-cost', action='store_true', help='time alone, beside the peers')
     main(**vars(p.parse_args()))

@@ -6,12 +6,14 @@
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_colours', 'class_numbers', 'RadiographError', 'NoFilm', 'class_of',
            'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole',
            'write_json', 'sweep', 'read_json', 'read_tensors', 'file_stamp', 'kept_array', 'own_settings', 'keep_pages',
-           'ForkSafeLock', 'made_apart']
+           'ForkSafeLock', 'made_apart', 'weights_state', 'made_of', 'merged']
 
 # %% ../nbs/00_core.ipynb #c002
 import hashlib,html,json,os,re,secrets,threading,time
 from contextlib import contextmanager,nullcontext
+from copy import deepcopy
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 # %% ../nbs/00_core.ipynb #c005
 CLASSES = ('normal', 'pneumonia', 'covid-19') # Posteriors are always in this order
@@ -286,3 +288,88 @@ def made_apart(
     "Make a network without a trace in the caller's generator"
     import torch
     with _MAKING,own_settings(),torch.random.fork_rng(devices=[]): return make().float()
+
+# %% ../nbs/00_core.ipynb #w017
+def weights_state(
+    model, # A network
+)->list:   # Where each tensor lies, and how often it was written to
+    "What changes when a weight does"
+    parts = [model]
+    tensors = []
+    for m in parts: # grows as it goes: faster than `modules`, and asked for every film
+        parts += filter(None, m._modules.values())
+        tensors += m._parameters.values()
+        tensors += m._buffers.values()
+    return [_tensor_state(t) for t in tensors]
+
+def _tensor_state(t):
+    if t is None: return None
+    if t.is_inference(): return t.data_ptr() # such a tensor counts no writes
+    return t.data_ptr(),t._version
+
+_MADE = WeakKeyDictionary() # Network → function → (the state of its weights, what the function made of it)
+
+def made_of(
+    make,  # Function of a network
+    model, # The network
+):         # What the function gives
+    "Made once, and again when the weights were changed since"
+    kept = _MADE.setdefault(model, {})
+    state = weights_state(model)
+    was,made = kept.get(make, (None, None))
+    if was==state: return made
+    made = make(model)
+    kept[make] = state,made
+    return made
+
+# %% ../nbs/00_core.ipynb #w018
+def _is_pair(conv, norm):
+    "Can the convolution take over the norm?"
+    from torch import nn
+    if not isinstance(conv, nn.Conv2d): return False
+    if not isinstance(norm, nn.BatchNorm2d): return False
+    if norm.running_mean is None: return False
+    return conv.out_channels==norm.num_features
+
+def _merge(part):
+    "Norms that are listed behind a convolution go into it; how many"
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+    layers = list(part.named_children())
+    done = 0
+    for (name,conv),(other,norm) in zip(layers, layers[1:]):
+        if not _is_pair(conv, norm): continue
+        act = getattr(norm, 'act', None) # timm's norms hold the activation
+        setattr(part, name, fuse_conv_bn_eval(conv, norm))
+        setattr(part, other, act or nn.Identity())
+        done += 1
+    return done
+
+def _says_the_same(model, net, most=1e-4):
+    "Do two networks agree on a drawn film? What is listed behind a layer need not run behind it"
+    import torch
+    from torch import nn
+    convs = (m for m in model.modules() if isinstance(m, nn.Conv2d))
+    first = next(convs)
+    gen = torch.Generator().manual_seed(0)
+    film = torch.randn(2, first.in_channels, 64, 64, generator=gen)
+    film = film.to(first.weight)
+    try: a,b = _first(model(film)),_first(net(film))
+    except Exception: return False # a network for films of another size
+    apart = (a-b).abs().max()
+    return bool(apart<=most*a.abs().max())
+
+def _first(out): return out[0] if isinstance(out, tuple) else out
+
+def merged(
+    model, # A network in evaluation mode; stays as it is
+):         # A copy, or the network itself where nothing can be merged
+    "A network whose batch norms are part of its convolutions: the same scores but for the sixth digit"
+    import torch
+    if any(m.training for m in model.modules()): return model
+    with own_settings(),torch.inference_mode(False),torch.no_grad():
+        net = deepcopy(model)
+        parts = list(net.modules())
+        done = sum(map(_merge, parts))
+        fine = done and _says_the_same(model, net)
+    return net if fine else model
