@@ -9,7 +9,13 @@ import functools, html, http.server, json, re, shutil, subprocess, sys, tempfile
 from pathlib import Path
 
 PAGES = ['index.html', 'tutorials/explain.html', 'reference.html', 'lrp.html', 'explanations/model_card.html', 'gallery.html']
-WANTED = {'AUC': 'outside', 'GPU': 'faq', 'license': 'data_card', 'JSON': 'tutorials/explain', 'batch': 'faq', 'class names': 'own_data'}
+WANTED = {
+    'AUC': 'outside',
+    'GPU': 'faq',
+    'license': 'data_card',
+    'JSON': 'tutorials/explain',
+    'batch': 'tutorials/batch',
+    'class names': 'own_data'}
 
 STEPS = """<!doctype html><iframe id=f src="index.html" style="width:1200px;height:900px"></iframe><pre id=out></pre><script>
 const PAGES = %s, WANTED = %s
@@ -55,13 +61,15 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def main(site):
     if not browser(): sys.exit('no Chromium or Chrome on this machine')
     with tempfile.TemporaryDirectory() as tmp:
-        shutil.copytree(site, Path(tmp)/'site'); (Path(tmp)/'site'/'steps.html').write_text(steps_page(), encoding='utf-8')
+        shutil.copytree(site, Path(tmp)/'site')
+        (Path(tmp)/'site'/'steps.html').write_text(steps_page(), encoding='utf-8')
         server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=str(Path(tmp)/'site')))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         shown = subprocess.run([browser(), '--headless', '--no-sandbox', '--disable-gpu', f'--user-data-dir={tmp}/profile', '--virtual-time-budget=120000', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--dump-dom',
                                 f'http://127.0.0.1:{server.server_port}/steps.html'], capture_output=True, text=True, timeout=180).stdout
     said = html.unescape(re.search(r'<pre id="out">(.*?)</pre>', shown, re.S)[1]) if '<pre id="out">' in shown else shown[-500:]
-    steps = said.strip().splitlines(); print('\n'.join(steps))
+    steps = said.strip().splitlines()
+    print('\n'.join(steps))
     if not steps or steps[-1]!='DONE': sys.exit(1)
     print(f'{len(steps)-1} steps')
 

@@ -69,7 +69,8 @@ def keep(costs):
     path = ROOT/'.ci'/'tutorials.json'
     known = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
     for name, c in costs.items():
-        long = 'less than a minute' if c['seconds'] < 50 else f"about {round(c['seconds']/60) or 1} minute{'s'*(c['seconds'] >= 90)}"
+        minutes = f"about {round(c['seconds']/60) or 1} minute{'s'*(c['seconds'] >= 90)}"
+        long = 'less than a minute' if c['seconds'] < 50 else minutes
         known[name] = dict(cells=c['cells'], says=f"{long} on one core, {c['megabytes']/1000:.1f} GB of memory")
     path.write_text(json.dumps(dict(sorted(known.items())), indent=1) + '\n', encoding='utf-8')
 
@@ -79,9 +80,11 @@ def main(args):
     paths = [Path(a).resolve() for a in args] or pages()
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool: done = list(pool.map(try_page, paths))
     for path, cost, wrong, seconds in done:
-        print(f"{path.relative_to(NBS)}: {wrong[0] if wrong else '{cells} visible cells'.format(**cost)} ({seconds:.0f} s)")
+        what = wrong[0] if wrong else f"{cost['cells']} visible cells"
+        print(f'{path.relative_to(NBS)}: {what} ({seconds:.0f} s)')
     if writes: keep({p.stem: cost for p, cost, wrong, _ in done if not wrong and cost['cells']})
-    if bad := [path for path, _, wrong, _ in done if wrong]: sys.exit(f'{len(bad)} of {len(done)} pages cannot be copied')
+    bad = [path for path, _, wrong, _ in done if wrong]
+    if bad: sys.exit(f'{len(bad)} of {len(done)} pages cannot be copied')
     print(f"{len(done)} pages, {sum(cost['cells'] for _, cost, *_ in done)} visible cells run")
 
 if __name__ == '__main__': main(sys.argv[1:])

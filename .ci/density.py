@@ -15,20 +15,25 @@ KEPT = Path(__file__).with_suffix('.json')
 
 def functions(tree):
     "Functions and methods, nested ones within their own"
-    inner = {g for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for g in ast.walk(f) if g is not f and isinstance(g, ast.FunctionDef)}
-    return [f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and f not in inner]
+    every = [f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef)]
+    inner = {g for f in every for g in ast.walk(f) if g is not f and isinstance(g, ast.FunctionDef)}
+    return [f for f in every if f not in inner]
 
 def body(f):
     "Statements without the docstring"
     told = isinstance(f.body[0], ast.Expr) and isinstance(getattr(f.body[0], 'value', None), ast.Constant)
     return f.body[1:] if told else f.body
 
+NO_CODE = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+
 def code_lines(text):
     "Line number → characters of code, for lines that hold any"
     found = {}
     for t in tokenize.generate_tokens(io.StringIO(text).readline):
-        if t.type in (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER): continue
-        for n in range(t.start[0], t.end[0]+1): found[n] = max(found.get(n, 0), t.end[1] if n==t.end[0] else 0)
+        if t.type in NO_CODE: continue
+        (first, _), (last, end) = t.start, t.end
+        for n in range(first, last): found.setdefault(n, 0)
+        found[last] = max(found.get(last, 0), end)
     return found
 
 def measured(path):
@@ -43,20 +48,30 @@ def measured(path):
             rows |= {n for n in range(part.lineno, part.end_lineno+1) if n in code}
     return dict(long=long, lines=len(rows), density=round(nodes/max(1, len(rows)), 1))
 
-def rooms(): return {p.stem:measured(p) for p in sorted((ROOT/'deepcovidexplainer').glob('*.py')) if not p.stem.startswith('_')}
+def rooms():
+    "Room → what was measured"
+    paths = sorted((ROOT/'deepcovidexplainer').glob('*.py'))
+    return {p.stem:measured(p) for p in paths if not p.stem.startswith('_')}
+
+def fault(now, kept):
+    "What became worse in a room; None if nothing did"
+    if kept is None:
+        fine = not now['long'] and now['density']<=14
+        return None if fine else 'a new room has no long lines and at most 14 nodes a line'
+    if now['long']<=kept['long'] and now['density']<=kept['density']+.5: return None
+    return '{long} long lines, {density} nodes a line'.format(**now)+'; {long} and {density} are kept'.format(**kept)
 
 def main(how):
     now = rooms()
     if how=='--write': return KEPT.write_text(json.dumps(now, indent=1)+'\n') and 0
     before = json.loads(KEPT.read_text())
-    grown = [f'{k}: {v["long"]} long lines, {v["density"]} nodes a line; {before[k]["long"]} and {before[k]["density"]} are kept'
-             for k, v in now.items() if k in before and (v['long']>before[k]['long'] or v['density']>before[k]['density']+.5)]
-    grown += [f'{k}: a new room has no long lines and at most 14 nodes a line' for k, v in now.items() if k not in before and (v['long'] or v['density']>14)]
+    faults = {k:fault(v, before.get(k)) for k, v in now.items()}
+    grown = [f'{k}: {why}' for k, why in faults.items() if why]
     if how!='--check':
         for k, v in now.items(): print(f'{k:14} {v["lines"]:5} lines  {v["long"]:3} long  {v["density"]:5} nodes a line')
-    total = sum(v['lines'] for v in now.values())
+    total, long = (sum(v[k] for v in now.values()) for k in ('lines', 'long'))
     dense = sum(v['lines']*v['density'] for v in now.values())/total
-    print(*grown, f'{total} lines in bodies, {sum(v["long"] for v in now.values())} long lines, {dense:.1f} nodes a line', sep='\n')
+    print(*grown, f'{total} lines in bodies, {long} long lines, {dense:.1f} nodes a line', sep='\n')
     return 1 if grown else 0
 
 if __name__ == '__main__': sys.exit(main(sys.argv[1] if len(sys.argv)>1 else ''))

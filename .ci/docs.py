@@ -104,7 +104,8 @@ def offline(docs):
 class Page(HTMLParser):
     "The ids and links of one page, and links that stayed Markdown"
     def __init__(self, path):
-        super().__init__(); self.ids, self.links, self.unread = set(), [], []
+        super().__init__()
+        self.ids, self.links, self.unread = set(), [], []
         self.feed(path.read_text(encoding='utf-8'))
     def handle_starttag(self, tag, attrs):
         a = dict(attrs)
@@ -147,6 +148,7 @@ def main():
     extras.better_search(proc, docs)
     extras.accessible(docs, cfg.nbs_path)
     extras.enlarge(docs)
+    extras.mark_charts(docs)
     extras.take_along(docs, cfg.nbs_path)
     bad, total = broken_links(docs)
     if bad: sys.exit(f'{len(bad)} broken links:\n' + '\n'.join(bad))

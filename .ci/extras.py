@@ -2,7 +2,7 @@
 that finds guides first, pictures that grow. `.ci/docs.py` calls it; the functions take `_proc/`, where the project lies before it is rendered,
 or `_docs/`, the site.
 """
-import html, json, os, re, shutil, sys
+import json, os, re, shutil, sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -132,9 +132,9 @@ def offers(proc, docs_url, git_url):
     costs = read(ROOT/'.ci'/'tutorials.json')
     for path in sorted((proc/'tutorials').glob('*.ipynb')):
         nb, cost = read(path), costs.get(path.stem)
-        takes = f"<span>{cost['cells']} cells, {cost['says']}</span> " if cost else ''
+        takes = f"{cost['cells']} cells, {cost['says']}" if cost else 'nothing to run: its numbers are read from stored results'
         colab = f"https://colab.research.google.com/github/{git_url.split('github.com/')[1]}/blob/main/nbs/tutorials/{path.name}"
-        text = (f'<p class="offers">{takes}<a href="{path.name}" download>Download notebook</a> <a href="{colab}">Open in Colab</a> '
+        text = (f'<p class="offers"><span>{takes}</span> <a href="{path.name}" download>Download notebook</a> <a href="{colab}">Open in Colab</a> '
                 f'<small>(in Colab first: <code>!pip install git+{git_url}</code>)</small></p>')
         nb['cells'].insert(1, dict(cell_type='markdown', metadata={}, source=f'```{{=html}}\n{text}\n```'))
         write(path, nb)
@@ -146,15 +146,20 @@ def take_along(docs, nbs):
 
 # ---- search
 
-ADDED = { # page → words that are searched for and do not stand on it
+ADDED = {
     'explanations/outside.html': 'AUC AUROC external validation generalisation sensitivity specificity',
     'explanations/model_card.html': 'AUC AUROC accuracy performance metrics',
-    'explanations/data_card.html': 'license licence terms dataset', 'faq.html': 'FAQ GPU cuda memory license JSON batch troubleshooting error',
-    'tutorials/own_data.html': 'class names labels CSV folder train fine-tune batch', 'tutorials/own_classes.html': 'class names labels',
-    'tutorials/four_classes.html': 'class names labels own classes', 'tutorials/screen_archive.html': 'batch folder many films JSON CSV',
-    'tutorials/explain.html': 'JSON save predict inference saliency x-ray', 'tutorials/archive_to_archive.html': 'PACS DICOM batch',
-    'cli.html': 'batch JSON GPU command line shell', 'index.html': 'license install citation bibtex',
-}
+    'explanations/data_card.html': 'license licence terms dataset',
+    'faq.html': 'FAQ GPU cuda memory license JSON batch troubleshooting error',
+    'tutorials/own_data.html': 'class names labels CSV folder train fine-tune batch',
+    'tutorials/own_classes.html': 'class names labels',
+    'tutorials/four_classes.html': 'class names labels own classes',
+    'tutorials/screen_archive.html': 'batch folder many films JSON CSV',
+    'tutorials/explain.html': 'JSON save predict inference saliency x-ray',
+    'tutorials/archive_to_archive.html': 'PACS DICOM batch',
+    'tutorials/batch.html': 'batch folder many films JSON CSV docker container cron exit status',
+    'cli.html': 'batch JSON GPU command line shell',
+    'index.html': 'license install citation bibtex'}
 
 def weight(href):
     "How early a page is shown: guides before evidence before reference"
@@ -206,8 +211,8 @@ def rank():
 # ---- pages in a browser
 
 ENLARGE = '''// A click on a figure shows it as large as the screen; Escape, or another click, closes it
-document.querySelectorAll('main.content figure img, main.content img.img-fluid').forEach(img => {
-  if (img.closest('.dce, a, .thumbs')) return
+document.querySelectorAll('main.content img').forEach(img => {
+  if (img.closest('.dce, a, .thumbs')) return // a report enlarges its films itself
   const button = document.createElement('button')
   Object.assign(button, {type: 'button', className: 'enlarge'})
   button.setAttribute('aria-label', 'Enlarge: ' + (img.alt || 'figure'))
@@ -239,6 +244,29 @@ def enlarge(docs):
         text = path.read_text(encoding='utf-8').replace('</body>', f'<script src="{up}site_libs/enlarge.js" defer></script></body>', 1)
         path.write_text(text, encoding='utf-8')
 
+PICTURE = re.compile(r'<img\b[^>]*src="data:image/png;base64,([^"]+)"[^>]*>')
+
+def is_chart(data):
+    "Whether a picture is mostly paper, with hardly a grey that a film would have"
+    import base64, io
+    import numpy as np
+    from PIL import Image
+    x = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert('RGB')).astype(int)
+    grey = (x.max(-1) - x.min(-1) < 8) & (x.max(-1) > 20) & (x.max(-1) < 230)
+    return (x.min(-1) > 245).mean() > .5 and grey.mean() < .12
+
+def mark_charts(docs):
+    "Lines and bars on white get a class, so that a dark page can show them on dark"
+    n = 0
+    for path in docs.rglob('*.html'):
+        def marked(m):
+            nonlocal n
+            if 'class="' not in m[0] or not is_chart(m[1]): return m[0]
+            n += 1
+            return m[0].replace('class="', 'class="chart ', 1)
+        path.write_text(PICTURE.sub(marked, path.read_text(encoding='utf-8')), encoding='utf-8')
+    return n
+
 NAMED = { # tag → tag with what a screen reader says
     '<nav class="navbar ': '<nav aria-label="Top" class="navbar ', '<nav class="quarto-secondary-nav"': '<nav aria-label="Where you are" class="quarto-secondary-nav"',
     '<nav id="quarto-sidebar"': '<nav aria-label="All pages" id="quarto-sidebar"', '<nav id="TOC"': '<nav aria-label="On this page" id="TOC"',
@@ -249,13 +277,14 @@ NAMED = { # tag → tag with what a screen reader says
 }
 
 def accessible(docs, nbs):
-    "What axe-core finds in the template: landmarks get names, icons none; *View source* leads to the notebook"
+    "What axe-core finds in the template: landmarks get names, icons none, the button for the sidebar says so; *View source* leads to the notebook"
     where = {re.sub(r'^\d+[a-z]?_', '', p.name): p.relative_to(nbs).as_posix() for p in nbs.rglob('*.ipynb')}
     for path in docs.rglob('*.html'):
         text = path.read_text(encoding='utf-8')
         for old, new in NAMED.items(): text = text.replace(old, new)
         text = re.sub(r'(<a class="sidebar-item-t[^>]*?) role="navigation"', r'\1 role="button"', text)
         text = re.sub(r'<th( class="blank[^"]*"|)( *)>(?:&nbsp;|\s)*</th>', r'<td\1></td>', text)
+        text = re.sub(r'(quarto-btn-toggle btn"[^>]*) aria-label="[^"]*"(><i class="bi [^"]*")[^>]*></i>', r'\1\2 aria-hidden="true"></i><span class="all-pages">All pages</span>', text)
         text = re.sub(r'(<i class="bi [^"]*") role="img"', r'\1 aria-hidden="true"', text)
         text = re.sub(r'/blob/main/(?:[\w-]+/)*([\w-]+\.ipynb)" class="toc-action"', lambda m: f'/blob/main/nbs/{where.get(m[1], m[1])}" class="toc-action"', text)
         path.write_text(text.replace('/blob/main/changelog.qmd', '/blob/main/CHANGELOG.md'), encoding='utf-8')

@@ -31,7 +31,8 @@ def train():
         dls = radiograph_dls(table, films, patient_split(table, 4) == 0, size=64, bs=6)
         learn = radiograph_learner(dls, 'resnet18')
         with learn.no_bar(), learn.no_logging():
-            paths = fit_snapshots(learn, folder/'run', Card('resnet18', recipe.to_dict(), crop=None), cycles=2, epochs=1)
+            card = Card('resnet18', recipe.to_dict(), crop=None)
+            paths = fit_snapshots(learn, folder/'run', card, cycles=2, epochs=1)
         models = [load_weights(p)[0] for p in paths]
         x, _ = dls.valid.one_batch() if hasattr(dls.valid, 'one_batch') else next(iter(dls.valid))
         shapes = [tuple(m.eval()(x).shape) for m in models]

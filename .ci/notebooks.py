@@ -25,7 +25,9 @@ def flags(cell):
 
 def skipped(cell, skip_flags):
     "Whether a test run leaves the cell out"
-    return 'nbdev_export(' in source(cell) or 'eval:false' in flags(cell) or any(f.split()[0] in skip_flags for f in flags(cell))
+    words = flags(cell)
+    left_out = 'eval:false' in words or any(f.split()[0] in skip_flags for f in words)
+    return left_out or 'nbdev_export(' in source(cell)
 
 def code_cells(nb): return [c for c in nb['cells'] if c['cell_type'] == 'code' and source(c).strip()]
 
@@ -46,16 +48,19 @@ def lone_imports(cell):
 
 def faults(path):
     "What is wrong with one notebook, a line each"
-    if path.stat().st_size > LIMIT: yield f'{path.stat().st_size/1e6:.1f} MB; {LIMIT/1e6:.0f} MB is the limit: smaller figures'
+    size = path.stat().st_size
+    if size > LIMIT: yield f'{size/1e6:.1f} MB; {LIMIT/1e6:.0f} MB is the limit: smaller figures'
     nb = json.loads(path.read_text(encoding='utf-8'))
     head = source(nb['cells'][0])
     if not re.match(r'# \S.*\n+> \S', head): yield 'the first cell is not `# Title` and `> Promise`'
-    if len(head.strip().splitlines()) > 3: yield 'text behind the promise would be lost on the site: give it a cell of its own'
+    if len(head.strip().splitlines()) > 3:
+        yield 'text behind the promise would be lost on the site: give it a cell of its own'
     module = any(f.startswith('default_exp') for c in code_cells(nb) for f in flags(c))
     for i, cell in enumerate(code_cells(nb)):
         where = f'code cell {i}, {source(cell).strip().splitlines()[-1][:60]!r}'
         if module and not lone_imports(cell): yield f'{where}: imports and other code in one cell'
-        if any(o['output_type'] == 'error' for o in cell.get('outputs', [])): yield f'{where}: an error stands in its outputs'
+        kinds = [o['output_type'] for o in cell.get('outputs', [])]
+        if 'error' in kinds: yield f'{where}: an error stands in its outputs'
         for text in text_outputs(cell):
             if MACHINE.search(text): yield f'{where}: a path of one machine in its output: {MACHINE.search(text)[0]!r}'
             if BAR.search(text): yield f'{where}: a progress bar in its output'
@@ -72,14 +77,17 @@ def count(paths):
     "(notebooks, code cells that a test run executes)"
     from nbdev.config import get_config
     skip = set(get_config().tst_flags.split())
-    return len(paths), sum(not skipped(c, skip) for p in paths for c in code_cells(json.loads(p.read_text(encoding='utf-8'))))
+    books = [json.loads(p.read_text(encoding='utf-8')) for p in paths]
+    return len(paths), sum(not skipped(c, skip) for book in books for c in code_cells(book))
 
 def main():
     args = sys.argv[1:]
     if '--count' in args: return print(*count(find()))
     paths = [Path(a).resolve() for a in args] or find()
     found = [f'{p.relative_to(ROOT)}: {f}' for p in paths for f in faults(p)]
-    found += [f'{p.relative_to(ROOT)}: not clean: run `nbdev_clean --fname {p.relative_to(ROOT)}`' for p in unclean(paths)]
+    for p in unclean(paths):
+        name = p.relative_to(ROOT)
+        found.append(f'{name}: not clean: run `nbdev_clean --fname {name}`')
     if found: sys.exit('\n'.join(found))
     print(f'{len(paths)} notebooks are clean')
 

@@ -37,7 +37,8 @@ def circle(graph):
         if m in done: return None
         path.append(m)
         found = next((c for c in map(visit, sorted(graph.get(m, ()))) if c), None)
-        path.pop(); done.add(m)
+        path.pop()
+        done.add(m)
         return found
     return next((c for c in map(visit, sorted(graph)) if c), None)
 
@@ -51,12 +52,14 @@ def main():
             graph[m].add(other)
             where = f'{path.name}:{line}'
             if other not in rooms: wrong.append(f'{where} imports from {other}, which is no room')
-            elif rooms[other] >= rooms[m]: wrong.append(f'{where}: {rooms[m]:02}_{m} imports from {rooms[other]:02}_{other}')
+            elif rooms[other] >= rooms[m]:
+                wrong.append(f'{where}: {rooms[m]:02}_{m} imports from {rooms[other]:02}_{other}')
             if name.startswith('_'): private.append(f'{where}: {name} of {other} is private')
     if found := circle(graph): wrong.append('a circle: ' + ' → '.join(found))
     print(*private, sep='\n', end='\n' if private else '')
     if len(private) > MOST_PRIVATE: wrong.append(f'{len(private)} private imports; there were {MOST_PRIVATE}')
     if wrong: sys.exit('\n'.join(wrong))
-    print(f'{len(rooms)} rooms, {sum(map(len, graph.values()))} arrows, none up, no circle; {len(private)} private imports')
+    arrows = sum(map(len, graph.values()))
+    print(f'{len(rooms)} rooms, {arrows} arrows, none up, no circle; {len(private)} private imports')
 
 if __name__ == '__main__': main()

@@ -9,7 +9,8 @@ from pathlib import Path
 class Page(HTMLParser):
     "What a page asks the browser to fetch, its pictures and its words"
     def __init__(self, text):
-        super().__init__(); self.fetched, self.pictures, self.words, self.title = [], 0, [], 0
+        super().__init__()
+        self.fetched, self.pictures, self.words, self.title = [], 0, [], 0
         self.feed(text)
     def handle_starttag(self, tag, attrs):
         a = dict(attrs)
@@ -21,7 +22,9 @@ class Page(HTMLParser):
     def handle_data(self, data): self.words.append(data)
 
 def faults(path):
-    if not Path(path).is_file(): yield 'no such page'; return
+    if not Path(path).is_file():
+        yield 'no such page'
+        return
     text = Path(path).read_text(encoding='utf-8')
     page = Page(text)
     words = ' '.join(' '.join(page.words).split())

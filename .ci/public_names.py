@@ -13,7 +13,8 @@ TABLE = re.compile(r'^_NAMES = \{\n.*?^\}\n', re.M | re.S)
 def public_names(path):
     "`__all__` of a module, read without importing it"
     for node in ast.parse(path.read_text(encoding='utf-8')).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == '__all__': return ast.literal_eval(node.value)
+        if not isinstance(node, ast.Assign): continue
+        if getattr(node.targets[0], 'id', '') == '__all__': return ast.literal_eval(node.value)
     return []
 
 def notebook_order(path):
@@ -27,7 +28,9 @@ def collect():
     for path in paths:
         table[path.stem] = [n for n in public_names(path) if n not in modules]
         for name in table[path.stem]:
-            if name in owner: sys.exit(f'{name} is exported by {owner[name]} and by {path.stem}: rename one, or keep it out of __all__')
+            if name in owner:
+                both = f'{name} is exported by {owner[name]} and by {path.stem}'
+                sys.exit(f'{both}: rename one, or keep it out of __all__')
             owner[name] = path.stem
     return table
 

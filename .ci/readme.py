@@ -48,7 +48,9 @@ def into_nbs(text):
 
 def badges():
     "What GitHub says of the workflows, and what `pyproject.toml` says of licence and Python: true by construction"
-    cfg = ConfigParser(); cfg.read(ROOT/'settings.ini', encoding='utf-8'); cfg = cfg['DEFAULT']
+    cfg = ConfigParser()
+    cfg.read(ROOT/'settings.ini', encoding='utf-8')
+    cfg = cfg['DEFAULT']
     of = lambda key: re.search(rf'^{key}\s*=\s*"([^"]+)"', (ROOT/'pyproject.toml').read_text(encoding='utf-8'), re.M)[1]
     url, site = cfg['git_url'], cfg['doc_host']+cfg['doc_baseurl']
     shield = lambda name, value: f'https://img.shields.io/badge/{name}-{quote(value.replace("-", "--"), safe="")}-1f5a86'

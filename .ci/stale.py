@@ -45,7 +45,8 @@ def near(a, b):
 def differ(old, new):
     "What is different between two texts, or None"
     same_words = NUMBER.sub('#', old) == NUMBER.sub('#', new)
-    if same_words: apart = [f'{a} became {b}' for a, b in zip(NUMBER.findall(old), NUMBER.findall(new)) if not near(a, b)]
+    numbers = zip(NUMBER.findall(old), NUMBER.findall(new))
+    if same_words: apart = [f'{a} became {b}' for a, b in numbers if not near(a, b)]
     else:
         a, b = old.split(), new.split()
         i = next((i for i, (v, w) in enumerate(zip(a, b)) if v != w and NUMBER.sub('#', v) != NUMBER.sub('#', w)), min(len(a), len(b)))
@@ -56,9 +57,12 @@ def stale(stored, given):
     "(cells compared, a line for each that differs)"
     compared, lines = 0, []
     for old, new in zip(stored['cells'], given):
-        if old['cell_type'] != 'code' or new is None or skipped(old, SKIP | {'varies'}) or not old.get('outputs'): continue
+        if old['cell_type'] != 'code' or new is None or not old.get('outputs'): continue
+        if skipped(old, SKIP | {'varies'}): continue
         compared += 1
-        if apart := differ(said(old['outputs']), said(new)): lines.append(f"{source(old).strip().splitlines()[-1][:60]!r}: {apart}")
+        if apart := differ(said(old['outputs']), said(new)):
+            last = source(old).strip().splitlines()[-1]
+            lines.append(f'{last[:60]!r}: {apart}')
     return compared, lines
 
 def record(folder, path=None):
@@ -94,7 +98,9 @@ def compare(folder, paths):
         if not given.is_file(): continue
         n, lines = stale(json.loads(p.read_text(encoding='utf-8')), json.loads(given.read_text(encoding='utf-8')))
         read, compared, bad = read + 1, compared + n, bad + [f'{p.relative_to(ROOT)}: {l}' for l in lines]
-    if bad: sys.exit('\n'.join(bad) + f'\n{len(bad)} stored outputs are stale: run those notebooks and keep what they show')
+    if bad:
+        todo = f'{len(bad)} stored outputs are stale: run those notebooks and keep what they show'
+        sys.exit('\n'.join([*bad, todo]))
     if not read: sys.exit(f'no notebook was recorded in {folder}')
     print(f'{read} notebooks, {compared} stored outputs are what comes out')
 

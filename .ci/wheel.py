@@ -12,7 +12,8 @@ def main(path):
     size = Path(path).stat().st_size
     names = {n for n in zipfile.ZipFile(path).namelist() if '.dist-info/' not in n}
     package = ROOT/'deepcovidexplainer'
-    wanted = {p.relative_to(ROOT).as_posix() for p in package.rglob('*') if p.is_file() and '__pycache__' not in p.parts}
+    files = [p for p in package.rglob('*') if p.is_file() and '__pycache__' not in p.parts]
+    wanted = {p.relative_to(ROOT).as_posix() for p in files}
     faults = [f'missing: {n}' for n in sorted(wanted - names)] + [f'unexpected: {n}' for n in sorted(names - wanted)]
     faults += [f'no {what} in the wheel' for what, form in (('weights', r'/weights/.+\.safetensors$'), ('cards', r'/weights/.+\.json$'), ('sample films', r'/samples/.+\.(png|jpg|dcm)$'))
                if not any(re.search(form, n) for n in names)]

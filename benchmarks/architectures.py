@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, package_file
-from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors, calibrate, save_ensemble
+from deepcovidexplainer.ensemble import Ensemble, Member, calibrate, save_ensemble
 from deepcovidexplainer.scores import nll
 from deepcovidexplainer.core import write_json
 from deepcovidexplainer.models import load_weights, save_weights
@@ -34,11 +34,14 @@ def ask(name, root, work):
     seen = t.role.isin(['valid', 'test', 'external']).to_numpy()
     told = [told_by(p, films[seen]) for p in paths]
     r = pd.concat([t[seen][['film', 'source', 'label', 'group', 'role']].assign(run=name, snapshot=i+1, **{c:q[:,k].round(4) for k, c in enumerate(CLASSES)}) for i, q in enumerate(told)])
-    r.to_csv(out, index=False); return r
+    r.to_csv(out, index=False)
+    return r
 
 def told_by(path, films, bs=64):
     "N×3 raw posteriors, in bfloat16 as in training, because single precision takes several times as long"
-    model, card = load_weights(path); p = card.preprocess; model.to(memory_format=torch.channels_last)
+    model, card = load_weights(path)
+    p = card.preprocess
+    model.to(memory_format=torch.channels_last)
     x = lambda i: torch.from_numpy((np.asarray(films[i:i+bs], np.float32)[:, None]/255-p['mean'])/p['std']).to(memory_format=torch.channels_last)
     with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16): return torch.cat([model(x(i)).float().softmax(1) for i in range(0, len(films), bs)]).numpy()
 
@@ -52,28 +55,36 @@ def ship(name, r, root, work, folder):
     "One network in 8 bits, calibrated and measured: the mean of both stages' weights, or a snapshot where that has a smaller validation loss"
     start, snapshots = work/f"{RUNS[name]['init']}.safetensors", [work/name/f'{name}-{i}.safetensors' for i in range(1, RUNS[name]['cycles']+1)]
     mean = average_snapshots([work/start.stem.rsplit('-', 1)[0]/start.name, *snapshots], work/'averaged'/f'{name}.safetensors')
-    t, films, _ = study(root, work, RUNS[name]['size']); pick = lambda role: (t.role==role).to_numpy()
+    t, films, _ = study(root, work, RUNS[name]['size'])
+    pick = lambda role: (t.role==role).to_numpy()
     raw = lambda path, role: Ensemble([Member('x', *load_weights(path))]).posteriors(films[pick(role)])[0][0]
-    v = r[r.role=='valid']; loss = {p:nll(g[list(CLASSES)].to_numpy(), numbers(g)) for p, (_, g) in zip(snapshots, v.groupby('snapshot'))} | {mean:nll(raw(mean, 'valid'), numbers(t[pick('valid')]))}
-    best = min(loss, key=loss.get); small = eighth(best, folder/'.one')
+    v = r[r.role=='valid']
+    loss = {p:nll(g[list(CLASSES)].to_numpy(), numbers(g)) for p, (_, g) in zip(snapshots, v.groupby('snapshot'))} | {mean:nll(raw(mean, 'valid'), numbers(t[pick('valid')]))}
+    best = min(loss, key=loss.get)
+    small = eighth(best, folder/'.one')
     e = calibrate([replace(small, name=name)], films[pick('valid')], numbers(t[pick('valid')]), films[np.flatnonzero(pick('train'))[:800]], name=name)
     e.about = dict(data=e.members[0].card.data, scores=measured(e, t, films))
-    save_ensemble(e, folder/name, bits=8); shutil.rmtree(folder/'.one')
+    save_ensemble(e, folder/name, bits=8)
+    shutil.rmtree(folder/'.one')
     half = float(np.abs(raw(folder/name/f'{name}.safetensors', 'test')-raw(best, 'test')).max())
     print(name, best.stem, 'macro-F1', e.about['scores']['test']['scores']['macro_f1'], f'8 bits move posteriors by at most {half:.4f}', flush=True)
 
 def main(work, names, out):
     root, done = data_dir(), []
     for name in names:
-        r = ask(name, root, work); done.append(r)
+        r = ask(name, root, work)
+        done.append(r)
         if out and name in PAPER_NETS and not (out/name/'ensemble.json').exists(): ship(name, r, root, work, out)
-    table = package_file()/'results'/'architectures.csv.gz'; table.parent.mkdir(exist_ok=True)
+    table = package_file()/'results'/'architectures.csv.gz'
+    table.parent.mkdir(exist_ok=True)
     pd.concat(done).to_csv(table, index=False)
     cards = {n:[json.loads(p.read_text()) for p in sorted((work/n).glob(f'{n}-*.json'))] for n in dict.fromkeys([*names, *(RUNS[n]['init'].rsplit('-', 1)[0] for n in names if RUNS[n]['init']!='scratch')])}
     write_json(table.with_name('architectures.json'), {n:[{k:c[k] for k in ('arch', 'preprocess', 'recipe')} for c in v] for n, v in cards.items()})
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--names', nargs='+', choices=list(RUNS), default=NAMES)
+    p.add_argument('--work', type=Path, default='runs')
+    p.add_argument('--names', nargs='+', choices=list(RUNS), default=NAMES)
     p.add_argument('--out', type=Path, help='folder for the best snapshot of each as an ensemble of one')
-    torch.set_num_threads(1); main(**vars(p.parse_args()))
+    torch.set_num_threads(1)
+    main(**vars(p.parse_args()))

@@ -85,7 +85,8 @@ def portion(films, ensemble):
     found = [find_lungs(f) for f in films]
     views = [variants(f, l, ensemble) for f,l in zip(films, found)]
     at = [(i, VIEWS.index(v)) for i,vs in enumerate(views) for v in vs]
-    members, features = ensemble.posteriors(np.stack([x for vs in views for x in vs.values()])); told = average_posteriors(members)
+    members, features = ensemble.posteriors(np.stack([x for vs in views for x in vs.values()]))
+    told = average_posteriors(members)
     p, f = np.full((len(films), 4, 3), np.nan), np.full((len(films), 4, features.shape[1]), np.nan, np.float16)
     for k,(i,v) in enumerate(at): p[i,v], f[i,v] = told[k], features[k]
     doubts = [' '.join(guard(film, l, SimpleNamespace(typical=typical))) for film,l,typical in zip(films, found, ensemble.typicality.typical(f[:,0].astype(float)))]
@@ -95,10 +96,12 @@ def looked_at(t, root, ensemble, work, key):
     "Every portion, from disk where it was looked at before"
     parts = []
     for i in range(0, len(t), PORTION):
-        names = list(t.film[i:i+PORTION]); path = work/f'{key}-{fingerprint(names)}.npz'
+        names = list(t.film[i:i+PORTION])
+        path = work/f'{key}-{fingerprint(names)}.npz'
         if not path.exists():
             out = portion([load_radiograph(root/f).resized(512) for f in names], ensemble)
-            keep(path, np.savez, **out); print(f'{min(i+PORTION, len(t))} of {len(t)} films', flush=True)
+            keep(path, np.savez, **out)
+            print(f'{min(i+PORTION, len(t))} of {len(t)} films', flush=True)
         parts.append(dict(np.load(path)))
     return {k:np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
@@ -137,17 +140,24 @@ def blacked_out(t, root, p, work):
     if not path.exists():
         out, there = np.zeros((len(t), 3, p.size, p.size), np.uint8), np.zeros(len(t), bool)
         for i,f in enumerate(t.film):
-            film = load_radiograph(root/f).resized(512); mask = find_lungs(film).mask; there[i] = mask.any(); wide = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9)))>0
+            film = load_radiograph(root/f).resized(512)
+            mask = find_lungs(film).mask
+            there[i] = mask.any()
+            wide = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9)))>0
             for k,x in enumerate((film.data, np.where(wide, 0, film.data), np.where(wide, film.data, 0))): out[i,k] = np.round(p.clean(x.astype(np.float32))*255)
         keep(path, np.savez, films=out, there=there)
-    kept = np.load(path); return kept['films'], kept['there']
+    kept = np.load(path)
+    return kept['films'], kept['there']
 
 def retrained(t, root, work):
     "The plain recipe trained anew on films without lungs and on lungs alone: DarkCovidNet, the test fold held out"
     t = t[(t.collection=='darkcovidnet') & t.role.isin(['train', 'valid', 'test'])].reset_index(drop=True)
-    p = recipe_of('hist+clahe', 160); films, there = blacked_out(t, root, p, work)
-    t, films = t[there].reset_index(drop=True), films[there]; fit, test = (t.role!='test').to_numpy(), (t.role=='test').to_numpy()
-    part = t[fit].reset_index(drop=True); y, g, rows = numbers(t.label[test]), t.group[test].to_numpy(), []
+    p = recipe_of('hist+clahe', 160)
+    films, there = blacked_out(t, root, p, work)
+    t, films = t[there].reset_index(drop=True), films[there]
+    fit, test = (t.role!='test').to_numpy(), (t.role=='test').to_numpy()
+    part = t[fit].reset_index(drop=True)
+    y, g, rows = numbers(t.label[test]), t.group[test].to_numpy(), []
     for k,view in enumerate(VIEWS[:3]):
         dls = radiograph_dls(part, films[fit,k], (part.role=='valid').to_numpy(), size=160, mean=p.mean, std=p.std, balance='class', strength=.3)
         learn = radiograph_learner(dls, 'efficientnet_lite0', 'imagenet', half=True, frozen=FROZEN)
@@ -159,17 +169,26 @@ def retrained(t, root, work):
 def inputs(d, x):
     "Name → what a simple classifier is given"
     f = lambda v: d['f'][:,VIEWS.index(v)].astype(np.float32)
-    return {'features of the network':f('intact'), 'features, lungs blacked out':f('border'), 'features, lungs alone':f('lungs'), '16-pixel thumbnail':x[:,:256], 'histogram':x[:,256:]}
+    return {
+        'features of the network':f('intact'),
+        'features, lungs blacked out':f('border'),
+        'features, lungs alone':f('lungs'),
+        '16-pixel thumbnail':x[:,:256],
+        'histogram':x[:,256:]}
 
 # --- the questions ---
 
 def masked(t, d):
     "The ensemble itself on the test fold: as it is, without lungs, with lungs alone"
-    at = (t.role=='test').to_numpy() & d['outlined']; y, g = numbers(t.label[at]), t.group[at].to_numpy()
+    at = (t.role=='test').to_numpy() & d['outlined']
+    y, g = numbers(t.label[at]), t.group[at].to_numpy()
     rows = []
     for v in VIEWS[:3]:
-        p = d['p'][at, VIEWS.index(v)]; row = dict(view=v, **graded(p, y, g))
-        if v!='intact': c = compare(d['p'][at, 0], p, y, g, ['macro_f1']).loc['macro_f1']; row['loss of macro_f1'] = span(c.difference, (c.low, c.high), len(y))
+        p = d['p'][at, VIEWS.index(v)]
+        row = dict(view=v, **graded(p, y, g))
+        if v!='intact':
+            c = compare(d['p'][at, 0], p, y, g, ['macro_f1']).loc['macro_f1']
+            row['loss of macro_f1'] = span(c.difference, (c.low, c.high), len(y))
         rows.append(dict(row, **{f'called {c}':round(float((p.argmax(1)==k).mean()), 4) for k,c in enumerate(CLASSES)}))
     return rows
 
@@ -182,8 +201,10 @@ def sources(t, d, x):
     "Simple classifiers of the source among films of one class"
     rows = []
     for label in ('normal', 'covid-19'):
-        n = t[t.label==label].groupby('source').group.nunique(); known = sorted(n[n>=10].index)
-        at = ((t.label==label) & t.source.isin(known)).to_numpy() & d['outlined']; at &= t.source.map(t[at].source.value_counts()).fillna(0).ge(10).to_numpy()
+        n = t[t.label==label].groupby('source').group.nunique()
+        known = sorted(n[n>=10].index)
+        at = ((t.label==label) & t.source.isin(known)).to_numpy() & d['outlined']
+        at &= t.source.map(t[at].source.value_counts()).fillna(0).ge(10).to_numpy()
         y, g = pd.factorize(t.source[at], sort=True)[0], t.group[at].to_numpy()
         rows += [dict(films=label, sources=', '.join(sorted(set(t.source[at]))), given=given, auc=macro_auc(out_of_fold(z[at], y, g), y, g)) for given,z in inputs(d, x).items()]
     return rows
@@ -194,30 +215,44 @@ def baselines(t, small_of, p_test):
     y, g = numbers(t.label[test]), t.group[test].to_numpy()
     told = {'ensemble':p_test}
     for name, part in (('16-pixel thumbnail', slice(0, 256)), ('histogram', slice(256, None))):
-        model = classifier(min(small_of[:,part].shape[1], 64)).fit(small_of[fit][:,part], numbers(t.label[fit])); told[name] = model.predict_proba(small_of[test][:,part])
-        away = t[t.role=='external']; said = model.predict(small_of[(t.role=='external').to_numpy()][:,part])
+        model = classifier(min(small_of[:,part].shape[1], 64)).fit(small_of[fit][:,part], numbers(t.label[fit]))
+        told[name] = model.predict_proba(small_of[test][:,part])
+        away = t[t.role=='external']
+        said = model.predict(small_of[(t.role=='external').to_numpy()][:,part])
         rows.append(dict(given=name, **graded(told[name], y, g), **{f'{s}, called what it is':rate(said[(away.source==s).to_numpy()]==numbers(away.label[away.source==s])) for s in sorted(set(away.source))}))
-    for r in rows: c = compare(told['ensemble'], told[r['given']], y, g, ['macro_f1']).loc['macro_f1']; r['ensemble ahead by'] = span(c.difference, (c.low, c.high), len(y))
+    for r in rows:
+        c = compare(told['ensemble'], told[r['given']], y, g, ['macro_f1']).loc['macro_f1']
+        r['ensemble ahead by'] = span(c.difference, (c.low, c.high), len(y))
     return [dict(given='ensemble', **graded(p_test, y, g)), *rows]
 
 def strata(t, d):
     "The test fold in parts in which a short cut is closed"
     test, nih = t.role=='test', t.source=='nih'
-    parts = {'whole test fold':test, 'adults only':test & ~(t.age<18), 'AP films of NIH, all of ieee8023':test & (~nih | (t.view=='AP')), 'PA films of NIH, all of ieee8023':test & (~nih | (t.view=='PA')),
-             'NIH alone (normal or pneumonia)':test & nih, 'NIH alone, AP':test & nih & (t.view=='AP'), 'NIH alone, PA':test & nih & (t.view=='PA'), 'NIH alone, adults':test & nih & ~(t.age<18),
-             'NIH, labels that radiologists contradict left out':test & nih & ~(((t.label=='pneumonia') & (t.quality=='Normal')) | ((t.label=='normal') & t.quality.isin(['Lung Opacity', 'No Lung Opacity / Not Normal'])))}
+    parts = {
+        'whole test fold':test,
+        'adults only':test & ~(t.age<18),
+        'AP films of NIH, all of ieee8023':test & (~nih | (t.view=='AP')),
+        'PA films of NIH, all of ieee8023':test & (~nih | (t.view=='PA')),
+        'NIH alone (normal or pneumonia)':test & nih,
+        'NIH alone, AP':test & nih & (t.view=='AP'),
+        'NIH alone, PA':test & nih & (t.view=='PA'),
+        'NIH alone, adults':test & nih & ~(t.age<18),
+        'NIH, labels that radiologists contradict left out':test & nih & ~(((t.label=='pneumonia') & (t.quality=='Normal')) | ((t.label=='normal') & t.quality.isin(['Lung Opacity', 'No Lung Opacity / Not Normal'])))}
     rows = []
     for name, at in parts.items():
-        at = at.to_numpy(); p, y = d['p'][at, 0], numbers(t.label[at])
+        at = at.to_numpy()
+        p, y = d['p'][at, 0], numbers(t.label[at])
         rows.append(dict(stratum=name, films=int(at.sum()), patients=int(t.group[at].nunique()), **graded(p, y, t.group[at].to_numpy(), ('macro_f1', 'auroc normal'))))
     return rows
 
 def letters(t, d):
     "What letters do: each film that has some, with and without them"
-    p, q = d['p'][:,0], d['p'][:,3]; at = ~np.isnan(q[:,0])
+    p, q = d['p'][:,0], d['p'][:,3]
+    at = ~np.isnan(q[:,0])
     rows = []
     for label in ('all', *CLASSES):
-        part = at & ((t.label==label).to_numpy() | (label=='all')); change = abs(p[part]-q[part]).max(1)
+        part = at & ((t.label==label).to_numpy() | (label=='all'))
+        change = abs(p[part]-q[part]).max(1)
         rows.append(dict(films=label, with_letters=int(part.sum()), of=int(len(t) if label=='all' else (t.label==label).sum()), median_change=round(float(np.median(change)), 4), p95_change=round(float(np.percentile(change, 95)), 4),
                          decision_changes=rate(p[part].argmax(1)!=q[part].argmax(1), t.group[part].to_numpy())))
     return rows
@@ -226,16 +261,24 @@ def relevance(t, d, root, ensemble, work, key):
     "Where heatmaps lie: share of the positive relevance outside the lungs, beside that of a blind map"
     path = work/f'{key}-relevance.csv'
     if not path.exists():
-        few = pd.concat([t[(t.role=='test').to_numpy() & d['outlined'] & (t.label==c).to_numpy()].drop_duplicates('group').pipe(some, MAPS) for c in CLASSES]); rows = []
+        few = pd.concat([t[(t.role=='test').to_numpy() & d['outlined'] & (t.label==c).to_numpy()].drop_duplicates('group').pipe(some, MAPS) for c in CLASSES])
+        rows = []
         for f, label in zip(few.film, few.label):
-            film = load_radiograph(root/f).resized(512); lungs = find_lungs(film); mask = lungs.mask; x, box = ensemble.inputs(film, lungs); shown = ensemble.seen(lungs)
-            seen = np.zeros(film.shape); top, left, bottom, right = box or (0, 0, *film.shape); seen[top:bottom, left:right] = 1
+            film = load_radiograph(root/f).resized(512)
+            lungs = find_lungs(film)
+            mask = lungs.mask
+            x, box = ensemble.inputs(film, lungs)
+            shown = ensemble.seen(lungs)
+            seen = np.zeros(film.shape)
+            top, left, bottom, right = box or (0, 0, *film.shape)
+            seen[top:bottom, left:right] = 1
             if shown is not None: seen = shown.astype(float)
             maps = {m:a.data for m,a in ensemble_attributions(ensemble, x, label, ('grad-cam', 'grad-cam++', 'lrp'), film, box, shown).items()} | {'blind map':seen}
             share = lambda m, where: float(np.maximum(m, 0)[where].sum()/max(np.maximum(m, 0).sum(), 1e-12))
             rows += [dict(film=f, label=label, method=name, outside=share(m, ~mask), letters=share(m, text_mask(film.data))) for name,m in maps.items()]
         write_whole(path, lambda p: pd.DataFrame(rows).to_csv(p, index=False))
-    r = pd.read_csv(path); rng = np.random.default_rng(SEED)
+    r = pd.read_csv(path)
+    rng = np.random.default_rng(SEED)
     mean = lambda v: span(v.mean(), np.percentile(v.to_numpy()[rng.integers(0, len(v), (2000, len(v)))].mean(1), [2.5, 97.5]), len(v))
     wide = r.pivot(index='film', columns='method', values='outside')
     return [dict(method=m, outside=mean(g.outside), letters=mean(g.letters), **({} if m=='blind map' else {'outside, less than the blind map by':mean(wide['blind map']-wide[m])})) for m,g in r.groupby('method')]
@@ -246,9 +289,20 @@ def alarms(t, d):
             for s in sorted(set(t.source)) for at in [(t.source==s).to_numpy()]]
 
 REASONS = ('colour', 'lungs', 'turned', 'mirrored', 'view', 'unlike')
-SLICES = {'CT of the body':'693_J2KI.dcm', 'CT, 128 pixels':'CT_small.dcm', 'CT of the head':'J2K_pixelrep_mismatch.dcm', 'MR, 64 pixels':'MR_small.dcm', 'bone scan':'JPEG2000.dcm', 'ultrasound':'ExplVR_BigEnd.dcm'}
+SLICES = {
+    'CT of the body':'693_J2KI.dcm',
+    'CT, 128 pixels':'CT_small.dcm',
+    'CT of the head':'J2K_pixelrep_mismatch.dcm',
+    'MR, 64 pixels':'MR_small.dcm',
+    'bone scan':'JPEG2000.dcm',
+    'ultrasound':'ExplVR_BigEnd.dcm'}
 PHOTOGRAPHS = ('astronaut', 'camera', 'coffee', 'chelsea', 'coins', 'moon', 'clock', 'rocket', 'cell', 'retina', 'brick', 'grass', 'gravel', 'page', 'text')
-ABUSES = {'inverted':lambda x: 1-x, 'on its side':lambda x: np.rot90(x).copy(), 'upside down':lambda x: np.rot90(x, 2).copy(), 'cut in half (left)':lambda x: x[:, :x.shape[1]//2].copy(), 'lungs cut off':lambda x: x[int(.6*len(x)):].copy()}
+ABUSES = {
+    'inverted':lambda x: 1-x,
+    'on its side':lambda x: np.rot90(x).copy(),
+    'upside down':lambda x: np.rot90(x, 2).copy(),
+    'cut in half (left)':lambda x: x[:, :x.shape[1]//2].copy(),
+    'lungs cut off':lambda x: x[int(.6*len(x)):].copy()}
 
 def strangers(t, root, folder, ct):
     "(kind, name, picture) of what is no upright frontal chest film, and of the same patients from the front"
@@ -262,7 +316,8 @@ def strangers(t, root, folder, ct):
         path = get_testdata_file(file, download=False)
         if path:
             yield 'CT, MR and other pictures of patients', name, path
-            x = pydicom.dcmread(path).pixel_array.astype(np.float32); x = x[0] if x.ndim>2 and x.shape[-1]!=3 else x
+            x = pydicom.dcmread(path).pixel_array.astype(np.float32)
+            x = x[0] if x.ndim>2 and x.shape[-1]!=3 else x
             yield 'the same pictures without their headers', name, (x-x.min())/max(np.ptp(x), 1e-6)
     for patient, degrees, x in ct_films(ct) if ct else ():
         yield ('belly' if patient=='belly' else 'chest')+(' from the side' if degrees in SIDE else ' from the front')+', made from CT', f'{patient}, {degrees}°', x
@@ -277,21 +332,31 @@ def detections(t, root, ensemble, folder, ct, work, key):
         rows = []
         for kind, name, picture in strangers(t, root, folder, ct):
             try: film = load_radiograph(picture).resized(512)
-            except ValueError as e: rows.append(dict(kind=kind, name=name, doubts='refused')); print(name, e); continue
-            lungs = find_lungs(film); rows.append(dict(kind=kind, name=name, doubts=' '.join(guard(film, lungs, ensemble.predict(film, lungs)))))
+            except ValueError as e:
+                rows.append(dict(kind=kind, name=name, doubts='refused'))
+                print(name, e)
+                continue
+            lungs = find_lungs(film)
+            rows.append(dict(kind=kind, name=name, doubts=' '.join(guard(film, lungs, ensemble.predict(film, lungs)))))
         write_whole(path, lambda p: pd.DataFrame(rows).to_csv(p, index=False))
     r = pd.read_csv(path, keep_default_na=False)
     return [dict(kind=k, caught=rate((g.doubts!='').to_numpy()), view_alone=int((g.doubts=='view').sum()), missed=[] if k.startswith('real') or k.endswith('made from CT') else list(g['name'][g.doubts==''])) for k,g in r.groupby('kind', sort=False)]
 
 def main(work, out, weights, pictures_folder, ct):
-    torch.set_num_threads(1); work.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    work.mkdir(parents=True, exist_ok=True)
     root, ensemble = data_dir(), load_ensemble(weights)
     lungs = sha256_of(package_file('weights', 'lungs.safetensors'))
     key = hashlib.sha256((''.join(m.card.sha256 for m in ensemble.members)+lungs+f'{ensemble.temperature} {ensemble.typicality.threshold} {ensemble.typicality.bias} {sorted(LIMITS.items())}').encode()).hexdigest()[:12]
-    every = table(root, work, ensemble); small_of = thumbnails(every, root, work)
-    t = chosen(every); x = small_of[t.index]; t = t.reset_index(drop=True)
-    d = looked_at(t, root, ensemble, work, key); test = (t.role=='test').to_numpy()
-    where = every.index[every.role=='test']; assert list(every.film[where])==list(t.film[test])
+    every = table(root, work, ensemble)
+    small_of = thumbnails(every, root, work)
+    t = chosen(every)
+    x = small_of[t.index]
+    t = t.reset_index(drop=True)
+    d = looked_at(t, root, ensemble, work, key)
+    test = (t.role=='test').to_numpy()
+    where = every.index[every.role=='test']
+    assert list(every.film[where])==list(t.film[test])
     write_json(out, dict(about=dict(ensemble=ensemble.name, members={m.name:m.card.sha256 for m in ensemble.members}, lungs=lungs, films=int(len(t)), sources={s:int(n) for s,n in t.source.value_counts().sort_index().items()}, intervals='95 %; patient bootstrap (2,000) or Wilson'),
         masked=masked(t, d), retrained=retrained(every, root, work), probes=probes(t, d, x), sources=sources(t, d, x), baselines=baselines(every, small_of, d['p'][test, 0]), strata=strata(t, d), letters=letters(t, d),
         relevance=relevance(t, d, root, ensemble, work, key), alarms=alarms(t, d), detections=detections(every, root, ensemble, pictures_folder, ct, work, key)))
@@ -299,7 +364,8 @@ def main(work, out, weights, pictures_folder, ct):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--work', type=Path, default='runs/audit'); p.add_argument('--weights', default='default')
+    p.add_argument('--work', type=Path, default='runs/audit')
+    p.add_argument('--weights', default='default')
     p.add_argument('--out', type=Path, default=package_file()/'results'/'audit.json')
     p.add_argument('--pictures', dest='pictures_folder', type=Path, help="folder with pictures that are no chest films and that the guard did not learn from; the results that ship saw Debian's packages gnome-backgrounds and plasma-workspace-wallpapers")
     p.add_argument('--ct', type=Path, help='folder with CT volumes, from which films are made (see `ct_films.py`)')

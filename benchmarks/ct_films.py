@@ -25,7 +25,8 @@ def film(attenuation, spacing, degrees):
     matrix = np.c_[a, n/2-a@(w/2, h/2)].astype(np.float32)
     p = np.stack([cv2.warpAffine(s, matrix, (n, n)).sum(0) for s in attenuation])
     p = cv2.resize(p, (n, round(len(p)*z)), interpolation=cv2.INTER_CUBIC)
-    body = np.flatnonzero((p>20).mean(0)>.1); p = p[:, body[0]:body[-1]+1]
+    body = np.flatnonzero((p>20).mean(0)>.1)
+    p = p[:, body[0]:body[-1]+1]
     low, high = np.percentile(p, (1, 99))
     return np.clip((p-low)/(high-low), 0, 1).astype(np.float32)
 

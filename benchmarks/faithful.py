@@ -62,9 +62,12 @@ def box_cases(root):
     for name, boxes in t.groupby('image'): yield Path(name).stem, partial(boxed_case, paths[name], boxes)
 
 def boxed_case(path, boxes):
-    film = load_radiograph(path); truth = np.zeros(film.data.shape, bool); scale = np.array(truth.shape)/1024
+    film = load_radiograph(path)
+    truth = np.zeros(film.data.shape, bool)
+    scale = np.array(truth.shape)/1024
     for b in boxes.itertuples():
-        top, left = (np.array([b.y, b.x])*scale).round().astype(int); bottom, right = (np.array([b.y+b.h, b.x+b.w])*scale).round().astype(int)
+        top, left = (np.array([b.y, b.x])*scale).round().astype(int)
+        bottom, right = (np.array([b.y+b.h, b.x+b.w])*scale).round().astype(int)
         truth[top:bottom, left:right] = True
     return Case(film, 'pneumonia', truth, patient=path.name[:8])
 
@@ -113,14 +116,21 @@ def captum(model, layer, x, c):
     from captum.attr import LayerGradCam
     return LayerGradCam(model, layer).attribute(x, c, relu_attributions=True)[0, 0]
 
-PEERS = {'grad-cam, pytorch-grad-cam':jacobgil('GradCAM'), 'grad-cam, torchcam':torchcam('GradCAM'), 'grad-cam, Captum':captum,
-         'grad-cam++, pytorch-grad-cam':jacobgil('GradCAMPlusPlus'), 'grad-cam++, torchcam':torchcam('GradCAMpp')}
+PEERS = {
+    'grad-cam, pytorch-grad-cam':jacobgil('GradCAM'),
+    'grad-cam, torchcam':torchcam('GradCAM'),
+    'grad-cam, Captum':captum,
+    'grad-cam++, pytorch-grad-cam':jacobgil('GradCAMPlusPlus'),
+    'grad-cam++, torchcam':torchcam('GradCAMpp')}
 
 # ---------------------------------------------------------------- one film
 def localisation(ensemble, case, methods, scores=None):
     "Rows of the measures on the film, of zone correlation where there are severity scores, and of whether the answer was right"
     kept = {}
-    def explain(e, x, target): kept.update(explain_all(e, x, target, methods)); lungs = lungs_on(x, ensemble, case); return kept | within(kept, lungs) | contrasts(e, x, target, lungs)
+    def explain(e, x, target):
+        kept.update(explain_all(e, x, target, methods))
+        lungs = lungs_on(x, ensemble, case)
+        return kept | within(kept, lungs) | contrasts(e, x, target, lungs)
     rows = film_scores(ensemble, case, explain, LOCAL, seed=seed_of(case))
     right = ensemble.predict(case.film, case.mask).label == case.target
     if scores is not None and np.ptp(scores) and case.mask.any(): rows += zone_rows(ensemble, case, kept, scores)
@@ -147,7 +157,8 @@ def contrasts(ensemble, x, target, lungs):
 
 def zone_rows(ensemble, case, maps, scores):
     "Per map: the rank correlation of six zone shares with six scores"
-    x, box = ensemble.inputs(case.film, case.mask); zones = lung_zones(case.mask)
+    x, box = ensemble.inputs(case.film, case.mask)
+    zones = lung_zones(case.mask)
     lungs = lungs_on(x, ensemble, case)
     maps = {n: a for n, a in maps.items() if '|' not in n} | {n: Attribution(f(lungs, seed_of(case)), n, case.target) for n, f in BASELINES.items()}
     def correlation(a):
@@ -159,15 +170,19 @@ def asked_again(ensemble, case):
     "Rows of every measure for the first member, every method of ours beside other libraries'"
     first, kept = Ensemble(ensemble.members[:1], ensemble.temperature), {}
     def explain(e, x, target):
-        kept.update({k: a for k, a in explain_all(e, x, target, ALL).items() if '|' not in k} | peers(e.members[0].model, x, target)); return kept
-    rows = film_scores(first, case, explain, LOCAL+PERTURB, seed=seed_of(case)); same = agreement(kept)
+        kept.update({k: a for k, a in explain_all(e, x, target, ALL).items() if '|' not in k} | peers(e.members[0].model, x, target))
+        return kept
+    rows = film_scores(first, case, explain, LOCAL+PERTURB, seed=seed_of(case))
+    same = agreement(kept)
     return rows+[dict(film=case.film.source, patient=case.patient, method=p, measure='agreement with ours', score=float(same.loc[p, p.split(',')[0]])) for p in kept if p in PEERS]
 
 def cached(path, f):
     "Rows of `f`, kept for the next run"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True); rows = f()
-        path.with_suffix('.tmp').write_text(json.dumps(rows)); os.replace(path.with_suffix('.tmp'), path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = f()
+        path.with_suffix('.tmp').write_text(json.dumps(rows))
+        os.replace(path.with_suffix('.tmp'), path)
     return json.loads(path.read_text())
 
 # ---------------------------------------------------------------- all films
@@ -197,9 +212,12 @@ def measure(ensemble, root, work, films, asked):
     "All tables"
     lesions, boxes, scores = mixed(lesion_cases(root))[:films], mixed(box_cases(root))[:films], severity(root)
     run = lambda part, cases, f: [r for stem, make in cases for r in cached(work/part/f'{stem}.json', lambda: f(make(), stem))]
-    found = pd.DataFrame(run('lesions', lesions, lambda c, s: localisation(ensemble, c, QUICK, scores.get(s)))); print('lesions', flush=True)
-    boxed = run('boxes', boxes, lambda c, s: localisation(ensemble, c, QUICK)); print('boxes', flush=True)
-    again = run('asked', one_a_patient(lesions, asked), lambda c, s: asked_again(ensemble, c)); print('asked again', flush=True)
+    found = pd.DataFrame(run('lesions', lesions, lambda c, s: localisation(ensemble, c, QUICK, scores.get(s))))
+    print('lesions', flush=True)
+    boxed = run('boxes', boxes, lambda c, s: localisation(ensemble, c, QUICK))
+    print('boxes', flush=True)
+    again = run('asked', one_a_patient(lesions, asked), lambda c, s: asked_again(ensemble, c))
+    print('asked again', flush=True)
     forgot = pd.DataFrame(cached(work/f'shuffled-{N_SHUFFLE}.json', lambda: shuffled(ensemble, one_a_patient(lesions, N_SHUFFLE))))
     guided = cached(work/f'shuffled-guided-{N_SHUFFLE}.json', lambda: shuffled(load_ensemble(RECTIFIED), one_a_patient(lesions, N_SHUFFLE), ['guided-grad-cam'])) # needs nn.ReLU, which the default's networks lack
     forgot = pd.concat([forgot, pd.DataFrame(guided)], ignore_index=True)
@@ -222,7 +240,10 @@ def key_of(ensemble):
 def one_by_one(folders, root, work, out, films):
     "`faithful_architectures.csv`: the networks of the paper, each on its own"
     done = []
-    for f in folders: e = load_ensemble(f); done.append(places(e, root, work/key_of(e)[1], films)); print(f.name, flush=True)
+    for f in folders:
+        e = load_ensemble(f)
+        done.append(places(e, root, work/key_of(e)[1], films))
+        print(f.name, flush=True)
     pd.concat(done)[COLUMNS].round(4).to_csv(out/'faithful_architectures.csv', index=False)
 
 def installed(name):
@@ -230,7 +251,9 @@ def installed(name):
     except PackageNotFoundError: return None
 
 def main(work, name, out, films, asked, folders):
-    torch.set_num_threads(1); warnings.filterwarnings('ignore'); out.mkdir(exist_ok=True)
+    torch.set_num_threads(1)
+    warnings.filterwarnings('ignore')
+    out.mkdir(exist_ok=True)
     root = data_dir()
     if root is None: raise SystemExit('set DCE_DATA to the folder with the collections')
     if folders: return one_by_one(folders, root, work, out, films)
@@ -247,8 +270,10 @@ def main(work, name, out, films, asked, folders):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--work', type=Path, default='runs/faithful', help='what is done already'); p.add_argument('--ensemble', dest='name', default='default')
-    p.add_argument('--films', type=int, help='at most so many of each collection; default: all'); p.add_argument('--asked', type=int, default=20, help='films on which the network is asked again')
+    p.add_argument('--work', type=Path, default='runs/faithful', help='what is done already')
+    p.add_argument('--ensemble', dest='name', default='default')
+    p.add_argument('--films', type=int, help='at most so many of each collection; default: all')
+    p.add_argument('--asked', type=int, default=20, help='films on which the network is asked again')
     p.add_argument('--one-by-one', dest='folders', type=Path, nargs='+', help='folders with ensembles of one network each: their lesions and boxes alone, to faithful_architectures.csv')
     p.add_argument('--out', type=Path, default=Path(__file__).parent.parent/'deepcovidexplainer'/'results')
     main(**vars(p.parse_args()))

@@ -35,7 +35,8 @@ def learn_from(t, films, valid, p, init, folder, cycles, epochs, lr, strength, b
     "Snapshots of one run"
     check_split(t, valid)
     dls = radiograph_dls(t, films, valid, size=SIZE, mean=p.mean, std=p.std, balance=balance, strength=strength, seed=seed)
-    learn = radiograph_learner(dls, 'efficientnet_lite0', init, half=True, seed=seed, frozen=FROZEN); torch.set_num_threads(1)
+    learn = radiograph_learner(dls, 'efficientnet_lite0', init, half=True, seed=seed, frozen=FROZEN)
+    torch.set_num_threads(1)
     with learn.no_bar(), learn.no_logging(): return fit_snapshots(learn, folder, Card('efficientnet_lite0', p.to_dict(), crop=None), cycles, epochs, lr, seed=seed)
 
 def elsewhere(t, films, p, work):
@@ -53,20 +54,26 @@ def one(protocol, i, seed, root, work):
     t, p = index_of(root, work), recipe_of('hist+clahe')
     films = film_cache(t, root, p, work/'films', crop=None)
     init = 'imagenet' if protocol=='imagenet' else elsewhere(t, films, p, work)
-    rows = (t.collection=='darkcovidnet').to_numpy(); t, films = t[rows].reset_index(drop=True), films[rows]
+    rows = (t.collection=='darkcovidnet').to_numpy()
+    t, films = t[rows].reset_index(drop=True), films[rows]
     split = image_split if protocol=='image' else patient_split
     by = t.assign(group=np.arange(len(t))) if protocol=='image' else t
     test = split(t, 5, 0)==i
-    rest = np.flatnonzero(~test); fit = by.iloc[rest].reset_index(drop=True); inner = split(fit, 8, 1)==0
+    rest = np.flatnonzero(~test)
+    fit = by.iloc[rest].reset_index(drop=True)
+    inner = split(fit, 8, 1)==0
     check_split(by, test)
     folder = work/'folds'/f'{protocol}-{i}-{seed}'
     paths = learn_from(fit, films[rest], inner, p, init, folder, 2, 3, 1e-3, .3, 'class', i+5*seed)
     e = Ensemble([Member(f.stem, *load_weights(f)) for f in paths])
     look = lambda k: e.posteriors(films[k])[0]
     y = t.label.map(CLASSES.index).to_numpy()
-    valid = look(rest[inner]); yv = y[rest[inner]]; temperature = fit_temperature(valid, yv)
+    valid = look(rest[inner])
+    yv = y[rest[inner]]
+    temperature = fit_temperature(valid, yv)
     threshold = conformal_threshold(average_posteriors(apply_temperature(valid, temperature)), yv, .1)
-    told = look(np.flatnonzero(test)); both = dict(raw=average_posteriors(told), calibrated=average_posteriors(apply_temperature(told, temperature)))
+    told = look(np.flatnonzero(test))
+    both = dict(raw=average_posteriors(told), calibrated=average_posteriors(apply_temperature(told, temperature)))
     r = t[test][['film', 'label', 'source', 'group', 'view', 'age', 'child', 'quality']].assign(protocol=protocol, fold=i, seed=seed, temperature=temperature, threshold=threshold,
         **{f'{k} {c}':q[:,j].round(4) for k, q in both.items() for j, c in enumerate(CLASSES)})
     r.to_csv(out, index=False)
@@ -75,10 +82,14 @@ def one(protocol, i, seed, root, work):
 
 if __name__ == '__main__':
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    a.add_argument('--work', type=Path, default='runs'); a.add_argument('--jobs', nargs='+', default=JOBS, choices=JOBS); a = a.parse_args()
+    a.add_argument('--work', type=Path, default='runs')
+    a.add_argument('--jobs', nargs='+', default=JOBS, choices=JOBS)
+    a = a.parse_args()
     done = []
     for job in a.jobs:
         protocol, i, seed = job.split('/')
-        done.append(one(protocol, int(i), int(seed), data_dir(), a.work)); print(job, flush=True)
-    out = package_file()/'results'/'folds.csv.gz'; out.parent.mkdir(exist_ok=True)
+        done.append(one(protocol, int(i), int(seed), data_dir(), a.work))
+        print(job, flush=True)
+    out = package_file()/'results'/'folds.csv.gz'
+    out.parent.mkdir(exist_ok=True)
     pd.concat(done).to_csv(out, index=False)

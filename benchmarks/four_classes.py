@@ -105,7 +105,10 @@ def one(away, root, work):
     at = t.role.isin(['external', 'valid', 'test']).to_numpy()
     part = t[at].reset_index(drop=True)
     p = average_posteriors(e.posteriors(films[at])[0])
-    told = {'networks':p, '16-pixel thumbnail':simple(thumbnails(t, root, work), t)[at], 'shape of the lung field':simple(shapes(films), t)[at]}
+    told = {
+        'networks':p,
+        '16-pixel thumbnail':simple(thumbnails(t, root, work), t)[at],
+        'shape of the lung field':simple(shapes(films), t)[at]}
     about = dict(members=[m.name for m in e.members], data=about_data(t), temperature=round(e.temperature, 3), coverage_promised=e.coverage)
     return dict(about, answers=list(answers(away, part, told)), outside=called(away, part, p, e), test=old_classes(part, p))
 

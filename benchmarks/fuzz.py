@@ -111,7 +111,9 @@ def lay(folder, entries, png):
     "Make them, as far as the file system lets one"
     for i, (part, name, kind) in enumerate(entries):
         try:
-            home = folder/part; home.mkdir(exist_ok=True); path = home/(name+'.png' if i%2 else name)
+            home = folder/part
+            home.mkdir(exist_ok=True)
+            path = home/(name+'.png' if i%2 else name)
             if kind=='film': path.write_bytes(png)
             elif kind=='folder': path.mkdir()
             elif kind=='empty': path.touch()
@@ -123,28 +125,38 @@ def lay(folder, entries, png):
 
 def check_table(t, root, classes):
     from deepcovidexplainer.sources import COLUMNS, OTHER
-    must(list(t.columns)==list(COLUMNS), 'columns'); must(len(t)>0, 'no rows')
-    must(t.label.map(lambda l: isinstance(l, str) and l.strip()!='' and (not classes or l in (*classes, OTHER, 'unlabelled'))).all(), f'labels {list(t.label)}'); must(all((root/f).is_file() for f in t.film), 'a film that is not there')
-    must(t.age.map(lambda a: a!=a or 0<=a<=150).all(), f'ages {list(t.age)}'); must(all(isinstance(p, str) and p.strip() for p in t.patient), 'a film without a patient')
+    must(list(t.columns)==list(COLUMNS), 'columns')
+    must(len(t)>0, 'no rows')
+    must(t.label.map(lambda l: isinstance(l, str) and l.strip()!='' and (not classes or l in (*classes, OTHER, 'unlabelled'))).all(), f'labels {list(t.label)}')
+    must(all((root/f).is_file() for f in t.film), 'a film that is not there')
+    must(t.age.map(lambda a: a!=a or 0<=a<=150).all(), f'ages {list(t.age)}')
+    must(all(isinstance(p, str) and p.strip() for p in t.patient), 'a film without a patient')
 
 def tables():
     from deepcovidexplainer.sources import read_table
     png = sample('normal-2.png')
     def read(path, root):
         for classes in (CLASSES, None): # these classes, or whatever the table says
-            try: check_table(read_table(path, False, classes), root, classes); said.append('table')
+            try:
+                check_table(read_table(path, False, classes), root, classes)
+                said.append('table')
             except RadiographError: said.append('refused')
     said = []
     def knock(rng, folder):
-        number = int(rng.integers(2**31)); said.clear()
+        number = int(rng.integers(2**31))
+        said.clear()
         @seeded(number)
         @settings(max_examples=8, database=None, deadline=None, suppress_health_check=list(HealthCheck), phases=settings.default.phases[:3])
         @given(csv_files(), class_folders())
         def ask(table, entries):
-            shutil.rmtree(folder); (folder/'csv'/'sub').mkdir(parents=True); (folder/'classes').mkdir()
+            shutil.rmtree(folder)
+            (folder/'csv'/'sub').mkdir(parents=True)
+            (folder/'classes').mkdir()
             for f in ('csv/a.png', 'csv/b.png', 'csv/sub/c.png', 'classes/a.png'): (folder/f).write_bytes(png[:100])
-            (folder/'csv'/'index.csv').write_bytes(table); read(folder/'csv'/'index.csv', folder/'csv')
-            lay(folder/'classes', entries, png[:100]); read(folder/'classes', folder/'classes')
+            (folder/'csv'/'index.csv').write_bytes(table)
+            read(folder/'csv'/'index.csv', folder/'csv')
+            lay(folder/'classes', entries, png[:100])
+            read(folder/'classes', folder/'classes')
         ask()
         return collections.Counter(said)
     return knock
@@ -177,13 +189,18 @@ def other_weights(b, rng):
 
 def put(path, b):
     "A new file in the place of a hard link: no other case may see the change"
-    path.unlink(missing_ok=True); path.write_bytes(b)
+    path.unlink(missing_ok=True)
+    path.write_bytes(b)
 
 def spoil(folder, rng):
     "Change one file of an ensemble; half the time its card is made to fit, so that what lies behind the checksum is reached"
     which = ('ensemble.json', 'ensemble.json', 'lungs-0.json', 'lungs-0.json', 'lungs-0.safetensors', 'typicality.safetensors')[rng.integers(6)]
-    path = folder/which; b = path.read_bytes(); kind = rng.integers(10)
-    if kind==0: path.unlink(); return which
+    path = folder/which
+    b = path.read_bytes()
+    kind = rng.integers(10)
+    if kind==0:
+        path.unlink()
+        return which
     if kind==1: b = nested(rng)
     elif kind==2 and which!='ensemble.json': b = (folder/which.replace('lungs-0', 'lungs-1').replace('typicality', 'lungs-1')).read_bytes()
     elif which.endswith('.json') and kind<9: b = written(edited(json.loads(b), rng))
@@ -197,7 +214,9 @@ def spoil(folder, rng):
 def resigned(b):
     "A card whose fingerprint fits the preprocessing that somebody wrote into it"
     from deepcovidexplainer.core import fingerprint
-    try: d = json.loads(b); d['preprocess_fingerprint'] = fingerprint(d['preprocess'])
+    try:
+        d = json.loads(b)
+        d['preprocess_fingerprint'] = fingerprint(d['preprocess'])
     except Exception: return b
     return written(d)
 
@@ -211,7 +230,8 @@ def sign(folder, which, hexa):
 def check_prediction(p):
     q = np.asarray(p.posteriors, float)
     must(q.shape==(len(p.classes),) and np.isfinite(q).all() and abs(q.sum()-1)<1e-6 and (q>=0).all(), f'posteriors {q}')
-    must(set(p.prediction_set)<=set(p.classes), 'prediction set'); json.dumps(p.to_dict())
+    must(set(p.prediction_set)<=set(p.classes), 'prediction set')
+    json.dumps(p.to_dict())
 
 def ensemble():
     from deepcovidexplainer.ensemble import load_folder
@@ -221,8 +241,11 @@ def ensemble():
     def knock(rng, folder):
         for f in whole.iterdir(): os.link(f, folder/f.name)
         names = {f.name for f in whole.iterdir()}
-        spoil(folder, rng); loaded = load_folder(folder)
-        e = predict_and_explain(film, loaded, methods=()); check_prediction(e.prediction); must(e.sentences and repr(e), 'no words')
+        spoil(folder, rng)
+        loaded = load_folder(folder)
+        e = predict_and_explain(film, loaded, methods=())
+        check_prediction(e.prediction)
+        must(e.sentences and repr(e), 'no words')
         must({f.name for f in folder.iterdir()}<=names, 'something was written')
     knock.clean = whole
     return knock
@@ -235,11 +258,16 @@ def answers():
         kind = rng.integers(10)
         b = nested(rng) if kind==0 else broken(written(rows), rng) if kind<3 else written(edited(rows, rng))
         (folder/'index.json').write_bytes(b)
-        try: read = index_rows(folder); folder_index([dict(rows[1], answer='new')], folder)
-        except RadiographError: must((folder/'index.json').read_bytes()==b and len(list(folder.iterdir()))==1, 'a foreign file was changed'); raise
+        try:
+            read = index_rows(folder)
+            folder_index([dict(rows[1], answer='new')], folder)
+        except RadiographError:
+            must((folder/'index.json').read_bytes()==b and len(list(folder.iterdir()))==1, 'a foreign file was changed')
+            raise
         must(all(isinstance(r, dict) and isinstance(r['film'], str) for r in read), 'rows that are none')
         must({f.name for f in folder.iterdir()}=={'index.json', 'index.csv', 'index.html'}, 'half-written files')
-        page = (folder/'index.html').read_text(encoding='utf-8'); must('<script>' not in page.split('</head>')[-1].replace('<script></script>', '') or '<script>' in template_of_index(), 'markup in the page')
+        page = (folder/'index.html').read_text(encoding='utf-8')
+        must('<script>' not in page.split('</head>')[-1].replace('<script></script>', '') or '<script>' in template_of_index(), 'markup in the page')
         must(index_rows(folder)==json.loads((folder/'index.json').read_text(encoding='utf-8')), 'not what was written')
     return knock
 
@@ -252,19 +280,22 @@ def quick():
     "An ensemble of one member, and how a film is explained with it"
     from deepcovidexplainer.ensemble import load_folder
     from deepcovidexplainer.pipeline import predict_and_explain
-    folder = Path(tempfile.mkdtemp()); loaded = load_folder(one_member(folder)); shutil.rmtree(folder)
+    folder = Path(tempfile.mkdtemp())
+    loaded = load_folder(one_member(folder))
+    shutil.rmtree(folder)
     return loaded, lambda film: predict_and_explain(film, loaded, methods=(), max_side=256)
 
 def node():
     import logging
     from pydicom import dcmread, dcmwrite
-    from deepcovidexplainer.node import Node, log
+    from deepcovidexplainer.node import Node
     for name in ('deepcovidexplainer.node', 'pydicom', 'pynetdicom', 'highdicom'): logging.getLogger(name).setLevel(logging.CRITICAL+1)
     known, (_, explain) = dicom_seeds(), quick()
     requestor = SimpleNamespace(ae_title='PACS', implementation_class_uid='1.2.3')
     def changed(b, rng):
         if rng.random()<.5: return broken(b, rng)
-        ds = dcmread(io.BytesIO(b), force=True); tags = [t for t in ds.keys() if t!=0x7fe00010]
+        ds = dcmread(io.BytesIO(b), force=True)
+        tags = [t for t in ds.keys() if t!=0x7fe00010]
         for _ in range(rng.integers(1, 4)):
             tag = tags[rng.integers(len(tags))]
             try: ds[tag].value = ('', 'x'*70, -1, [1, 2], '../../x', 'a\\b', None)[rng.integers(7)]
@@ -277,13 +308,18 @@ def node():
         b = changed(list(known.values())[rng.integers(len(known))], rng)
         n = Node(folder/'in', 'DCE', ('PACS',), None, ('sr',), explain, False, (5., 300.))
         status = n._on_store(SimpleNamespace(encoded_dataset=lambda: b, assoc=SimpleNamespace(requestor=requestor))).Status
-        must(status in (0, 0xA700, 0xA900, 0xC000, 0x0124), f'status {status:04x}'); waiting = n.inbox.waiting()
+        must(status in (0, 0xA700, 0xA900, 0xC000, 0x0124), f'status {status:04x}')
+        waiting = n.inbox.waiting()
         must(len(waiting)==(status==0), 'taken and not kept, or kept and not taken')
         for key in waiting:
             n._explain_one(key)
             if n.inbox.has(key, 'failed'):
-                why = n.inbox.read(key, 'failed')['why']; must(not why.startswith('an unforeseen'), why); raise RadiographError(why)
-            must(n.inbox.has(key, 'answer'), 'neither explained nor given up'); n._deliver(key); must(n.inbox.has(key, 'done'), 'not done')
+                why = n.inbox.read(key, 'failed')['why']
+                must(not why.startswith('an unforeseen'), why)
+                raise RadiographError(why)
+            must(n.inbox.has(key, 'answer'), 'neither explained nor given up')
+            n._deliver(key)
+            must(n.inbox.has(key, 'done'), 'not done')
         must(not list((folder/'in').glob('*.part')), 'half-written files')
         if status: raise RadiographError(f'status {status:04x}')
     return knock
@@ -299,12 +335,17 @@ def app():
         page = pages[0]
         b = list(known.values())[rng.integers(len(known))]
         b = broken(b, rng) if rng.random()<.9 else b+bytes(600_000*int(rng.integers(2)))
-        before = len(page.films); name = NAMES[rng.integers(len(NAMES))] if rng.random()<.5 else 'film.png'
-        page._uploaded(dict(new=[dict(name=name, content=memoryview(b))])); page.wait()
-        told = page.refused.value; must('Something went wrong' not in told, told)
-        must('<script' not in told+page.words.value+page.status.value, 'markup'); must((len(page.films)>before)!=bool(told), 'neither answered nor refused, or both')
+        before = len(page.films)
+        name = NAMES[rng.integers(len(NAMES))] if rng.random()<.5 else 'film.png'
+        page._uploaded(dict(new=[dict(name=name, content=memoryview(b))]))
+        page.wait()
+        told = page.refused.value
+        must('Something went wrong' not in told, told)
+        must('<script' not in told+page.words.value+page.status.value, 'markup')
+        must((len(page.films)>before)!=bool(told), 'neither answered nor refused, or both')
         if told: raise RadiographError(told)
-        check_prediction(page.films[-1].answer.prediction); page.films[-1].source = b''
+        check_prediction(page.films[-1].answer.prediction)
+        page.films[-1].source = b''
     return knock
 
 DOORS = dict(films=films, tables=tables, ensemble=ensemble, answers=answers, node=node, app=app)
@@ -313,72 +354,104 @@ DOORS = dict(films=films, tables=tables, ensemble=ensemble, answers=answers, nod
 
 def once(knock, door, seed, i, loud=False):
     "What came of one case, how many seconds it took: of this process, or a fifth of the clock's where others wait for the machine, too"
-    folder = Path(tempfile.mkdtemp(prefix='fuzz-')); began, own = time.monotonic(), time.process_time()
+    folder = Path(tempfile.mkdtemp(prefix='fuzz-'))
+    began, own = time.monotonic(), time.process_time()
     try: said = knock(np.random.default_rng([list(DOORS).index(door), seed, i]), folder) or {'right':1}
-    except RadiographError as e: said = {'refused':1}; loud and print(e)
+    except RadiographError as e:
+        said = {'refused':1}
+        loud and print(e)
     except BaseException as e: # what ends a process counts, too
         if loud: traceback.print_exc()
         where = traceback.extract_tb(e.__traceback__)[-1]
         said = {f'wrong: {type(e).__name__} {str(e)[:90]!r} in {Path(where.filename).name}:{where.lineno}':1}
-    finally: took = max(time.process_time()-own, (time.monotonic()-began)/5); shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        took = max(time.process_time()-own, (time.monotonic()-began)/5)
+        shutil.rmtree(folder, ignore_errors=True)
     return dict(said), took
 
 def batch(knock, door, seed, first, until):
     "(case, what came) of the cases from `first` on, in a child, up to the one that ended it"
-    r, w = os.pipe(); sys.stdout.flush(); pid = os.fork()
+    r, w = os.pipe()
+    sys.stdout.flush()
+    pid = os.fork()
     if not pid:
-        null = os.open(os.devnull, os.O_WRONLY); os.dup2(null, 1); os.dup2(null, 2); warnings.simplefilter('ignore')
-        os.close(r); peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        warnings.simplefilter('ignore')
+        os.close(r)
+        peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024
         with os.fdopen(w, 'w') as out:
             for i in range(first, first+BATCH):
-                before = peak(); said, took = once(knock, door, seed, i)
+                before = peak()
+                said, took = once(knock, door, seed, i)
                 if took>SLOW and (again := once(knock, door, seed, i)[1])>SLOW: said = {f'wrong: {min(took, again):.1f} s':1}
                 if i>first and peak()-before>MEMORY: said = {f'wrong: {(peak()-before)/1e6:.0f} MB':1}
-                out.write(json.dumps([i, said])+'\n'); out.flush()
+                out.write(json.dumps([i, said])+'\n')
+                out.flush()
                 if time.monotonic()>until: break
-        radiograph._stop_child(); os._exit(0)
-    os.close(w); left, at = b'', first
+        radiograph._stop_child()
+        os._exit(0)
+    os.close(w)
+    left, at = b'', first
     while True:
-        ready, _, _ = select.select([r], [], [], HANGS); part = os.read(r, 65536) if ready else b''
+        ready, _, _ = select.select([r], [], [], HANGS)
+        part = os.read(r, 65536) if ready else b''
         if not part: break
         *lines, left = (left+part).split(b'\n')
-        for l in lines: at, said = json.loads(l); at += 1; yield at-1, said
+        for l in lines:
+            at, said = json.loads(l)
+            at += 1
+            yield at-1, said
     if not ready: os.kill(pid, 9)
-    os.close(r); status = os.waitpid(pid, 0)[1]
+    os.close(r)
+    status = os.waitpid(pid, 0)[1]
     if not ready or status: yield at, {f'wrong: {"hung" if not ready else f"ended by {status}"}':1}
 
 def fuzz(door, seed, seconds):
     "Counts of a door, and its wrong cases"
-    knock = DOORS[door](); counts, bad, i, until = collections.Counter(), [], 0, time.monotonic()+seconds
+    knock = DOORS[door]()
+    counts, bad, i, until = collections.Counter(), [], 0, time.monotonic()+seconds
     while time.monotonic()<until:
         for i, said in batch(knock, door, seed, i, until):
-            counts.update({k.partition(':')[0]:v for k, v in said.items()}); wrong = [k for k in said if k.startswith('wrong')]
-            if wrong: bad.append(i); print(f'{door} {i}: {wrong[0]}', flush=True)
+            counts.update({k.partition(':')[0]:v for k, v in said.items()})
+            wrong = [k for k in said if k.startswith('wrong')]
+            if wrong:
+                bad.append(i)
+                print(f'{door} {i}: {wrong[0]}', flush=True)
         i += 1
     if hasattr(knock, 'clean'): shutil.rmtree(knock.clean)
     return i, dict(counts), bad
 
 def kept(door, seed, n, counts, bad):
     "Counts added to those of other seeds"
-    path = package_file()/'results'/'fuzz.json'; rows = json.loads(path.read_text()) if path.is_file() else {}
+    path = package_file()/'results'/'fuzz.json'
+    rows = json.loads(path.read_text()) if path.is_file() else {}
     old = rows.get(door, dict(seeds=[], cases=0, counts={}, wrong=0))
     if seed in old['seeds']: return
     both = collections.Counter(old['counts'])+collections.Counter(counts)
     write_json(path, rows | {door:dict(seeds=[*old['seeds'], seed], cases=old['cases']+n, counts=dict(both), wrong=old['wrong']+len(bad))})
 
 def main(seconds, seed, door, case=None, keep=False):
-    import torch; torch.set_num_threads(1); warnings.simplefilter('ignore')
+    import torch
+    torch.set_num_threads(1)
+    warnings.simplefilter('ignore')
     if case is not None: return print(*once(DOORS[door](), door, seed, case, True))
     doors, wrong, rows = [door] if door else list(DOORS), 0, []
     for d in doors:
-        n, counts, bad = fuzz(d, seed, seconds/len(doors)); wrong += len(bad)
+        n, counts, bad = fuzz(d, seed, seconds/len(doors))
+        wrong += len(bad)
         if keep: kept(d, seed, n, counts, bad)
-        rows.append(f'{d:9} seed {seed}: {n:6} cases, '+', '.join(f'{v} {k}' for k, v in sorted(counts.items()))); print(rows[-1], flush=True)
+        rows.append(f'{d:9} seed {seed}: {n:6} cases, '+', '.join(f'{v} {k}' for k, v in sorted(counts.items())))
+        print(rows[-1], flush=True)
     print(f'{len(doors)} doors, {wrong} cases wrong')
     sys.exit(wrong>0)
 
 if __name__=='__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--seconds', type=float, default=60, help='for all doors together'); p.add_argument('--seed', type=int, default=1)
-    p.add_argument('--keep', action='store_true', help='add the counts to results/fuzz.json'); p.add_argument('--door', choices=DOORS); p.add_argument('--case', type=int, help='one case of a door once more')
+    p.add_argument('--seconds', type=float, default=60, help='for all doors together')
+    p.add_argument('--seed', type=int, default=1)
+    p.add_argument('--keep', action='store_true', help='add the counts to results/fuzz.json')
+    p.add_argument('--door', choices=DOORS)
+    p.add_argument('--case', type=int, help='one case of a door once more')
     main(**vars(p.parse_args()))

@@ -26,8 +26,12 @@ def target(folder):
         kind, b = KINDS[data[0]%len(KINDS)] if data else 'film', data[1:]
         try:
             if kind=='film': load_radiograph(b)
-            elif kind=='table': (folder/'index.csv').write_bytes(b); read_table(folder/'index.csv')
-            else: (folder/'ensemble.json').write_bytes(b); load_folder(folder)
+            elif kind=='table':
+                (folder/'index.csv').write_bytes(b)
+                read_table(folder/'index.csv')
+            else:
+                (folder/'ensemble.json').write_bytes(b)
+                load_folder(folder)
         except RadiographError: pass
     return read
 
@@ -43,7 +47,9 @@ def main(seconds, seed, case):
     try: import atheris
     except ImportError: sys.exit('atheris is not there: pip install atheris (Linux, Python 3.11 and newer)')
     warnings.simplefilter('ignore')
-    work = Path(tempfile.mkdtemp(prefix='guided-')); (work/'corpus').mkdir(); (work/'at').mkdir()
+    work = Path(tempfile.mkdtemp(prefix='guided-'))
+    (work/'corpus').mkdir()
+    (work/'at').mkdir()
     for n in ('a.png', 'b.png'): (work/'at'/n).write_bytes(b'film')
     read = target(work/'at')
     if case: return read(case.read_bytes())
@@ -52,6 +58,8 @@ def main(seconds, seed, case):
     atheris.Fuzz()
 
 if __name__=='__main__':
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0]); p.add_argument('--seconds', type=float, default=60)
-    p.add_argument('--seed', type=int, default=1); p.add_argument('--case', type=Path)
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--seconds', type=float, default=60)
+    p.add_argument('--seed', type=int, default=1)
+    p.add_argument('--case', type=Path)
     main(**vars(p.parse_args()))

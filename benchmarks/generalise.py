@@ -23,16 +23,22 @@ from deepcovidexplainer.snapshots import fit_snapshots
 
 FOLDS = dict(A=('hannover', 'shenzhen', 'montgomery'), B=('ieee8023', 'jsrt', 'openist'), C=('covid-cxnet', 'figure1'), S=('shenzhen',), M=('montgomery',))
 PLAIN = dict(collections=('darkcovidnet',), crop=None, equalize=None, strength=0., trust_reports=True, balance='class')
-STEPS = {'all adult sources':dict(collections=None), 'equalised':dict(equalize='hist+clahe'), 'strong augmentation':dict(strength=1.),
-         'cut to the lungs':dict(crop='lungs'), 'labels that radiologists contradict left out':dict(trust_reports=False),
-         'whole films again, classes equal within each source':dict(crop=None, balance='source')}
+STEPS = {
+    'all adult sources':dict(collections=None),
+    'equalised':dict(equalize='hist+clahe'),
+    'strong augmentation':dict(strength=1.),
+    'cut to the lungs':dict(crop='lungs'),
+    'labels that radiologists contradict left out':dict(trust_reports=False),
+    'whole films again, classes equal within each source':dict(crop=None, balance='source')}
 FROZEN = ('conv_stem', 'bn1', 'blocks.0', 'blocks.1', 'blocks.2')
 SIZE, CYCLES, EPOCHS, LR, STEPS_AN_EPOCH = 160, 2, 2, 1e-3, 74
 
 def ladder():
     "name → recipe; every step keeps what came before, the last one but for the start"
     out, recipe = {'plain':PLAIN}, PLAIN
-    for name, change in STEPS.items(): recipe = {**recipe, **change}; out[name] = recipe
+    for name, change in STEPS.items():
+        recipe = {**recipe, **change}
+        out[name] = recipe
     out['films of other diseases, as not normal'] = {**recipe, 'others':True}
     out['the same, from scratch'] = {**recipe, 'init':'scratch', 'frozen':()}
     out["after children's films"] = {**recipe, 'children':'before'} # then without them
@@ -59,15 +65,18 @@ def fit(t, films, valid, recipe, p, folder, cycles, epochs, init, seed):
     check_split(t, valid)
     dls = radiograph_dls(t, films, valid, size=SIZE, mean=p.mean, std=p.std, balance=recipe['balance'], strength=recipe['strength'], seed=seed)
     repeat = max(1, round(STEPS_AN_EPOCH/max(1, len(dls.train)))) # as many steps for a smaller collection
-    learn = radiograph_learner(dls, 'efficientnet_lite0', init, half=True, seed=seed, frozen=recipe.get('frozen', FROZEN)); torch.set_num_threads(1)
+    learn = radiograph_learner(dls, 'efficientnet_lite0', init, half=True, seed=seed, frozen=recipe.get('frozen', FROZEN))
+    torch.set_num_threads(1)
     with learn.no_bar(), learn.no_logging(): return fit_snapshots(learn, folder, Card('efficientnet_lite0', p.to_dict(), crop=recipe['crop']), cycles, epochs*repeat, LR, seed=seed)
 
 def one(name, recipe, fold, seed, root, work):
     "Train one run; posteriors of every snapshot on validation, test and external films"
     out = work/'generalise'/f"{fingerprint(dict(name=name, recipe=recipe, fold=fold, seed=seed))}.csv.gz"
     if out.exists(): return pd.read_csv(out)
-    out.parent.mkdir(parents=True, exist_ok=True); folder = out.parent/out.name.removesuffix('.csv.gz')
-    t = index_of(root, work); p = recipe_of(recipe['equalize'])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = out.parent/out.name.removesuffix('.csv.gz')
+    t = index_of(root, work)
+    p = recipe_of(recipe['equalize'])
     films = film_cache(t, root, p, work/'films', crop=recipe['crop'])
     t = plan(t, recipe, FOLDS[fold], seed)
     part = t.role.isin(['train', 'valid']).to_numpy()
@@ -92,12 +101,14 @@ def shrink(x):
     return cv2.resize(x, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 def main(work, jobs):
-    work.mkdir(parents=True, exist_ok=True); root, recipes, done = data_dir(), ladder(), []
+    work.mkdir(parents=True, exist_ok=True)
+    root, recipes, done = data_dir(), ladder(), []
     for job in jobs:
         name, fold, seed = job.rsplit('/', 2)
         done.append(one(name, recipes[name], fold, int(seed), root, work))
         print(job, flush=True)
-    out = package_file()/'results'/'generalise.csv.gz'; out.parent.mkdir(exist_ok=True)
+    out = package_file()/'results'/'generalise.csv.gz'
+    out.parent.mkdir(exist_ok=True)
     pd.concat(done).to_csv(out, index=False)
 
 LAST = list(STEPS)[-1]
@@ -108,5 +119,6 @@ ALL += [f'{LAST}/B/{seed}' for seed in (1, 2)]+[f'{YOUNG}/B/0']+[f'films of othe
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--jobs', nargs='+', default=ALL, help='name/fold/seed')
+    p.add_argument('--work', type=Path, default='runs')
+    p.add_argument('--jobs', nargs='+', default=ALL, help='name/fold/seed')
     main(**vars(p.parse_args()))

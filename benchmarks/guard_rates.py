@@ -11,7 +11,7 @@ package, which the page *Warnings* reads. What was looked at is kept in portions
 import argparse, json
 from pathlib import Path
 
-import cv2, numpy as np, pandas as pd, torch
+import cv2, numpy as np, torch
 
 from deepcovidexplainer.core import data_dir, fingerprint, package_file, sha256_of, write_json
 from deepcovidexplainer.ensemble import Ensemble
@@ -30,23 +30,30 @@ def as_it_came(x, rng): return x
 
 def on_a_screen(x, rng):
     "The film as a bright screen shows it: a grid of its own, seen through the camera's"
-    h, w = x.shape; rows, columns = np.mgrid[:h, :w].astype(np.float32)
+    h, w = x.shape
+    rows, columns = np.mgrid[:h, :w].astype(np.float32)
     angle, wave, depth = rng.uniform(0, np.pi), rng.uniform(3, 12), rng.uniform(.01, .05)
     grids = sum(np.sin(2*np.pi*(columns*np.cos(a)+rows*np.sin(a))/wave) for a in (angle, angle+np.pi/2))
     return np.clip(.04+.9*x**rng.uniform(.8, 1.2)+depth*grids, 0, 1)
 
 def at_an_angle(x, rng):
     "The film on the picture that the camera took, with the room around it"
-    h, w = x.shape; size = (int(w*1.25), int(h*1.25)); edge = np.float32([w, h])
+    h, w = x.shape
+    size = (int(w*1.25), int(h*1.25))
+    edge = np.float32([w, h])
     corners = np.float32([[0, 0], [w, 0], [w, h], [0, h]])
     to = corners+.12*edge+rng.uniform(-.08, .08, (4, 2)).astype(np.float32)*edge
     room = cv2.resize(rng.uniform(.0, .5, (4, 4)).astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
-    m = cv2.getPerspectiveTransform(corners, np.float32(to)); there = cv2.warpPerspective(np.ones_like(x), m, size)
+    m = cv2.getPerspectiveTransform(corners, np.float32(to))
+    there = cv2.warpPerspective(np.ones_like(x), m, size)
     return cv2.warpPerspective(x, m, size)*there+room*(1-there)
 
 def lit(x, rng):
     "Glare of a lamp, and dark corners"
-    h, w = x.shape; rows, columns = np.mgrid[:h, :w].astype(np.float32); r, c = rng.uniform(.1, .9, 2)*(h, w); s = rng.uniform(.05, .2)*max(h, w)
+    h, w = x.shape
+    rows, columns = np.mgrid[:h, :w].astype(np.float32)
+    r, c = rng.uniform(.1, .9, 2)*(h, w)
+    s = rng.uniform(.05, .2)*max(h, w)
     glare = rng.uniform(.2, .7)*np.exp(-((rows-r)**2+(columns-c)**2)/(2*s*s))
     far = ((rows/h-.5)**2+(columns/w-.5)**2)/.5
     return np.clip(x*(1-rng.uniform(.1, .4)*far)+glare, 0, 1)
@@ -61,17 +68,21 @@ def as_jpeg(y, quality): return cv2.imdecode(cv2.imencode('.jpg', np.round(np.cl
 
 def in_a_bezel(x, rng):
     "Another camera, nearly upright: a dark frame around the screen, an even room, half the time no grid to be seen"
-    x = x.astype(np.float32); y = on_a_screen(x, rng) if rng.random()<.5 else .03+.92*x
+    x = x.astype(np.float32)
+    y = on_a_screen(x, rng) if rng.random()<.5 else .03+.92*x
     frame, room = (int(rng.uniform(*r)*max(y.shape)) for r in ((.01, .04), (.02, .12)))
     for width, grey in ((frame, rng.uniform(0, .08)), (room, rng.uniform(.02, .7))): y = cv2.copyMakeBorder(y, *[width]*4, cv2.BORDER_CONSTANT, value=float(grey))
-    h, w = y.shape; corners = np.float32([[0, 0], [w, 0], [w, h], [0, h]]); to = corners+rng.uniform(-.05, .05, (4, 2))*(w, h)
+    h, w = y.shape
+    corners = np.float32([[0, 0], [w, 0], [w, h], [0, h]])
+    to = corners+rng.uniform(-.05, .05, (4, 2))*(w, h)
     y = cv2.warpPerspective(y, cv2.getPerspectiveTransform(corners, np.float32(to)), (w, h), borderMode=cv2.BORDER_REPLICATE)
     y = cv2.GaussianBlur(lit(y, rng), (0, 0), rng.uniform(.4, 1.5))
     return as_jpeg(y+rng.normal(0, rng.uniform(.003, .015), y.shape), int(rng.integers(60, 95)))
 
 def filling(x, rng):
     "The film fills the picture: a turn of some degrees, a grid and a lamp, but no room"
-    y = lit(on_a_screen(x.astype(np.float32), rng), rng); h, w = y.shape
+    y = lit(on_a_screen(x.astype(np.float32), rng), rng)
+    h, w = y.shape
     y = cv2.warpAffine(y, cv2.getRotationMatrix2D((w/2, h/2), rng.uniform(-4, 4), 1.12), (w, h))
     return as_jpeg(cv2.GaussianBlur(y, (0, 0), rng.uniform(.4, 1.2))+rng.normal(0, .01, y.shape), 85)
 
@@ -81,10 +92,16 @@ def in_any_room(x, rng):
     y = rng.uniform(0, .1)+rng.uniform(.6, .9)*x.astype(np.float32)
     if often(.3): y = on_a_screen(y, rng)
     if often(.5): y = cv2.copyMakeBorder(y, *[int(rng.uniform(.01, .05)*max(y.shape))]*4, cv2.BORDER_CONSTANT, value=float(rng.uniform(0, .2)))
-    h, w = y.shape; edge = np.float32([w, h]); corners = np.float32([[0, 0], [1, 0], [1, 1], [0, 1]]); inside = rng.uniform(.02, .14, (4, 2))
-    to = np.abs(corners-inside)*edge; room = np.full((h, w), rng.uniform(0, .9), np.float32)
+    h, w = y.shape
+    edge = np.float32([w, h])
+    corners = np.float32([[0, 0], [1, 0], [1, 1], [0, 1]])
+    inside = rng.uniform(.02, .14, (4, 2))
+    to = np.abs(corners-inside)*edge
+    room = np.full((h, w), rng.uniform(0, .9), np.float32)
     if often(.5): room = np.clip(room+cv2.resize(rng.uniform(-.2, .2, (3, 3)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC), 0, 1)
-    m = cv2.getPerspectiveTransform(corners*edge, np.float32(to)); there = cv2.warpPerspective(np.ones_like(y), m, (w, h)); y = cv2.warpPerspective(y, m, (w, h))*there+room*(1-there)
+    m = cv2.getPerspectiveTransform(corners*edge, np.float32(to))
+    there = cv2.warpPerspective(np.ones_like(y), m, (w, h))
+    y = cv2.warpPerspective(y, m, (w, h))*there+room*(1-there)
     if often(.3): y = lit(y, rng)
     if often(.6): y = cv2.GaussianBlur(y, (0, 0), rng.uniform(.4, 1.5))
     if often(.5): y = y+rng.normal(0, rng.uniform(0, .02), y.shape)
@@ -97,15 +114,23 @@ def in_colour(x, rng):
 
 def evenly(t, n):
     "As many of each source as there are, up to n films in all"
-    t = t.sample(frac=1, random_state=0); turn = t.groupby('source').cumcount()
+    t = t.sample(frac=1, random_state=0)
+    turn = t.groupby('source').cumcount()
     return t.assign(turn=turn).sort_values(['turn', 'source']).head(n)
 
 def drawn(root, n):
     "Kind → (films, what is done to each)"
-    t = read_index(root); adults = evenly(t[~t.child & (t.source!='kermany') & (t.label!=OTHER)], n)
+    t = read_index(root)
+    adults = evenly(t[~t.child & (t.source!='kermany') & (t.label!=OTHER)], n)
     children, ill = evenly(t[t.source=='kermany'], n), evenly(t[(t.label==OTHER) & t.source.isin(['shenzhen', 'montgomery'])], n)
-    changed = {'as they came':as_it_came, 'flipped':flipped, 'photographed, in colour':in_colour,
-               'photographed, in grey':photograph, 'photographed in grey, in a bezel':in_a_bezel, 'photographed in grey, filling the picture':filling, 'photographed in grey, in any room':in_any_room}
+    changed = {
+        'as they came':as_it_came,
+        'flipped':flipped,
+        'photographed, in colour':in_colour,
+        'photographed, in grey':photograph,
+        'photographed in grey, in a bezel':in_a_bezel,
+        'photographed in grey, filling the picture':filling,
+        'photographed in grey, in any room':in_any_room}
     return {k:(list(adults.film), f) for k, f in changed.items()} | {"children's":(list(children.film), as_it_came), 'tuberculosis':(list(ill.film), as_it_came)}
 
 def one_member(e):
@@ -113,26 +138,30 @@ def one_member(e):
     return Ensemble(e.members[:1], e.temperature, e.threshold, e.coverage, e.typicality, e.name, e.about, e.bias)
 
 def doubts(picture, ensemble):
-    film = load_radiograph(picture).resized(SIDE); lungs = find_lungs(film)
+    film = load_radiograph(picture).resized(SIDE)
+    lungs = find_lungs(film)
     return guard(film, lungs, ensemble.predict(film, lungs))
 
 def portions(kind, films, change, root, ensemble, work, key):
     "Reasons of each film of a kind"
     out = []
     for i in range(0, len(films), PORTION):
-        part = films[i:i+PORTION]; path = work/f'guard-{fingerprint([key, kind, part])}.json'
+        part = films[i:i+PORTION]
+        path = work/f'guard-{fingerprint([key, kind, part])}.json'
         if not path.exists():
             read = lambda f: load_radiograph(root/f).resized(SIDE).data
-            write_json(path, [doubts(change(read(f), np.random.default_rng([i, k])), ensemble) for k, f in enumerate(part)]); print(kind, i+len(part), 'of', len(films), flush=True)
+            write_json(path, [doubts(change(read(f), np.random.default_rng([i, k])), ensemble) for k, f in enumerate(part)])
+            print(kind, i+len(part), 'of', len(films), flush=True)
         out += json.loads(path.read_text())
     return out
 
 def views(folder, ensemble, work, key):
     "Films made from CT: from the front, from the side"
-    from ct_films import FRONT, SIDE as ASIDE, films
+    from ct_films import SIDE as ASIDE, films
     path = work/f'guard-{fingerprint([key, "ct", sorted(p.name for p in folder.rglob("*"))])}.json'
     if not path.exists(): write_json(path, [['belly' if who=='belly' else 'chest', bool(d in ASIDE), doubts(x, ensemble)] for who, d, x in films(folder)])
-    found = json.loads(path.read_text()); pick = lambda aside: [why for what, a, why in found if what=='chest' and a==aside]
+    found = json.loads(path.read_text())
+    pick = lambda aside: [why for what, a, why in found if what=='chest' and a==aside]
     return {'from the front, made from CT':pick(False), 'from the side, made from CT':pick(True)}
 
 def row(found):
@@ -140,7 +169,10 @@ def row(found):
     return dict(refused=rate(np.array([bool(d) for d in found])), **{f'because {k}':rate(np.array([k in d for d in found])) for k in (*HEADER, *PICTURE) if any(k in d for d in found)})
 
 def main(work, films, ct):
-    torch.set_num_threads(1); work.mkdir(parents=True, exist_ok=True); root, shipped = data_dir(), load_ensemble(); ensemble = one_member(shipped)
+    torch.set_num_threads(1)
+    work.mkdir(parents=True, exist_ok=True)
+    root, shipped = data_dir(), load_ensemble()
+    ensemble = one_member(shipped)
     files = [package_file('weights', n) for n in ('lungs.safetensors', 'mirrored.json', 'photo.json')]
     key = [shipped.members[0].card.sha256, *map(sha256_of, files), LIMITS]
     found = {k:portions(k, list(f), change, root, ensemble, work, key) for k, (f, change) in drawn(root, films).items()}
@@ -151,5 +183,7 @@ def main(work, films, ct):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--films', type=int, default=150); p.add_argument('--ct', type=Path)
+    p.add_argument('--work', type=Path, default='runs')
+    p.add_argument('--films', type=int, default=150)
+    p.add_argument('--ct', type=Path)
     main(**vars(p.parse_args()))

@@ -48,12 +48,16 @@ def content(path):
     "What a file holds, but for times; raises where it is not whole"
     b = path.read_bytes()
     if path.suffix=='.json': return plain(json.loads(b))
-    if path.suffix=='.html': assert b.rstrip().endswith(b'</html>'), path; return len(b)//1000
+    if path.suffix=='.html':
+        assert b.rstrip().endswith(b'</html>'), path
+        return len(b)//1000
     if path.suffix=='.npy': return np.load(path).tobytes()
     if path.suffix in ('.safetensors', '.checkpoint'):
         from safetensors import safe_open
         with safe_open(path, 'np') as f: return {k:f.get_tensor(k).tobytes() for k in f.keys()}
-    if path.suffix=='.csv': assert b.endswith(b'\n'), path; return re.sub(rb'\d{4}-\d\d-\d\dT[\d:+]*', b'', b)
+    if path.suffix=='.csv':
+        assert b.endswith(b'\n'), path
+        return re.sub(rb'\d{4}-\d\d-\d\dT[\d:+]*', b'', b)
     return len(b)>0
 
 def half(out): return [p for p in out.rglob('.*') if p.is_file()]
@@ -64,22 +68,37 @@ def run(command, data, out, after=None):
     "Start, and end it after so many seconds; how long it ran, None where it was ended. What it left is whole"
     began, child = time.monotonic(), start(command, data, out)
     try: child.wait(after)
-    except subprocess.TimeoutExpired: os.killpg(child.pid, signal.SIGKILL); child.communicate(); left(out) if out.exists() else None; return None
-    ended(child); return time.monotonic()-began
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+        left(out) if out.exists() else None
+        return None
+    ended(child)
+    return time.monotonic()-began
 
 def compared(whole, out):
     "Files that differ from those of the undisturbed run, and files that are half-written"
-    there = left(out); return [k for k in whole.keys()|there.keys() if whole.get(k)!=there.get(k)], half(out)
+    there = left(out)
+    return [k for k in whole.keys()|there.keys() if whole.get(k)!=there.get(k)], half(out)
 
 def row(command, data, kills, rng, work):
     "Undisturbed, disturbed, compared; begun afresh whenever it came to its end before it was ended often enough"
     for part in ('whole', 'killed'): (work/part).mkdir(exist_ok=True) # an ensemble bears the name of its folder
     out, apart, lying, runs, left_to_do = work/'killed'/command, [], [], 0, kills
-    took = run(command, data, work/'whole'/command); whole = left(work/'whole'/command); assert whole, 'the undisturbed run left nothing'
+    took = run(command, data, work/'whole'/command)
+    whole = left(work/'whole'/command)
+    assert whole, 'the undisturbed run left nothing'
     while left_to_do or out.exists():
         lasted = run(command, data, out, rng.uniform(.05, 1.)*took if left_to_do else None)
-        if lasted is None: left_to_do -= 1; continue
-        a, b = compared(whole, out); apart += a; lying += b; runs += 1; took = lasted if not left_to_do else min(took, lasted); shutil.rmtree(out)
+        if lasted is None:
+            left_to_do -= 1
+            continue
+        a, b = compared(whole, out)
+        apart += a
+        lying += b
+        runs += 1
+        took = lasted if not left_to_do else min(took, lasted)
+        shutil.rmtree(out)
     print(f'dce_{command}: ended {kills} times, came to its end {runs} times; {len(whole)} files, {len(apart)} differ, {len(lying)} half-written', *apart[:5], *lying[:5], flush=True)
     return dict(command=f'dce_{command}', kills=kills, ends=runs, files=len(whole), differ=len(apart), half_written=len(lying))
 
@@ -92,13 +111,17 @@ def keep(row, seed):
 def main(command, kills, seed):
     rng, wrong = np.random.default_rng(seed), 0
     with tempfile.TemporaryDirectory() as work:
-        work = Path(work); films(work/'films')
+        work = Path(work)
+        films(work/'films')
         for c in [command] if command else COMMANDS:
-            told = row(c, work/'films', kills, rng, work); keep(told, seed)
+            told = row(c, work/'films', kills, rng, work)
+            keep(told, seed)
             wrong += told['differ']+told['half_written']
     sys.exit(wrong>0)
 
 if __name__=='__main__':
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0]); p.add_argument('--command', choices=COMMANDS)
-    p.add_argument('--kills', type=int, default=20); p.add_argument('--seed', type=int, default=0)
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--command', choices=COMMANDS)
+    p.add_argument('--kills', type=int, default=20)
+    p.add_argument('--seed', type=int, default=0)
     main(**vars(p.parse_args()))

@@ -41,7 +41,9 @@ def train(data, out):
     class Tell(Callback):
         def before_epoch(self): print('epoch', self.epoch, flush=True)
     save = safetensors.torch.save_file
-    def telling(tensors, path, **kw): print('writes', Path(path).name, flush=True); save(tensors, path, **kw)
+    def telling(tensors, path, **kw):
+        print('writes', Path(path).name, flush=True)
+        save(tensors, path, **kw)
     safetensors.torch.save_file = telling
     torch.set_num_threads(1)
     t, x, recipe = films(data)
@@ -67,9 +69,14 @@ def kill(data, out, where, epoch, length, rng):
             if line==f'epoch {epoch}\n': break
         else: return None
         wait = rng.random()*length
-        if where=='epoch': time.sleep(wait); seen = f'{wait:.2f} s into epoch {epoch+1}'
+        if where=='epoch':
+            time.sleep(wait)
+            seen = f'{wait:.2f} s into epoch {epoch+1}'
         else: seen = half_written(out, where, child, rng)
-    finally: child.send_signal(signal.SIGKILL); child.wait(); child.stdout.close()
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
     return seen
 
 def half_written(out, where, child, rng):
@@ -93,7 +100,9 @@ def next_epoch(done, where, rng):
 def content(path):
     "A file's bytes; of a card and of a checkpoint everything but the time it took; safetensors writes notes in any order"
     if path.suffix=='.json':
-        card = json.loads(path.read_text()); del card['recipe']['minutes']; return card
+        card = json.loads(path.read_text())
+        del card['recipe']['minutes']
+        return card
     if path.suffix!='.checkpoint': return path.read_bytes()
     from safetensors import safe_open
     with safe_open(path, 'np') as f: return {k:v for k, v in f.metadata().items() if k!='seconds'}, {k:f.get_tensor(k).tobytes() for k in f.keys()}
@@ -106,7 +115,8 @@ def compare(a, b):
 def main(seed):
     rng, began = random.Random(seed), time.time()
     with tempfile.TemporaryDirectory() as d:
-        d = Path(d); data, calm, out = d/'data', d/'calm', d/'killed'
+        d = Path(d)
+        data, calm, out = d/'data', d/'calm', d/'killed'
         prepare(data)
         length = undisturbed(data, calm)
         print(f'{"kill":>4}  {"epochs done":>11}  killed', flush=True)
@@ -117,7 +127,8 @@ def main(seed):
             kills += said is not None
             print(f'{i+1:>4}  {done:>11}  {said or "not: it had finished"}', flush=True)
         done, child = epochs_done(out), start(data, out)
-        child.stdout.read(); status = child.wait()
+        child.stdout.read()
+        status = child.wait()
         print(f'{"last":>4}  {done:>11}  left alone, status {status}')
         wrong, names = compare(calm, out)
     print(f'\n{len(names)} files compared: {", ".join(names)}')
@@ -126,6 +137,8 @@ def main(seed):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--seed', type=int, default=0, help='of the moments'); p.add_argument('--data', type=Path, help=argparse.SUPPRESS); p.add_argument('--out', type=Path, help=argparse.SUPPRESS)
+    p.add_argument('--seed', type=int, default=0, help='of the moments')
+    p.add_argument('--data', type=Path, help=argparse.SUPPRESS)
+    p.add_argument('--out', type=Path, help=argparse.SUPPRESS)
     a = p.parse_args()
     sys.exit(train(a.data, a.out) if a.data else main(a.seed))

@@ -25,7 +25,8 @@ LEVELS = (.05, .1, .2, .5, .8, .9, .95)
 
 def measured(e):
     "Everything of one explanation that has a limit"
-    a = e.attributions['grad-cam++']; out = dict(overlap=a.checks['overlap'])
+    a = e.attributions['grad-cam++']
+    out = dict(overlap=a.checks['overlap'])
     for m, b in e.attributions.items(): out[f'text, {m}'] = b.share(text_mask(e.film.data))
     if not e.mask.any(): return out
     for m in e.attributions: out[f'outside, {m}'] = inside_lungs(rows_of(e.zones, m))[1]
@@ -33,7 +34,8 @@ def measured(e):
     return dict(out, **({} if s is None else {'spot, area':s['area'], 'spot, together':s['together'], 'concentrated':float(concentrated(s))}), **{'focus, first zone':inside[0], 'focus, first two':sum(inside[:2])}, lungs=float(e.mask.mean()))
 
 def main(work, per_class):
-    torch.set_num_threads(1); root, ensemble = data_dir(), load_ensemble()
+    torch.set_num_threads(1)
+    root, ensemble = data_dir(), load_ensemble()
     t = assign_roles(index_of(root, work), ()) # as in `outside.py ship`
     t = t[t.role=='valid']
     t = t[t.label.isin(CLASSES)].drop_duplicates('group').sample(frac=1, random_state=0).groupby('label').head(per_class)
@@ -42,11 +44,13 @@ def main(work, per_class):
         e = predict_and_explain(root/f, ensemble, ('grad-cam++', 'lrp'))
         if not e.doubts: rows.append(measured(e))
         chest += [find_lungs(np.ascontiguousarray(np.rot90(e.film.data, k))).chest for k in (1, 2, 3)]
-    keys = dict.fromkeys(k for r in rows for k in r); values = {k:np.array([r[k] for r in rows if k in r]) for k in keys}
+    keys = dict.fromkeys(k for r in rows for k in r)
+    values = {k:np.array([r[k] for r in rows if k in r]) for k in keys}
     write_json(package_file()/'results'/'limits.json', dict(members=[m.card.sha256 for m in ensemble.members], films=len(rows), drawn=len(t), levels=list(LEVELS), turned={'n':len(chest), 'most like an upright chest film':round(max(chest), 4)},
         quantiles={k:dict(n=len(v), mean=round(float(v.mean()), 4), at=[round(float(q), 4) for q in np.quantile(v, LEVELS)]) for k, v in values.items()}))
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--per-class', type=int, default=40)
+    p.add_argument('--work', type=Path, default='runs')
+    p.add_argument('--per-class', type=int, default=40)
     main(**vars(p.parse_args()))

@@ -42,12 +42,14 @@ def all_seen(t, root, work):
     "`seen`, in portions from disk"
     parts, lungs = [], sha256_of(package_file('weights', 'lungs.safetensors'))
     for i in range(0, len(t), PORTION):
-        films = list(t.film[i:i+PORTION]); path = work/f'around-{fingerprint([lungs, films])}.npy'
+        films = list(t.film[i:i+PORTION])
+        path = work/f'around-{fingerprint([lungs, films])}.npy'
         if not path.exists():
             made = seen(films, root)
             def write(p):
                 with open(p, 'wb') as f: np.save(f, made)
-            write_whole(path, write); print(f'{i+len(films)} of {len(t)} films', flush=True)
+            write_whole(path, write)
+            print(f'{i+len(films)} of {len(t)} films', flush=True)
         parts.append(np.load(path))
     return np.concatenate(parts).astype(np.float32)
 
@@ -70,16 +72,25 @@ def rows(t, plain, flipped, at):
     return dict(films=int(at.sum()), found=rate(flipped[at]>limit), false_alarms=rate(plain[at]>limit))
 
 def main(work):
-    torch.set_num_threads(1); work.mkdir(parents=True, exist_ok=True); root = data_dir()
-    every = read_index(root); every = assign_groups(every, kept_hashes(every, root, work)); t = drawn(every)
-    x = all_seen(t, root, work); there = np.isfinite(x[:, :, 0, 0, 0]).all(1)
-    print(f'lungs on {there.sum()} of {len(t)} films and on their mirror images'); t, x = t[there].reset_index(drop=True), x[there]
+    torch.set_num_threads(1)
+    work.mkdir(parents=True, exist_ok=True)
+    root = data_dir()
+    every = read_index(root)
+    every = assign_groups(every, kept_hashes(every, root, work))
+    t = drawn(every)
+    x = all_seen(t, root, work)
+    there = np.isfinite(x[:, :, 0, 0, 0]).all(1)
+    print(f'lungs on {there.sum()} of {len(t)} films and on their mirror images')
+    t, x = t[there].reset_index(drop=True), x[there]
     scale = np.broadcast_to(x[:, 0].std((0, 2, 3), keepdims=True)[0]+1e-3, (112, 8, 8))
     plain, flipped = np.zeros(len(t)), np.zeros(len(t))
     for s in sorted(set(t.source)):
-        held = (t.source==s).to_numpy(); learn = ~t.group.isin(set(t.group[held])).to_numpy()
-        w = fitted(x[learn, 0], x[learn, 1], scale); plain[held], flipped[held] = told(x[held, 0], w), told(x[held, 1], w)
-    w = fitted(x[:, 0], x[:, 1], scale); adult = ~t.child.to_numpy()
+        held = (t.source==s).to_numpy()
+        learn = ~t.group.isin(set(t.group[held])).to_numpy()
+        w = fitted(x[learn, 0], x[learn, 1], scale)
+        plain[held], flipped[held] = told(x[held, 0], w), told(x[held, 1], w)
+    w = fitted(x[:, 0], x[:, 1], scale)
+    adult = ~t.child.to_numpy()
     out = dict(about=dict(limit=LIMITS['mirrored'], intervals='95 %, Wilson', lungs=sha256_of(package_file('weights', 'lungs.safetensors'))),
                left_out={s:rows(t, plain, flipped, (t.source==s).to_numpy()) for s in sorted(set(t.source))} | {'adults of all sources':rows(t, plain, flipped, adult)},
                learned_from={'adults of all sources':rows(t, told(x[:, 0], w), told(x[:, 1], w), adult)},
@@ -94,5 +105,6 @@ def write_json_short(path, value):
     write_whole(path, lambda p: p.write_text(json.dumps(value, separators=(',', ':'), ensure_ascii=False)+'\n', encoding='utf-8'))
 
 if __name__ == '__main__':
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0]); p.add_argument('--work', type=Path, default='runs')
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--work', type=Path, default='runs')
     main(**vars(p.parse_args()))

@@ -26,9 +26,10 @@ from deepcovidexplainer.ensemble import Ensemble, Member, calibrate, save_ensemb
 from deepcovidexplainer.evaluation import card_scores
 from deepcovidexplainer.exchange import exchange_scores, exchange_test, outside_share
 from deepcovidexplainer.loaders import film_cache, sample_weights
-from deepcovidexplainer.lungs import find_lungs
+from deepcovidexplainer.lungs import find_lungs, lung_box
 from deepcovidexplainer.models import load_weights
 from deepcovidexplainer.pipeline import predict_and_explain
+from deepcovidexplainer.preprocess import equalize_field, widened
 from deepcovidexplainer.radiograph import load_radiograph
 from deepcovidexplainer.scores import apply_temperature, calibration, conformal_threshold, fit_bcts, prediction_sets
 from deepcovidexplainer.sources import OTHER
@@ -44,16 +45,32 @@ def _auc(score, positive):
     n, rank = int(positive.sum()), rankdata(score)
     return float((rank[positive].sum()-n*(n+1)/2)/(n*(len(score)-n)))
 
+INWARD = 2e-5 # Weight of the squared gradients outside the lungs: at the start about as large as the cross-entropy
 RECIPE = Recipe('efficientnet_lite0', 'imagenet', (160,), cycles=3, epochs=1, draws=3200, balance='source', crop='lungs', field=.0125,
                 frozen=FROZEN, average=True)
-VARIANTS = {'':RECIPE, '192':replace(RECIPE, sizes=(192,)), '224':replace(RECIPE, sizes=(224,)), 'without-rsna':RECIPE,
-            'cut':replace(RECIPE, field=None)} # cut to the lungs, nothing blanked
+CUT = replace(RECIPE, field=None) # To the lungs, nothing blanked
+WHOLE = replace(CUT, crop=None)
+VARIANTS = {
+    '':RECIPE,
+    '192':replace(RECIPE, sizes=(192,)),
+    '224':replace(RECIPE, sizes=(224,)),
+    'without-rsna':RECIPE,
+    'fda':replace(RECIPE, mix=.5),
+    'cut':CUT,
+    'cut-swap':replace(CUT, swap=.5),
+    'cut-swap-80':replace(CUT, swap=.8),
+    'cut-twins':replace(CUT, twins=1.),
+    'cut-inward':replace(CUT, inward=INWARD),
+    'whole':WHOLE,
+    'swap':replace(WHOLE, swap=.5),
+}
 LEFT_OUT = {'without-rsna':('rsna',)} # Collections that a variant does without
 
 def study(root, work, fold, variant=''):
     "Films with roles, and their lungs; films of other diseases in the sources left out are measured, too"
     t = index_of(root, work)
-    films = film_cache(t, root, VARIANTS[variant].preprocess(), work/'films', crop='lungs')
+    recipe = VARIANTS[variant]
+    films = film_cache(t, root, recipe.kept(), work/'films', recipe.crop, fields=recipe.fields)
     t = assign_roles(t, FOLDS[fold])
     t.loc[t.source.isin(FOLDS[fold]) & (t.label==OTHER), 'role'] = 'external'
     t.loc[t.collection.isin(LEFT_OUT.get(variant, ())) & t.role.isin(['train', 'valid']), 'role'] = 'left out'
@@ -285,35 +302,69 @@ def variant_members(variant, fold, work):
         if VARIANTS[variant].field is not None: card.preprocess = dict(card.preprocess, field=RIM)
         yield Member(path.stem, model, card)
 
-def ablated(variant, root, work, fold='A'):
-    "Rows of the leave-one-source-out table for each run of a variant, with its macro-F1 on the test fold and its background gap"
-    t = study(root, work, fold, variant)[0]
-    asked = t[t.role.isin(['external', 'test'])].reset_index(drop=True)
-    recipe = VARIANTS[variant]
-    seen = recipe if recipe.field is None else replace(recipe, field=RIM)
-    films = film_cache(asked, root, seen.preprocess(), work/'films', 'lungs', ready=True)
+def answered(variant, run, asked, p, **beside):
+    "Rows of the leave-one-source-out table for what one run says"
     home = ((asked.role=='test') & asked.label.isin(CLASSES)).to_numpy()
-    for m in variant_members(variant, fold, work):
+    f1 = f1_score(class_numbers(asked.label[home]), p[home].argmax(1), average='macro')
+    for question, (yes, no, scores) in QUESTIONS['A'].items():
+        at = (yes(asked)|no(asked)).to_numpy()
+        positive, group = yes(asked).to_numpy()[at], asked.group.to_numpy()[at]
+        for s in scores:
+            area = auc(SCORES[s](p[at]), positive, group)
+            yield dict(variant=variant, run=run, question=question, score=s, macro_f1=round(float(f1), 4), **beside, **area)
+
+def measured_films(t): return t[t.role.isin(['external', 'test'])].reset_index(drop=True)
+
+def ablated(variant, root, work, known=()):
+    "Rows of each run of a variant that is not known yet, with its macro-F1 on the test fold and its background gap"
+    t = study(root, work, 'A', variant)[0]
+    asked, recipe = measured_films(t), VARIANTS[variant]
+    seen = recipe if recipe.field is None else replace(recipe, field=RIM)
+    films = film_cache(asked, root, seen.preprocess(), work/'films', recipe.crop, ready=True)
+    for m in variant_members(variant, 'A', work):
+        if m.name in known: continue
         e = Ensemble([m])
-        p = e.posteriors(films)[0][0]
         gap = exchange_scores(exchanged(e, t, root))
-        f1 = f1_score(class_numbers(asked.label[home]), p[home].argmax(1), average='macro')
-        for question, (yes, no, scores) in QUESTIONS[fold].items():
-            at = (yes(asked)|no(asked)).to_numpy()
-            positive, group = yes(asked).to_numpy()[at], asked.group.to_numpy()[at]
-            for s in scores:
-                area = auc(SCORES[s](p[at]), positive, group)
-                yield dict(variant=variant, run=m.name, question=question, score=s, macro_f1=round(float(f1), 4), exchange=gap, **area)
+        yield from answered(variant, m.name, asked, e.posteriors(films)[0][0], exchange=gap)
+
+MARGINS = (.06, 0., .15) # Around the lungs: as an ensemble sees a film, closer, wider
+
+def view(pair, size, margin, mirrored):
+    "size×size uint8: a kept film and its lung field, cut with another margin"
+    top, left, bottom, right = lung_box(pair[...,1]>127, margin) or (0, 0, *pair.shape[:2])
+    part = pair[top:bottom,left:right]
+    film, field = np.moveaxis(cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA), -1, 0)
+    x = equalize_field(film, widened(field>127, RIM))
+    return np.ascontiguousarray(x[:,::-1]) if mirrored else x
+
+def viewed(root, work):
+    "Rows of each run of the recipe, asked about six views of a film: three margins, mirrored or not"
+    t, films = study(root, work, 'A')
+    asked = measured_films(t)
+    pairs = films[t.role.isin(['external', 'test']).to_numpy()]
+    for path in sorted((work/'outside').glob('lungs-A-?.safetensors')):
+        model, card = load_weights(path)
+        card.preprocess = dict(card.preprocess, field=RIM)
+        e = Ensemble([Member(path.stem, model, card)])
+        told = []
+        for margin in MARGINS:
+            for mirrored in (False, True):
+                x = np.stack([view(q, RECIPE.sizes[-1], margin, mirrored) for q in pairs])
+                told.append(e.posteriors(x)[0][0])
+        yield from answered('one view', f'{path.stem} once', asked, told[0], exchange=None)
+        yield from answered('six views', f'{path.stem} six', asked, np.mean(told, 0), exchange=None)
 
 def main_ablate(work, out):
-    "Measure every variant of which a run is there; what was measured before stays"
+    "Measure every run of a variant that was not measured before; the rest stays"
     rows = json.loads(out.read_text(encoding='utf-8')) if out.exists() else []
     known = {r['run'] for r in rows}
     for variant in filter(None, VARIANTS):
         runs = {p.stem for p in (work/'outside').glob(f'{variant}-A-?.safetensors')}
         if not runs-known: continue
-        rows = [r for r in rows if r['variant']!=variant]+list(ablated(variant, data_dir(), work))
-        write_json(out, rows)
+        rows += ablated(variant, data_dir(), work, known)
+        write_json(out, sorted(rows, key=lambda r: (list(VARIANTS).index(r['variant']) if r['variant'] in VARIANTS else 99, r['run'])))
+    if list((work/'outside').glob('lungs-A-?.safetensors')) and not any('once' in r for r in known):
+        write_json(out, rows+list(viewed(data_dir(), work)))
 
 NAMES = ('lungs alone, sources left out', 'the default of version 0.1')
 

@@ -30,7 +30,8 @@ CAMERAS = {'at an angle':photograph, 'in a bezel':in_a_bezel, 'filling the pictu
 
 def roughly(x, rng):
     "A film that was turned a little, framed in black or white, blurred or noisy, and is a film all the same"
-    h, w = x.shape; what = rng.integers(4)
+    h, w = x.shape
+    what = rng.integers(4)
     if what==0: return cv2.warpAffine(x, cv2.getRotationMatrix2D((w/2, h/2), rng.uniform(-10, 10), 1), (w, h))
     if what==1: return cv2.copyMakeBorder(x, *(int(v*max(h, w)) for v in rng.uniform(0, .1, 4)), cv2.BORDER_CONSTANT, value=float(rng.random()<.2))
     if what==2: return cv2.GaussianBlur(x, (0, 0), rng.uniform(.5, 3.5))
@@ -41,7 +42,8 @@ def kept(path, make):
         made = make()
         def write(p):
             with open(p, 'wb') as f: np.save(f, made)
-        write_whole(path, write); print(path.name, flush=True)
+        write_whole(path, write)
+        print(path.name, flush=True)
     return np.load(path)
 
 def seen(films, root, first, change):
@@ -51,7 +53,8 @@ def seen(films, root, first, change):
 
 def all_seen(films, root, work, change=as_it_came):
     "`seen`, in portions from disk"
-    lungs = sha256_of(package_file('weights', 'lungs.safetensors')); parts = [films[i:i+PORTION] for i in range(0, len(films), PORTION)]
+    lungs = sha256_of(package_file('weights', 'lungs.safetensors'))
+    parts = [films[i:i+PORTION] for i in range(0, len(films), PORTION)]
     return np.concatenate([kept(work/f'whole-{fingerprint([lungs, p, change.__name__])}.npy', lambda: seen(p, root, i*PORTION, change)) for i, p in enumerate(parts)])
 
 def drawn():
@@ -60,23 +63,33 @@ def drawn():
 def fitted(plain, photos):
     "Weights and a constant for features as they are; both kinds weigh the same"
     x, y = np.concatenate([plain, photos]), np.r_[np.zeros(len(plain)), np.ones(len(photos))]
-    scale = StandardScaler().fit(x); m = LogisticRegression(C=C, max_iter=2000, class_weight='balanced').fit(scale.transform(x), y)
+    scale = StandardScaler().fit(x)
+    m = LogisticRegression(C=C, max_iter=2000, class_weight='balanced').fit(scale.transform(x), y)
     w = m.coef_[0]/scale.scale_
     return w, float(m.intercept_[0]-(w*scale.mean_).sum())
 
 def told(x, w): return x@w[0]+w[1]
 
 def main(work):
-    torch.set_num_threads(1); work.mkdir(parents=True, exist_ok=True); root = data_dir(); limit = LIMITS['photo']
-    t = read_index(root); young = evenly(t[t.source=='kermany'], CHILDREN); t = evenly(t[~t.child & (t.source!='kermany')], FILMS).reset_index(drop=True)
-    x = np.stack([all_seen(list(t.film), root, work, c) for c in (as_it_came, *CAMERAS.values())], 1); extra = np.concatenate([all_seen(list(young.film), root, work), drawn()])
-    rough = all_seen(list(t.film[::2]), root, work, roughly); rough_source = t.source.to_numpy()[::2]; told_rough = np.zeros(len(rough))
+    torch.set_num_threads(1)
+    work.mkdir(parents=True, exist_ok=True)
+    root = data_dir()
+    limit = LIMITS['photo']
+    t = read_index(root)
+    young = evenly(t[t.source=='kermany'], CHILDREN)
+    t = evenly(t[~t.child & (t.source!='kermany')], FILMS).reset_index(drop=True)
+    x = np.stack([all_seen(list(t.film), root, work, c) for c in (as_it_came, *CAMERAS.values())], 1)
+    extra = np.concatenate([all_seen(list(young.film), root, work), drawn()])
+    rough = all_seen(list(t.film[::2]), root, work, roughly)
+    rough_source = t.source.to_numpy()[::2]
+    told_rough = np.zeros(len(rough))
     source, out = t.source.to_numpy(), np.zeros((len(CAMERAS)+1, *x.shape[:2])) # all cameras; without each; score of each film and view
     for s in sorted(set(source)):
         held = source==s
         for k in range(len(CAMERAS)+1): # 0: learn from all cameras
             cameras = [c+1 for c in range(len(CAMERAS)) if c+1!=k]
-            w = fitted(np.concatenate([x[~held, 0], rough[rough_source!=s], extra]), np.concatenate([x[~held, c] for c in cameras])); out[k, held] = told(x[held], w)
+            w = fitted(np.concatenate([x[~held, 0], rough[rough_source!=s], extra]), np.concatenate([x[~held, c] for c in cameras]))
+            out[k, held] = told(x[held], w)
             if k==0: told_rough[rough_source==s] = told(rough[rough_source==s], w)
     rows = {'films as they came':dict(refused=rate(out[0, :, 0]>limit), without_camera=None),
             'turned a little, framed, blurred or noisy':dict(refused=rate(told_rough>limit), without_camera=None)}
@@ -91,5 +104,6 @@ def main(work):
     print('99, 99.5, 100 % of films as they came:', np.percentile(out[0, :, 0], (99, 99.5, 100)).round(2), 'extra, learned from:', told(extra, (w, c)).max().round(2), by_source)
 
 if __name__ == '__main__':
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0]); p.add_argument('--work', type=Path, default='runs')
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--work', type=Path, default='runs')
     main(**vars(p.parse_args()))

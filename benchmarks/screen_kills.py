@@ -22,7 +22,9 @@ def processes():
     found = {}
     for p in Path('/proc').iterdir():
         if not p.name.isdigit(): continue
-        try: parent = int((p/'stat').read_text().rpartition(')')[2].split()[1]); found[int(p.name)] = parent, (p/'cmdline').read_bytes(), (p/'environ').read_bytes()
+        try:
+            parent = int((p/'stat').read_text().rpartition(')')[2].split()[1])
+            found[int(p.name)] = parent, (p/'cmdline').read_bytes(), (p/'environ').read_bytes()
         except OSError: pass
     return found
 
@@ -56,12 +58,16 @@ def kill(films, out, engine, whom, rng, mark):
     crew = workers(mark, child.pid)
     if whom=='worker':
         victims = crew[:1]
-        if not victims or child.poll() is not None: child.wait(); return None
+        if not victims or child.poll() is not None:
+            child.wait()
+            return None
     else: victims = [child.pid, *(crew if whom=='all' else [])]
     for pid in victims:
         try: os.kill(pid, signal.SIGKILL)
         except OSError: pass
-    if whom=='worker': wait_for_work(out, child); child.kill() # the driver went on
+    if whom=='worker':
+        wait_for_work(out, child)
+        child.kill() # the driver went on
     child.wait()
     left = wait_for_end(mark)
     return dict(whom=whom, before=before, after=shards(out), parts=len(list(out.glob('films/*.part'))), left=left)
@@ -95,7 +101,9 @@ def main(engine, kills, n, seed, out):
         print(f'{"kill":>4}  {"whom":8}{"shards before":>14}{"after":>7}{"parts left":>12}{"processes left":>16}', flush=True)
         for i in range(kills):
             done = kill(films, killed, engine, WHOM[i%3], rng, f'{os.getpid()}-{i}')
-            if done is None: print(f'{i+1:>4}  not: it had finished', flush=True); break
+            if done is None:
+                print(f'{i+1:>4}  not: it had finished', flush=True)
+                break
             rows.append(done)
             print(f'{i+1:>4}  {done["whom"]:8}{done["before"]:>14}{done["after"]:>7}{done["parts"]:>12}{done["left"]["processes"]:>16} (after {done["left"]["seconds"]} s)', flush=True)
         status = start(films, killed, engine, f'{os.getpid()}-last').wait()
@@ -107,7 +115,10 @@ def main(engine, kills, n, seed, out):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--engine', default='local', choices=('local', 'ray')); p.add_argument('--kills', type=int, default=20); p.add_argument('--films', type=int, default=50, help='of each class')
-    p.add_argument('--seed', type=int, default=0, help='of the moments'); p.add_argument('--out', help='JSON')
+    p.add_argument('--engine', default='local', choices=('local', 'ray'))
+    p.add_argument('--kills', type=int, default=20)
+    p.add_argument('--films', type=int, default=50, help='of each class')
+    p.add_argument('--seed', type=int, default=0, help='of the moments')
+    p.add_argument('--out', help='JSON')
     a = p.parse_args()
     sys.exit(main(a.engine, a.kills, a.films, a.seed, a.out))

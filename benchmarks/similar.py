@@ -40,7 +40,8 @@ def drawn(t, n, seed=0):
 
 def thumbnail(film):
     "SIDE×SIDE uint8, the whole film on black"
-    h, w = film.shape; scale = SIDE/max(h, w)
+    h, w = film.shape
+    scale = SIDE/max(h, w)
     small = cv2.resize(film.data, (max(1, round(w*scale)), max(1, round(h*scale))), interpolation=cv2.INTER_AREA)
     out = np.zeros((SIDE, SIDE), np.uint8)
     top, left = (SIDE-small.shape[0])//2, (SIDE-small.shape[1])//2
@@ -61,7 +62,8 @@ def main(ensemble, work, n):
     rows = drawn(pool, n)
     features, thumbnails = map(np.stack, zip(*(look(ensemble, root, r) for r in rows)))
     out = folder/'similar.safetensors'
-    save_file(dict(features=features, thumbnails=thumbnails), out); os.chmod(out, 0o644)
+    save_file(dict(features=features, thumbnails=thumbnails), out)
+    os.chmod(out, 0o644)
     if out.stat().st_size>LIMIT: raise SystemExit(f'{out.name} has {out.stat().st_size:,} bytes, more than {LIMIT:,}: ask for fewer films with --n')
     member = ensemble.members[0]
     write_json(folder/'similar.json', dict(member=member.name, member_sha256=member.card.sha256, sha256=sha256_of(out), drawn_from=len(pool), terms=TERMS,
@@ -71,5 +73,6 @@ def main(ensemble, work, n):
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--ensemble', type=Path, default='deepcovidexplainer/weights/default', help='folder of the ensemble')
-    p.add_argument('--work', type=Path, default='runs/default', help='where hashes of near-duplicates are kept'); p.add_argument('--n', type=int, default=120, help='films in all')
+    p.add_argument('--work', type=Path, default='runs/default', help='where hashes of near-duplicates are kept')
+    p.add_argument('--n', type=int, default=120, help='films in all')
     main(**vars(p.parse_args()))

@@ -55,14 +55,18 @@ class Ours:
     def __init__(self, dls, arch, half):
         from deepcovidexplainer.learner import radiograph_learner
         self.learn = radiograph_learner(dls, arch, half=half)
-        self.learn.create_opt(); self.dls = dls
+        self.learn.create_opt()
+        self.dls = dls
     def epoch(self, i):
         from fastai.callback.core import Callback, CancelFitException
         class NoValidation(Callback):
             began = ended = None
             def before_train(self): self.began = CLOCK()
-            def after_train(self): self.ended = CLOCK(); raise CancelFitException()
-        self.dls.set_epoch(i); clock = NoValidation()
+            def after_train(self):
+                self.ended = CLOCK()
+                raise CancelFitException()
+        self.dls.set_epoch(i)
+        clock = NoValidation()
         with self.learn.no_bar(), self.learn.no_logging(): self.learn.fit(1, 1e-3, cbs=[clock])
         return clock.ended-clock.began
 
@@ -71,7 +75,9 @@ class Bare:
     def __init__(self, batches, arch, half):
         import torch
         from deepcovidexplainer.models import create_model
-        with torch.random.fork_rng(): torch.manual_seed(0); self.model = create_model(arch).to(memory_format=torch.channels_last)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.model = create_model(arch).to(memory_format=torch.channels_last)
         plain = [p for m in self.model.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters()]+[p for n, p in self.model.named_parameters() if n.endswith('bias') and p.ndim==1]
         skip = {id(p) for p in plain}
         self.opt = torch.optim.AdamW([dict(params=[p for p in self.model.parameters() if id(p) not in skip], weight_decay=.05),
@@ -79,17 +85,20 @@ class Bare:
         self.loss, self.half, self.batches = torch.nn.CrossEntropyLoss(label_smoothing=.05), half, batches
     def epoch(self, i):
         import torch
-        self.model.train(); began = CLOCK()
+        self.model.train()
+        began = CLOCK()
         for x, y in self.batches.epoch(i):
             with torch.autocast(x.device.type, torch.bfloat16, enabled=self.half): z = self.model(x)
             self.loss(z.float(), y).backward()
-            self.opt.step(); self.opt.zero_grad()
+            self.opt.step()
+            self.opt.zero_grad()
         return CLOCK()-began
 
 def median_interval(x, level=.95):
     "Order statistics between which the median lies: needs six values or more"
     from scipy.stats import binom
-    x = sorted(x); k = int(binom.ppf((1-level)/2, len(x), .5))
+    x = sorted(x)
+    k = int(binom.ppf((1-level)/2, len(x), .5))
     return x[max(0, k-1)], x[min(len(x)-1, len(x)-k)]
 
 def main(arch, bs, size, half, repeats, n, threads):
@@ -111,6 +120,11 @@ def main(arch, bs, size, half, repeats, n, threads):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--arch', default='resnet18'); p.add_argument('--bs', type=int, default=16); p.add_argument('--size', type=int, default=128); p.add_argument('--half', action='store_true')
-    p.add_argument('--repeats', type=int, default=7); p.add_argument('--n', type=int, default=32, help='films of each class'); p.add_argument('--threads', type=int, default=1)
+    p.add_argument('--arch', default='resnet18')
+    p.add_argument('--bs', type=int, default=16)
+    p.add_argument('--size', type=int, default=128)
+    p.add_argument('--half', action='store_true')
+    p.add_argument('--repeats', type=int, default=7)
+    p.add_argument('--n', type=int, default=32, help='films of each class')
+    p.add_argument('--threads', type=int, default=1)
     main(**vars(p.parse_args()))

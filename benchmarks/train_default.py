@@ -18,7 +18,6 @@ from deepcovidexplainer.loaders import film_cache, radiograph_dls
 from deepcovidexplainer.splits import assign_roles, check_split
 from deepcovidexplainer.ensemble import Member, calibrate, save_ensemble
 from deepcovidexplainer.learner import radiograph_learner
-from deepcovidexplainer.core import write_json
 from deepcovidexplainer.models import Card, load_weights
 from deepcovidexplainer.radiograph import load_radiograph
 from deepcovidexplainer.snapshots import average_snapshots, fit_snapshots
@@ -57,7 +56,8 @@ def train(name, root, work):
     if (start := run['init'].rsplit('-', 1)[0]) in RUNS: train(start, root, work)
     about, part = about_data(t), t.role.isin(['train', 'valid']).to_numpy()
     t, films = t[part].reset_index(drop=True), films[part]
-    valid = (t.role == 'valid').to_numpy(); check_split(t, valid)
+    valid = (t.role == 'valid').to_numpy()
+    check_split(t, valid)
     init = next(iter(work.glob(f"*/{run['init']}.safetensors")), run['init']) # an earlier run's snapshot, or 'imagenet', or 'scratch'
     dls = radiograph_dls(t, films, valid, size=run['size'], mean=p.mean, std=p.std, balance=run['balance'], strength=run['strength'], seed=run['seed'])
     learn = radiograph_learner(dls, run['arch'], init, half=True, frozen=run['frozen'], seed=run['seed'])
@@ -78,9 +78,11 @@ def pictures_in(folder, most=None, side=1024):
     for path in sorted(p for p in folder.rglob('*') if p.suffix.lower() in ('.jpg', '.jpeg', '.png', '.webp')):
         x = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         if x is None or min(x.shape)<100 or max(x.shape)>2.5*min(x.shape) or x.min()==x.max(): continue
-        tiny = cv2.resize(x, (8, 8), interpolation=cv2.INTER_AREA); bits = (tiny>tiny.mean()).tobytes()
+        tiny = cv2.resize(x, (8, 8), interpolation=cv2.INTER_AREA)
+        bits = (tiny>tiny.mean()).tobytes()
         if bits in seen: continue
-        seen.add(bits); scale = min(1, side/max(x.shape))
+        seen.add(bits)
+        scale = min(1, side/max(x.shape))
         yield path.name, cv2.resize(x, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         if len(seen)==most: return
 
@@ -93,7 +95,8 @@ def strangers(folder, p, most=700, seed=0):
     return np.stack(out)
 
 def _piece(x, rng):
-    h, w = (int(n*rng.uniform(.4, .9)) for n in x.shape); r, c = rng.integers(0, x.shape[0]-h+1), rng.integers(0, x.shape[1]-w+1)
+    h, w = (int(n*rng.uniform(.4, .9)) for n in x.shape)
+    r, c = rng.integers(0, x.shape[0]-h+1), rng.integers(0, x.shape[1]-w+1)
     x = x[r:r+h, c:c+w]
     if rng.random()<.5: x = x[:, ::-1]
     if rng.random()<.3: x = 255-x
@@ -114,12 +117,16 @@ def member(name, root, work):
     return Member(f'lite0-{name}', *load_weights(average_snapshots(paths, work/'averaged'/f'lite0-{name}.safetensors')))
 
 def main(only, work, out, pictures):
-    work.mkdir(parents=True, exist_ok=True); root = data_dir()
-    if only: train(only, root, work); return
+    work.mkdir(parents=True, exist_ok=True)
+    root = data_dir()
+    if only:
+        train(only, root, work)
+        return
     members = [member(name, root, work) for name in CHAINS]
     t, films, p = study(root, work)
     for role in ('test', 'external', 'valid'): # no patient, no copy of a film on both sides
-        both = t[t.role.isin(['train', role])]; check_split(both, (both.role==role).to_numpy())
+        both = t[t.role.isin(['train', role])]
+        check_split(both, (both.role==role).to_numpy())
     pick = lambda role: (t.role==role).to_numpy()
     valid, y = films[pick('valid')], numbers(t[pick('valid')])
     few = np.random.default_rng(0).permutation(np.flatnonzero(pick('train')))[:800]
@@ -127,11 +134,13 @@ def main(only, work, out, pictures):
     e = calibrate(members, valid, y, films[np.sort(few)], name='default', hard=several, strangers=strangers(pictures, p) if pictures else None)
     e.about = dict(data=about_data(t), scores=measured(e, t, films))
     save_ensemble(e, out)
-    print(json.dumps(e.about['scores'], indent=1)); print(e, 'temperature', e.temperature, 'threshold', e.threshold)
+    print(json.dumps(e.about['scores'], indent=1))
+    print(e, 'temperature', e.temperature, 'threshold', e.threshold)
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--only', choices=list(RUNS))
-    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--out', type=Path, default='runs/default-ensemble')
+    p.add_argument('--work', type=Path, default='runs')
+    p.add_argument('--out', type=Path, default='runs/default-ensemble')
     p.add_argument('--pictures', type=Path, help='folder with pictures that are no chest films')
     main(**vars(p.parse_args()))

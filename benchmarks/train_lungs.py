@@ -25,8 +25,14 @@ from generalise import index_of
 from train_default import pictures_in
 
 LEVELS = {'0.1 %':.001, '0.5 %':.005, '1 %':.01, '5 %':.05, 'median':.5} # Quantiles of `Lungs.gap` that the card tells
-CHANGES = {'turned by 90°':lambda x: np.rot90(x), 'turned by 180°':lambda x: np.rot90(x, 2), 'turned by 270°':lambda x: np.rot90(x, 3), 'inverted':lambda x: 1-x,
-           'left half':lambda x: x[:, :x.shape[1]//2], 'right half':lambda x: x[:, x.shape[1]//2:], 'lowest 40 %':lambda x: x[int(.6*len(x)):]}
+CHANGES = {
+    'turned by 90°':lambda x: np.rot90(x),
+    'turned by 180°':lambda x: np.rot90(x, 2),
+    'turned by 270°':lambda x: np.rot90(x, 3),
+    'inverted':lambda x: 1-x,
+    'left half':lambda x: x[:, :x.shape[1]//2],
+    'right half':lambda x: x[:, x.shape[1]//2:],
+    'lowest 40 %':lambda x: x[int(.6*len(x)):]}
 
 def held(t):
     "Films of ieee8023 that nothing is learned from: lesions were drawn on them, or Hannover shows the same patient"
@@ -49,7 +55,9 @@ def said(x, **about):
 
 def kept(path, rows):
     "A table that is made once"
-    if not path.exists(): path.parent.mkdir(parents=True, exist_ok=True); pd.DataFrame(rows()).to_csv(path, index=False)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(rows()).to_csv(path, index=False)
     return pd.read_csv(path)
 
 def small(root, film): return load_radiograph(root/film).resized(320).data
@@ -78,7 +86,8 @@ def overlaps(t, root):
     label, names = {Path(f).stem:l for f, l in zip(t.film, t.label)}, stems(t[held(t)])
     for film, mask, source in mask_files(root, ('montgomery', 'ieee8023')):
         if source=='ieee8023' and film.stem not in names: continue
-        x = load_radiograph(film).resized(320); lungs = find_lungs(x)
+        x = load_radiograph(film).resized(320)
+        lungs = find_lungs(x)
         drawn = cv2.resize((cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)>127).astype(np.uint8)*255, x.data.shape[::-1], interpolation=cv2.INTER_AREA)>127
         yield dict(source=source, label=label.get(film.stem, ''), dice=dice(lungs.mask, drawn), field=dice(lungs.field, drawn), covered=float((lungs.field & drawn).sum()/drawn.sum()))
 
@@ -92,9 +101,11 @@ def share(told): return round(float(told.mean()), 4)
 
 def measure(t, root, work, most, folder, volumes):
     "The card that ships, with what was measured"
-    path = package_file('weights', 'lungs.safetensors'); work = work/'lungs'/sha256_of(path)[:12]
+    path = package_file('weights', 'lungs.safetensors')
+    work = work/'lungs'/sha256_of(path)[:12]
     t = t[~t.child]
-    d = kept(work/'dice.csv', lambda: overlaps(t, root)); d['label'] = d.label.fillna('')
+    d = kept(work/'dice.csv', lambda: overlaps(t, root))
+    d['label'] = d.label.fillna('')
     plain, odd = films(t, root, work), [changed(t, root, work, most)]
     if folder: odd.append(strange(folder, work))
     if volumes: odd.append(from_ct(volumes, work))
@@ -102,16 +113,23 @@ def measure(t, root, work, most, folder, volumes):
     card['dice'], card['found'] = dices(d), {s:dict(n=len(g), share=share(g.found)) for s, g in plain.groupby('kind')}
     card['refused'] = {k:dict(n=len(g), share=share(~g.found)) for k, g in pd.concat(odd).groupby('kind', sort=False)}
     card['gap'] = {k:dict(n=len(g), **{name:round(float(g.gap.quantile(q)), 3) for name, q in LEVELS.items()}) for k, g in pd.concat([plain, *odd]).query('found').groupby('kind', sort=False)}
-    write_json(path.with_suffix('.json'), card); print(json.dumps(card, indent=1, ensure_ascii=False))
+    write_json(path.with_suffix('.json'), card)
+    print(json.dumps(card, indent=1, ensure_ascii=False))
 
 def main(work, out, pictures, measure_only, most, folder, volumes):
-    torch.set_num_threads(1); root = data_dir(); t = index_of(root, work)
+    torch.set_num_threads(1)
+    root = data_dir()
+    t = index_of(root, work)
     if measure_only: measure(t, root, work, most, folder, volumes)
     else: train(t, root, pictures, out)
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--work', type=Path, default='runs'); p.add_argument('--out', type=Path, default='runs/lungs/shipped.safetensors'); p.add_argument('--pictures', type=Path)
-    p.add_argument('--measure', dest='measure_only', action='store_true'); p.add_argument('--most', type=int, default=25, help='films of each source to turn, invert and cut')
-    p.add_argument('--strange', dest='folder', type=Path); p.add_argument('--volumes', type=Path)
+    p.add_argument('--work', type=Path, default='runs')
+    p.add_argument('--out', type=Path, default='runs/lungs/shipped.safetensors')
+    p.add_argument('--pictures', type=Path)
+    p.add_argument('--measure', dest='measure_only', action='store_true')
+    p.add_argument('--most', type=int, default=25, help='films of each source to turn, invert and cut')
+    p.add_argument('--strange', dest='folder', type=Path)
+    p.add_argument('--volumes', type=Path)
     main(**vars(p.parse_args()))

@@ -16,11 +16,12 @@ __all__ = [*_DOOR, '__version__']
 # Module -> its public names, all to be had from the package for one more version;
 # `python .ci/public_names.py` writes this table from the modules' `__all__`
 _NAMES = {
-    'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of package_file '
-             'data_dir fingerprint sha256_of html_table safe_cell write_whole write_json sweep read_json read_tensors '
-             'file_stamp kept_array own_settings keep_pages ForkSafeLock made_apart weights_state made_of merged'),
-    'radiograph': ('plain_name Radiograph quiet age_years is_dataset oriented load_radiograph get_radiograph_files '
-                   'list_samples sample_radiograph'),
+    'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of quiet_fastai '
+             'package_file data_dir fingerprint sha256_of html_table safe_cell write_whole write_json sweep never_over '
+             'read_json read_tensors file_stamp kept_array own_settings keep_pages ForkSafeLock own_figures made_apart '
+             'weights_state made_of merged'),
+    'radiograph': ('plain_name Radiograph quiet age_years is_chest is_dataset oriented load_radiograph '
+                   'get_radiograph_files list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',
     'preprocess': ('equalize perona_malik unsharp text_mask remove_text register_step Preprocess widened '
                    'equalize_field'),
@@ -36,17 +37,18 @@ _NAMES = {
                 'read_kermany read_siim read_actualmed read_index classes_of read_table check_index'),
     'splits': ('difference_hash film_hashes kept_hashes near_duplicates assign_groups grouped patient_split '
                'check_split PatientSplitter doubtful assign_roles'),
-    'loaders': ('film_cache augment vary_field augment_field swap_background class_weights sample_weights FilmItem '
-                'FilmTransform Spare SwapBackground Warp Expose Shade Degrade Boxes VaryField film_tfms '
-                'TensorRadiograph Standardize ReadFilm Labels RadiographDL RadiographBlock LabelBlock radiograph_block '
-                'radiograph_dls'),
-    'models': ('DEVICES list_archs has_one_size create_model cam_layer register_arch pooled_features imagenet_weights '
-               'load_pretrained pick_device Card save_weights load_weights'),
+    'loaders': ('film_cache augment vary_field augment_field swap_background mix_amplitude class_weights '
+                'sample_weights FilmItem FilmTransform Spare SwapBackground Twin Shrink Outline MixAmplitude Warp '
+                'Expose Shade Degrade Boxes VaryField film_tfms TensorRadiograph Standardize ReadFilm Labels '
+                'RadiographDL RadiographBlock LabelBlock radiograph_block radiograph_dls'),
+    'models': ('DEVICES list_archs has_one_size create_model evaluating cam_layer register_arch pooled_features '
+               'imagenet_weights load_pretrained pick_device Card save_weights load_weights'),
     'scores': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
                'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
                'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '
                'risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
-    'learner': 'PartialLabelLoss DistillationLoss HalfPrecision body_and_head radiograph_learner',
+    'learner': ('PartialLabelLoss DistillationLoss TwinConsistency InwardGradients HalfPrecision body_and_head '
+                'radiograph_learner'),
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',
     'ensemble': ('WORDS_OF_A_CLASS average_posteriors max_prediction majority_vote select_members power_law '
                  'layer_spectra spectral_quality Prediction Typicality Member features_and_logits Ensemble calibrate '
@@ -55,8 +57,8 @@ _NAMES = {
     'zoo': 'RELEASED list_ensembles ensemble_folder load_ensemble fetch_ensemble',
     'attribution': ('Later Bits as_bits Kept KeptMask kept Attribution strongest_half eye_scale overlay mean_share '
                     'mean_attribution'),
-    'forward': ('Caught find_layer probe evaluating class_number class_index Look widen check_input run_network '
-                'target_name captum_style'),
+    'forward': ('Caught find_layer probe class_number class_index Look widen check_input run_network target_name '
+                'captum_style'),
     'canonical': ('ACTS POOLS MOVES NORMS WEIGHTED Add Cat Clip Gate Attend Affine Prefix Permute Tokens Pick '
                   'MeanToken Smooth Canonical'),
     'cam': ('CAM_METHODS CAPTUM_METHODS cam_maps gradcam gradcam_pp cam_attributions cam_evidence CAM GradCAM '
@@ -71,12 +73,13 @@ _NAMES = {
     'explanation': 'Explanation speaker inside_lungs focus strays spot concentrated',
     'words': 'CONFIDENCE WORDS speaking words_of percent rows_of method_title describe explain',
     'report': ('REPORT_WORDS SAVERS salted_hash film_name film_identity ensemble_card result_identity unseen_hospitals '
-               'report_content report_html report_pdf save_report output_paths index_row index_rows folder_index'),
+               'report_content report_html report_pdf save_report output_paths index_row index_rows check_folder_index '
+               'folder_index'),
     'pipeline': 'METHODS DEFAULT_METHODS Method ensemble_attributions predict_and_explain',
     'dicom_out': ('MAKER IMPLEMENTATION_UID DICOM_KINDS zones_on_source is_answer answer_picture to_dicom save_dicom '
                   'write_dicom'),
-    'evaluation': ('labelled_films card_films trial_films say card_scores Trial try_ensemble score_table save_trial '
-                   'differences'),
+    'evaluation': ('TRIAL_FILES labelled_films card_films trial_films say card_scores Trial try_ensemble score_table '
+                   'save_trial differences'),
     'screen': ('FILM_COLUMNS Archive find_films film_columns question Screener Table do_task work RayWorker '
                'films_table screened_classes Screened'),
     'app': 'APP_WORDS DOWNLOADS Line downloads picture similar_html Film App build_app dce_app',

@@ -229,7 +229,7 @@ def _bar(b):
 
 def words(
     e,         # `Explanation`
-    name:str,  # Of the film
+    name:str,  # Name of the film
 )->str:        # HTML
     "The answer: warnings, headline, what it means, probabilities, what it has been worth elsewhere"
     said = report_content(e)
@@ -283,7 +283,7 @@ _KEPT = 8 # Films whose heatmaps stay in memory
 @dataclass(eq=False)
 class Film:
     "A film of this session, and what was said of it"
-    name:str            # As its owner calls it
+    name:str            # Name that its owner gave it
     source:bytes=field(repr=False) # The file
     target:str=''       # Class that is looked at
     headline:str=''     # The answer in a few words
@@ -329,7 +329,9 @@ class App(W.VBox):
             except Exception as error: self.refuse(_broken(error))
             finally: self._jobs.task_done()
 
-    def wait(self): "Until everything that was asked for is answered"; self._jobs.join()
+    def wait(self):
+        "Until everything that was asked for is answered"
+        self._jobs.join()
 
     def refuse(self, text):
         "Say what went wrong"
@@ -401,7 +403,7 @@ def _uploaded(self:App, change):
 
 @patch
 def add(self:App,
-    name:str,     # As its owner calls it
+    name:str,     # Name that its owner gave it
     source:bytes, # The file
 ):
     "Queue a film"

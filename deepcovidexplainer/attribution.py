@@ -104,7 +104,7 @@ class KeptMask(Kept):
 
 def kept(
     a,        # `Attribution` or `Explanation`
-    name:str, # Of a field
+    name:str, # Name of a field
 ):            # What it holds: an array, a `Later` or None
     "A field without making its table"
     return vars(a)[name]
@@ -205,7 +205,7 @@ def _colours(signed):
 # %% ../nbs/20_attribution.ipynb #c024
 def eye_scale(
     data:np.ndarray,        # H×W raw values
-    percentile:float=99.5,  # Of the absolute values
+    percentile:float=99.5,  # Percentile of the absolute values
 )->float:                   # > 0: the value that gets the strongest colour
     "A robust top of the colour scale; 1 for a map that is zero everywhere"
     size = np.abs(np.asarray(data, np.float32))
@@ -247,7 +247,7 @@ def _draw_bar(ax, a, scale):
 def show(self:Attribution,
     ax=None,                # matplotlib axis to draw on; None: a new figure
     title:str|None=None,    # None: method and target
-    figsize:tuple=(4.4,3.8), # Of the new figure, in inches
+    figsize:tuple=(4.4,3.8), # Size of the new figure, in inches
     scale:float|None=None,  # Value with the strongest colour; give two maps one scale to compare them
     alpha:float=.7,         # How much of the film the strongest colour hides, 0…1
     bar:bool=True,          # Colour bar?
@@ -379,7 +379,7 @@ def _divided(a, amount): return _with(a, data=Later(mean_share, [amount], kept(a
 
 def mean_attribution(
     maps:list,      # One `Attribution` per member: same method, target and grid
-    names=None,     # Of the members; None: numbers from 1
+    names=None,     # Names of the members; None: numbers from 1
 )->Attribution:     # Their mean, with `agreement` and `members` filled in
     "Average the members' heatmaps, each as a share of its own amount; `RadiographError` when they do not belong together"
     maps = list(maps)
@@ -412,15 +412,21 @@ def _draw_agreement(ax, a):
 
 @patch
 def show_members(self:Attribution,
-    figsize=None,   # In inches; None: 2.9 a picture
-    blur:float=0.,  # Blur for the eye: standard deviation in pixels
-):                  # The axes
+    figsize=None,      # Size in inches; None: 2.9 a picture
+    blur:float=0.,     # Blur for the eye: standard deviation in pixels
+    columns:int|None=None, # Pictures in a row; None: all of them
+):                     # The axes
     "Each member's map on one colour scale, then where they agree; `RadiographError` for a map that is no average"
     import matplotlib.pyplot as plt
     if not self.members: raise RadiographError('the map of one network', 'an average over members', 'mean_attribution, or an ensemble')
     maps = self.by_member()
     scale = max(eye_scale(cv2.GaussianBlur(a.data, (0,0), blur) if blur else a.data) for a in maps.values())
-    axs = plt.subplots(1, len(maps)+1, figsize=figsize or (2.9*(len(maps)+1), 2.8), layout='constrained')[1]
+    n = len(maps)+1
+    columns = columns or n
+    rows = -(-n//columns)
+    figsize = figsize or (2.9*columns, 2.8*rows)
+    axs = plt.subplots(rows, columns, figsize=figsize, layout='constrained', squeeze=False)[1].ravel()
+    for ax in axs[n:]: ax.remove()
     for ax,(k,a) in zip(axs, maps.items()): a.show(ax, k, scale=scale, blur=blur)
-    _draw_agreement(axs[-1], self)
-    return axs
+    _draw_agreement(axs[n-1], self)
+    return axs[:n]

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from .attribution import Attribution,Later
 from .core import CLASSES,RadiographError
-from .forward import Look,captum_style,check_input,class_index,class_number,evaluating,find_layer,probe,run_network,target_name,widen
+from .forward import Look,captum_style,check_input,class_index,class_number,evaluating
+from .forward import find_layer,probe,run_network,target_name,widen
 from .models import cam_layer
 
 # %% ../nbs/23_cam.ipynb #c009
@@ -22,59 +23,71 @@ def _gradient(logits, index, a, last):
     "∂(score of `index`)/∂a, film by film; small half-precision gradients are kept from vanishing"
     lift = 1024. if a.dtype==torch.float16 else 1.
     score = logits.gather(1, index[:,None]).sum()
-    g, = torch.autograd.grad(score, a, torch.full_like(score, lift), retain_graph=not last, allow_unused=True) if score.requires_grad else (None,)
-    if g is None:
-        raise RadiographError('scores that do not depend on that layer', 'a layer between film and score',
-                              'name another layer')
-    return widen(g)/lift
+    g = None
+    if score.requires_grad:
+        lifted = torch.full_like(score, lift)
+        g, = torch.autograd.grad(score, a, lifted, retain_graph=not last, allow_unused=True)
+    if g is not None: return widen(g)/lift
+    came = 'scores that do not depend on that layer'
+    raise RadiographError(came, 'a layer between film and score', 'name another layer')
 
 def _as_grid(a, x, model):
     "B×C×h×w: an activation as it is, channels first, or a transformer's tokens laid out in the shape of the film"
-    if a.ndim==4: return a.permute(0, 3, 1, 2) if getattr(model, 'output_fmt', '')=='NHWC' else a
+    channels_last = getattr(model, 'output_fmt', '')=='NHWC'
+    if a.ndim==4: return a.permute(0, 3, 1, 2) if channels_last else a
     if a.ndim!=3: return a
-    extra,(height,width) = getattr(model, 'num_prefix_tokens', 0),x.shape[-2:]
+    height,width = x.shape[-2:]
+    extra = getattr(model, 'num_prefix_tokens', 0)
     n = a.shape[1]-extra
     h = round((n*height/width)**.5)
-    if h<1 or n%h:
-        raise RadiographError(f'{n} tokens for a film of {height}×{width}', 'as many as a grid has cells',
-                              'name another layer')
-    return a[:,extra:].transpose(1, 2).unflatten(2, (h, n//h))
+    if h>=1 and n%h==0: return a[:,extra:].transpose(1, 2).unflatten(2, (h, n//h))
+    came = f'{n} tokens for a film of {height}×{width}'
+    raise RadiographError(came, 'as many as a grid has cells', 'name another layer')
 
 def _look(model, x, targets, layer, gradients=True):
     "Everything the methods need, from one forward pass"
     if hasattr(model, 'look'): return model.look(targets, layer, gradients)
     check_input(x)
-    with evaluating(model), probe(model, cam_layer(model) if layer is None else layer) as caught:
+    if layer is None: layer = cam_layer(model)
+    with evaluating(model), probe(model, layer) as caught:
         logits,a = run_network(model, x),caught.output
-        times,grid = len(caught.outputs),_as_grid(a, x, model)
-        if times>1:
-            raise RadiographError(f'{caught.name} ran {times} times in one forward pass', 'a layer that runs once')
-        if grid.ndim!=4 or len(a)!=len(x):
-            raise RadiographError(f'{caught.name} gives {tuple(a.shape)}', 'a layer that gives B×C×h×w')
+        grid = _as_grid(a, x, model)
+        _check_layer(caught, grid, len(x))
         index,single = class_index(targets, logits)
         n = index.shape[1]
-        g = [_as_grid(_gradient(logits, index[:,t], a, t==n-1), x, model) for t in range(n)] if gradients else [None]*n
+        def gradient(t): return _as_grid(_gradient(logits, index[:,t], a, t==n-1), x, model)
+        g = [gradient(t) if gradients else None for t in range(n)]
     head = _linear_head(model, grid.detach(), logits.detach())
     return Look(widen(grid), logits.detach(), index, single, g, head)
+
+def _check_layer(caught, grid, n):
+    "`RadiographError` for a layer that ran more than once, or gives no grid a film"
+    times = len(caught.outputs)
+    if times>1: raise RadiographError(f'{caught.name} ran {times} times in one forward pass', 'a layer that runs once')
+    if grid.ndim==4 and len(caught.output)==n: return
+    raise RadiographError(f'{caught.name} gives {tuple(caught.output.shape)}', 'a layer that gives B×C×h×w')
 
 # %% ../nbs/23_cam.ipynb #c011
 def _linear_head(model, a, logits):
     "The linear layer that turns averaged activations into these very logits; None if there is none"
     sizes = a.shape[1],logits.shape[1]
-    heads = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and (m.in_features, m.out_features)==sizes]
+    linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
+    heads = [m for m in linear if (m.in_features, m.out_features)==sizes]
     if not heads: return None
+    head = heads[-1]
     with torch.no_grad():
-        w,b = heads[-1].weight,heads[-1].bias
-        again = F.linear(widen(a).mean((2,3)).to(widen(w).dtype), widen(w), b if b is None else widen(b))
+        w,b = widen(head.weight),head.bias
+        averages = widen(a).mean((2,3)).to(w.dtype)
+        again = F.linear(averages, w, b if b is None else widen(b))
     rough = max(1e-3, 16*torch.finfo(logits.dtype).eps)*(1+logits.abs().max())
-    return heads[-1] if (again-logits).abs().max()<=rough else None
+    return head if (again-logits).abs().max()<=rough else None
 
 # %% ../nbs/23_cam.ipynb #c013
 def _cam_weights(look, t):
-    if look.head is None:
-        raise RadiographError("a network whose scores are not a linear function of that layer's averages", 'global average pooling and one linear layer, for CAM',
-                              "method 'grad-cam', which equals CAM there and works elsewhere")
-    return widen(look.head.weight).to(look.a)[look.index[:,t]]
+    if look.head is not None: return widen(look.head.weight).to(look.a)[look.index[:,t]]
+    came = "a network whose scores are not a linear function of that layer's averages"
+    wanted = 'global average pooling and one linear layer, for CAM'
+    raise RadiographError(came, wanted, "method 'grad-cam', which equals CAM there and works elsewhere")
 
 # %% ../nbs/23_cam.ipynb #c014
 def _gradcam_weights(look, t): return look.g[t].mean((2,3))
@@ -84,26 +97,25 @@ def _gradcam_pp_weights(look, t):
     up = look.g[t].clamp(min=0)
     below = 2 + up*look.a.sum((2,3), keepdim=True)
     least = float(below.min())
-    if least<1:
-        raise RadiographError(f'a layer with negative outputs, where the denominators of Grad-CAM++ fall to {least:.2g}',
-                              'a rectified layer: denominators of at least 2', 'name the ReLU that follows the layer')
-    return (up/below).sum((2,3))
+    if least>=1: return (up/below).sum((2,3))
+    came = f'a layer with negative outputs, where the denominators of Grad-CAM++ fall to {least:.2g}'
+    raise RadiographError(came, 'a rectified layer: denominators of at least 2', 'name the ReLU that follows the layer')
 
 # %% ../nbs/23_cam.ipynb #c016
 _WEIGHTS = {'cam':_cam_weights, 'grad-cam':_gradcam_weights, 'grad-cam++':_gradcam_pp_weights}
 
 def _map(look, method, t, size, relu):
     "B×h×w weighted sum of the channels, brought to `size`"
-    out = torch.einsum('bc,bchw->bhw', _WEIGHTS[method](look, t), look.a)
+    weights = _WEIGHTS[method](look, t)
+    out = torch.einsum('bc,bchw->bhw', weights, look.a)
     if relu: out = out.clamp(min=0)
     return out if size is None else F.interpolate(out[:,None], size, mode='bilinear')[:,0]
 
 def _known_methods(methods):
     methods = (methods,) if isinstance(methods, str) else tuple(methods)
     for m in methods:
-        if m not in _WEIGHTS:
-            raise RadiographError(f'{m!r} is no class activation map', f"one of {', '.join(_WEIGHTS)}",
-                                  'correct the name')
+        if m in _WEIGHTS: continue
+        raise RadiographError(f'{m!r} is no class activation map', f"one of {', '.join(_WEIGHTS)}", 'correct the name')
     return methods
 
 # %% ../nbs/23_cam.ipynb #c017
@@ -120,8 +132,10 @@ def cam_maps(
     methods = _known_methods(methods)
     look = _look(model, x, targets, layer, any(m!='cam' for m in methods))
     size = x.shape[-2:] if upsample else None
-    maps = {m:torch.stack([_map(look, m, t, size, relu) for t in range(len(look.g))], 1) for m in methods}
-    return {m:v[:,0] if look.single else v for m,v in maps.items()}
+    def of(method):
+        maps = torch.stack([_map(look, method, t, size, relu) for t in range(len(look.g))], 1)
+        return maps[:,0] if look.single else maps
+    return {m:of(m) for m in methods}
 
 # %% ../nbs/23_cam.ipynb #c018
 def cam(
@@ -163,7 +177,8 @@ def _checks(look, method, t=0):
     score = float(look.logits[0,c])
     out = dict(grid=f'{h}×{w}', score=score)
     if method!='cam': return out
-    mean,bias = float(_map(look, 'cam', t, None, False)[0].mean()),0. if look.head.bias is None else look.head.bias[c].item()
+    mean = float(_map(look, 'cam', t, None, False)[0].mean())
+    bias = 0. if look.head.bias is None else look.head.bias[c].item()
     return dict(out, logit_error=abs(mean+bias-score))
 
 # %% ../nbs/23_cam.ipynb #c024
@@ -174,7 +189,8 @@ def _enlarged(small, size):
 def _attribution(look, method, t, size, name, signed=False):
     "Of the first film for target `t`; it keeps the layer's own h×w"
     small = _map(look, method, t, None, not signed)[0].detach().cpu().numpy()
-    return Attribution(Later(_enlarged, small, tuple(size)), method, name, _checks(look, method, t), signed=signed)
+    data = Later(_enlarged, small, tuple(size))
+    return Attribution(data, method, name, _checks(look, method, t), signed=signed)
 
 def _attributions(look, methods, t, size, name):
     "Method → `Attribution` of the first film for target `t`"
@@ -195,8 +211,8 @@ def cam_attributions(
     check_input(x)
     if len(x)!=1: raise RadiographError(f'{len(x)} films', 'one film at a time', 'cam_maps, which takes batches')
     look = _look(model, x, target, layer)
-    if look.index.shape[1]!=1:
-        raise RadiographError(f'{look.index.shape[1]} targets', 'one class', 'cam_maps, which takes several')
+    n = look.index.shape[1]
+    if n!=1: raise RadiographError(f'{n} targets', 'one class', 'cam_maps, which takes several')
     name = target_name(int(look.index[0,0]), look.logits.shape[1], classes)
     maps = _attributions(look, methods, 0, x.shape[-2:], name)
     return maps if film is None else {m:a.on(film, box) for m,a in maps.items()}
@@ -236,10 +252,12 @@ class _LayerMap:
         relu_attributions:bool=True, # Cut off what lowered the score?
     )->torch.Tensor:                 # B×1×H×W; a tuple if a tuple came
         "The map at the size of the inputs"
-        x = inputs[0] if isinstance(inputs, tuple) else inputs
+        several = isinstance(inputs, tuple)
+        x = inputs[0] if several else inputs
         if isinstance(target, (list, tuple)): target = torch.tensor([class_number(t, math.inf) for t in target])
-        out = cam_maps(self.forward_func, x, target, self.method, self.layer, relu_attributions)[self.method][:,None]
-        return (out,) if isinstance(inputs, tuple) else out
+        maps = cam_maps(self.forward_func, x, target, self.method, self.layer, relu_attributions)
+        out = maps[self.method][:,None]
+        return (out,) if several else out
 
     def __repr__(self): return f'{type(self).__name__}({type(self.forward_func).__name__})'
 
@@ -283,7 +301,9 @@ def integrated_gradients(
     baseline:float=0.,  # Value of the film that stands for "nothing"; 0 is the mean grey
 )->torch.Tensor:        # B×H×W, signed; sums to score(film) − score(baseline)
     "Integrated gradients (Sundararajan et al. 2017), by Captum"
-    def run(attr, x, t): return attr.IntegratedGradients(model).attribute(x, baseline, t, n_steps=n_steps, internal_batch_size=max(8, len(x)))
+    def run(attr, x, t):
+        at_once = max(8, len(x))
+        return attr.IntegratedGradients(model).attribute(x, baseline, t, n_steps=n_steps, internal_batch_size=at_once)
     return _with_captum(model, x, target, run)
 
 # %% ../nbs/23_cam.ipynb #c073
@@ -296,8 +316,12 @@ def occlusion(
     baseline:float=0.,  # What it is painted with; 0 is the mean grey
 )->torch.Tensor:        # B×H×W, signed: by how much the score fell
     "Occlusion (Zeiler & Fergus 2014), by Captum"
-    sides = [min(window, s) for s in x.shape[-2:]]
-    def run(attr, x, t): return attr.Occlusion(model).attribute(x, (x.shape[1], *sides), (x.shape[1], *(min(stride, s) for s in sides)), baseline, t, perturbations_per_eval=8)
+    def run(attr, x, t):
+        channels,*film = x.shape[1:]
+        sides = [min(window, s) for s in film]
+        steps = [min(stride, s) for s in sides]
+        square,step = (channels, *sides),(channels, *steps)
+        return attr.Occlusion(model).attribute(x, square, step, baseline, t, perturbations_per_eval=8)
     return _with_captum(model, x, target, run)
 
 # %% ../nbs/23_cam.ipynb #c074
@@ -309,13 +333,15 @@ def guided_gradcam(
 )->torch.Tensor:        # B×H×W, signed
     "Guided Grad-CAM (Selvaraju et al. 2017), by Captum; `RadiographError` where its hooks would miss the activations"
     if not any(isinstance(m, torch.nn.ReLU) for m in model.modules()):
-        raise RadiographError('a network without nn.ReLU',
-                              'VGG, ResNet or DenseNet, whose rectifiers guided backpropagation can change',
-                              "method 'grad-cam++'")
+        wanted = 'VGG, ResNet or DenseNet, whose rectifiers guided backpropagation can change'
+        raise RadiographError('a network without nn.ReLU', wanted, "method 'grad-cam++'")
     layer = cam_layer(model) if layer is None else find_layer(model, layer)
     def run(attr, x, t): return attr.GuidedGradCam(model, layer).attribute(x, t, interpolate_mode='bilinear')
     return _with_captum(model, x, target, run)
 
 # %% ../nbs/23_cam.ipynb #c075
 CAM_METHODS = {'cam':cam, 'grad-cam':gradcam, 'grad-cam++':gradcam_pp} # Name → function of (model, x, target)
-CAPTUM_METHODS = {'integrated-gradients':integrated_gradients, 'occlusion':occlusion, 'guided-grad-cam':guided_gradcam} # The same; these import Captum when called
+CAPTUM_METHODS = { # The same; these import Captum when called
+    'integrated-gradients':integrated_gradients,
+    'occlusion':occlusion,
+    'guided-grad-cam':guided_gradcam}

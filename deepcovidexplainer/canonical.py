@@ -457,9 +457,9 @@ def _merge_norms(tape):
 class Canonical(nn.Module):
     "A network as a list of layers that relevance propagation has rules for"
     def __init__(self,
-        layers,     # In the order in which they run
-        reads,      # For each layer what it reads: 0 is the film, i+1 the output of layer i
-        name='',    # Of the network that it was made from
+        layers,     # Layers in the order in which they run
+        reads,      # What each layer reads: 0 is the film, i+1 the output of layer i
+        name='',    # Name of the network that it was made from
     ):
         super().__init__()
         self.layers,self.reads,self.name = nn.ModuleList(layers),reads,name

@@ -16,7 +16,7 @@ from fastcore import script
 from fastcore.basics import noop
 
 from .command import command
-from .core import CLASSES,DISCLAIMER,RadiographError,keep_pages,sweep
+from .core import CLASSES,DISCLAIMER,NoFilm,RadiographError,keep_pages,never_over,sweep
 
 # %% ../nbs/39_cli.ipynb #c006
 _ENDINGS,_OUT = ('html', 'pdf', 'png', 'json'),'explanations'
@@ -27,11 +27,18 @@ def _root(films):
     if not folders: return None
     return Path(os.path.commonpath([os.path.abspath(f if f.is_dir() else f.parent) for f in map(Path, films)]))
 
+def _folder(out, ending):
+    "A folder of answers; refused where its name is that of a file"
+    if not ending.isalpha() or out.is_dir(): return out
+    wanted = f"a folder; or, for one film, a file that ends in .{', .'.join(_ENDINGS)}"
+    raise RadiographError(f'{out}, which ends like a file', wanted, 'another name after --out')
+
 def _targets(paths, out, kind, root=None):
     "Film → file to write"
     from deepcovidexplainer.report import output_paths
     out = Path(out)
-    if len(paths)!=1 or out.suffix.lower().strip('.') not in _ENDINGS: return output_paths(paths, root, out, kind)
+    ending = out.suffix.lower().strip('.')
+    if len(paths)!=1 or ending not in _ENDINGS: return output_paths(paths, root, _folder(out, ending), kind)
     if not (out.exists() and out.samefile(paths[0])): return {paths[0]:out}
     raise RadiographError(f'{out}, which is the film itself', 'a file that is no film', 'another name after --out')
 
@@ -67,15 +74,15 @@ def _say(*lines, to='stdout'):
     stream = getattr(sys, to)
     if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
     try: print(*map(_plain, lines), sep='\n', file=stream, flush=True)
-    except BrokenPipeError: setattr(sys, to, open(os.devnull, 'w'))
+    except OSError: setattr(sys, to, open(os.devnull, 'w')) # nobody reads on, or the log's disk is full
 
 def _complain(*lines): _say(*lines, to='stderr')
 
 # %% ../nbs/39_cli.ipynb #c010
 def _argument(
     kind,    # Type of one value
-    help,    # Its line of the command's help
-    **kw,    # For `argparse.add_argument`: nargs, choices
+    help,    # Line of the command's help
+    **kw,    # Keywords for `argparse.add_argument`: nargs, choices
 ):           # An annotation
     "What docments cannot say, in the words of fastcore 1 (`Param`) or 2 (`Annotated`)"
     return script.Param(help, kind, **kw) if hasattr(script, 'Param') else Annotated[kind, help, kw]
@@ -89,14 +96,18 @@ def _asked(ensemble, methods, target, who):
     return fingerprint([__version__, card, methods and list(methods), target, who])
 
 def _explain_some(todo, root, ensemble, methods, target, who, quiet=False, device='cpu'):
-    "Explain films in one batch, and save them: of each (row of the index, whether it worked)"
+    "Explain films in one batch, and save them: of each (row of the index, what became of it)"
     from deepcovidexplainer.pipeline import predict_and_explain
     films = [film for film,_ in todo]
     answers = predict_and_explain(films, ensemble, methods, target, errors='report', device=device)
     return [_save(e, film, path, root, who, quiet) for e,(film,path) in zip(answers, todo)]
 
+def _is_aside(error):
+    "Whether a file is what lies beside films: a report, a CT. A letter called film.png is not"
+    return isinstance(error, NoFilm) and 'DICOM' in error.came
+
 def _save(e, film, path, root, who, quiet):
-    "Save an answer, or say why there is none"
+    "Save an answer, or say why there is none; a folder may hold what is no film"
     from deepcovidexplainer.radiograph import plain_name
     from deepcovidexplainer.report import film_name,index_row,result_identity
     try:
@@ -105,10 +116,12 @@ def _save(e, film, path, root, who, quiet):
         e.save(path, root=root, film=film, **who, time=identity['time'])
     except (RadiographError, OSError) as error:
         why = f'{error.filename or path}: {error.strerror}' if isinstance(error, OSError) and error.strerror else error
+        row = index_row(RadiographError(str(why)), dict(film=plain_name(film_name(film, root))))
+        if root and _is_aside(error): return row,'no film'
         _complain(f'{film}: {why}')
-        return index_row(RadiographError(str(why)), dict(film=plain_name(film_name(film, root)))),False
+        return row,'not answered'
     if not quiet: _say(f'{film}: {e.sentences[0]} → {path}', *(f'  ! {w}' for w in e.warnings))
-    return index_row(e, identity, path.name),True
+    return index_row(e, identity, path.name),'answered'
 
 def _is_done(row, film, path, asked):
     "Whether the index tells of this very film and question, and the answer is there"
@@ -118,7 +131,8 @@ def _is_done(row, film, path, asked):
 class _Index:
     "The index of a folder of answers, written while it grows"
     def __init__(self, out, asked, wanted=True, every=20):
-        from deepcovidexplainer.report import index_rows
+        from deepcovidexplainer.report import check_folder_index,index_rows
+        if wanted: check_folder_index(out)
         self.out,self.asked,self.every,self.new = Path(out),asked,every,[]
         self.wanted = wanted
         self.rows = {r['film']:r for r in index_rows(out)}
@@ -159,20 +173,22 @@ def _each(ask, todo, root, jobs):
 
 def _explain_all(targets, root, out, ask, asked, jobs, quiet):
     "A folder of answers; whether every film got one"
+    from collections import Counter
     from deepcovidexplainer.radiograph import plain_name
     from deepcovidexplainer.report import film_name
     lone = len(targets)==1 and out==_OUT # one answer, in a folder that nobody asked for
-    index,worked = _Index(out, asked, not lone),True
+    index,fates = _Index(out, asked, not lone),Counter()
     row_of = lambda film: index.rows.get(plain_name(film_name(film, root)))
     todo = [(film, path) for film,path in targets.items() if not _is_done(row_of(film), film, path, asked)]
     try:
-        for (film,path),(row,ok) in zip(todo, _each(ask, todo, root, jobs)):
-            index.add(row, path, ok)
-            worked &= ok
+        for (film,path),(row,fate) in zip(todo, _each(ask, todo, root, jobs)):
+            index.add(row, path, fate=='answered')
+            fates[fate] += 1
     finally: index.write()
     kept = len(targets)-len(todo)
     if kept and not quiet: _say(f'{kept} of {len(targets)} films had their answer already')
-    return worked
+    if len(todo)>1 and not quiet: _say(', '.join(f'{n} {fate}' for fate,n in fates.items()))
+    return not fates['not answered']
 
 def _explain(films, out, kind, ensemble, methods, target, who, jobs=1, quiet=False, device='cpu'):
     "What `dce_explain` does; its exit status"
@@ -184,7 +200,7 @@ def _explain(films, out, kind, ensemble, methods, target, who, jobs=1, quiet=Fal
     if jobs<1: raise RadiographError(f'{jobs} jobs', 'at least one', 'correct --jobs')
     how = dict(quiet=quiet, device=pick_device(device, ('cuda', 'cpu')))
     ask = partial(_explain_some, ensemble=ensemble, methods=methods, target=target, who=who, **how)
-    if single: return ask(list(targets.items()), None)[0][1]
+    if single: return ask(list(targets.items()), None)[0][1]=='answered'
     return _explain_all(targets, root, out, ask, _asked(ensemble, methods, target, who), jobs, quiet)
 
 @command('dce_explain film.dcm --out film.html', 'dce_explain cd_of_films --out answers --kind json --jobs 4')
@@ -196,7 +212,7 @@ def dce_explain(
     methods:str='default', # Heatmaps, separated by commas; an empty text for none; default: Grad-CAM, Grad-CAM++ and LRP, as far as they can serve the networks
     target:str=None,         # Class to explain, one of the ensemble's, such as covid-19; default: the most probable
     identifiers:bool=False,  # Write UID, study date and view of a DICOM film into its answer
-    salt:str=None,           # For the hash that stands in place of a UID: who knows it can compute the hash again
+    salt:str=None,           # Salt of the hash that stands in place of a UID: who knows it can compute the hash again
     device:str='cpu',        # Where the networks run: cpu, cuda (an NVIDIA card), or auto for the faster one that is there
     jobs:int=1,              # Films explained at the same time, each in a process of its own
     quiet:bool=False,        # Print failures only
@@ -235,21 +251,22 @@ def _against_card(trial):
 
 def _evaluate(weights, data, out, n_boot, prevalence, errors):
     from deepcovidexplainer.core import data_dir
-    from deepcovidexplainer.evaluation import save_trial,try_ensemble
+    from deepcovidexplainer.evaluation import TRIAL_FILES,save_trial,try_ensemble
     from deepcovidexplainer.zoo import load_ensemble
     if n_boot<1: raise RadiographError(f'{n_boot} resamples', 'at least 1; 2000 for a publication', 'correct --n_boot')
     shares,data = _shares(prevalence),data or data_dir()
     if data is None: raise RadiographError('no data were given', 'a CSV index or a folder', '--data index.csv, or set the environment variable DCE_DATA')
+    never_over([Path(out)/name for name in TRIAL_FILES], [data])
     trial = try_ensemble(load_ensemble(weights), data, Path(out)/'cache', n_boot, shares, _progress, errors)
     return trial,save_trial(trial, out)
 
-@command('dce_evaluate --data films.csv --out told', 'dce_evaluate ensemble --data folder_of_classes --n_boot 200')
+@command('dce_evaluate --data films.csv --out told', 'dce_evaluate --weights ensemble --data folder_of_classes --n_boot 200')
 def dce_evaluate(
     weights:str='default',   # Name of an ensemble that ships with the package, or a folder with one
     data:str=None,           # A CSV with the columns film and label (and patient, source, view, age, sex), or a folder with one subfolder a class, or that of the public collections; default: DCE_DATA
     out:str='evaluation',    # Folder for tables, figures and index.html
     n_boot:int=2000,         # Resamples of patients behind the intervals
-    prevalence:str=None,     # Also predictive values at shares such as normal=.9,pneumonia=.08,covid-19=.02
+    prevalence:str=None,     # Add predictive values at shares such as normal=.9,pneumonia=.08,covid-19=.02
     errors:_argument(str, 'A film that cannot be read stops the trial, or is reported and left out', choices=('raise', 'report'))='raise',
     quiet:bool=False,        # Print failures only
 ):
@@ -278,14 +295,14 @@ def dce_screen(
     films:_argument(str, "Folders, films, globs, tables with a column film; local or at URLs (s3://…)", nargs="*"),
     out:str='screened',      # Folder for the table; the same command goes on there
     ensemble:str='default',  # Name of an ensemble, or a folder with one
-    explain:bool=False,      # Also the zones' shares of the evidence by Grad-CAM++
+    explain:bool=False,      # Add the zones' shares of the evidence by Grad-CAM++
     batch:int=32,            # Films that share a pass of the networks
     workers:int=None,        # Processes; default: one a core; 0: this process alone
     engine:_argument(str, 'Processes on this machine, or Ray', choices=('local', 'ray'))='local',
-    address:str=None,        # Of a Ray cluster; default: this machine
+    address:str=None,        # Address of a Ray cluster; default: this machine
     fast:bool=False,         # Lungs and posteriors by ONNX Runtime; needs the extra fast
-    salt:str=None,           # For the hashes of UIDs and hospitals: who knows it can compute the hashes again
-    report:bool=False,       # Also write a page, report.html
+    salt:str=None,           # Salt of the hashes of UIDs and hospitals: who knows it can compute the hashes again
+    report:bool=False,       # Write a page, too: report.html
     quiet:bool=False,        # Print failures only
 ):
     "Classify an archive of chest radiographs into a table; resumable. Research use only, not a medical device."
@@ -352,7 +369,7 @@ def dce_train(
     out:str='ensemble',      # Folder for the ensemble, its card and its log; the same command goes on there
     table:str=None,          # Your own films: a CSV with the columns film, label and patient, or a folder with one subfolder a class
     classes:str=None,        # What is learned, separated by commas; default: every label that is a class
-    sources:str=None,        # Or public collections, by the names of their readers, separated by commas
+    sources:str=None,        # Public collections instead, by the names of their readers, separated by commas
     data:str=None,           # Folder of the public collections; default: the environment variable DCE_DATA
     arch:str='resnet18',     # Network: resnet18 and other names of 13_models, or any classifier of timm
     fold:int=0,              # The fold that validates
@@ -369,7 +386,7 @@ def dce_train(
     half:bool=False,         # Train in bfloat16
     device:str='auto',       # auto, cuda, mps or cpu
     workers:int=0,           # Processes that augment films
-    seed:int=0,              # Of weights, draws and augmentation; the folds do not depend on it
+    seed:int=0,              # Seed of weights, draws and augmentation; the folds do not depend on it
     quiet:bool=False,        # Print failures only
 ):
     "Train a snapshot ensemble on public or own films, split by patient; the same command again resumes. Research use only, not a medical device."

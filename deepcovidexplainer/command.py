@@ -41,7 +41,8 @@ def _options(func, examples, argv):
     "What was asked for on a command line; an unknown option ends the program with the nearest known one"
     p = _parser(func, examples)
     args,unknown = p.parse_known_args(argv)
-    known = [o for a in p._actions for o in a.option_strings if o.startswith('--')]
+    shown = [a for a in p._actions if a.dest not in ('pdb', 'xtra')]
+    known = [o for a in shown for o in a.option_strings if o.startswith('--')]
     for u in unknown:
         near = get_close_matches(u.partition('=')[0], known, 1)
         p.error(f"there is no option {u}."+(f' Did you mean {near[0]}?' if near else ' --help lists what there is.'))
@@ -62,6 +63,7 @@ def command(*examples):
             keep_pages()
             warnings.filterwarnings('ignore', '.torch.jit', FutureWarning) # of fastai's imports, and nothing to do about it
             return func(**_options(func, examples, sys.argv[1:]))
+        run.examples = examples
         return run
     return as_command
 

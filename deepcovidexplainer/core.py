@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_colours', 'class_numbers', 'RadiographError', 'NoFilm', 'class_of',
-           'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell', 'write_whole',
-           'write_json', 'sweep', 'read_json', 'read_tensors', 'file_stamp', 'kept_array', 'own_settings', 'keep_pages',
-           'ForkSafeLock', 'made_apart', 'weights_state', 'made_of', 'merged']
+           'quiet_fastai', 'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell',
+           'write_whole', 'write_json', 'sweep', 'never_over', 'read_json', 'read_tensors', 'file_stamp', 'kept_array',
+           'own_settings', 'keep_pages', 'ForkSafeLock', 'own_figures', 'made_apart', 'weights_state', 'made_of',
+           'merged']
 
 # %% ../nbs/00_core.ipynb #c002
-import hashlib,html,json,os,re,secrets,threading,time
+import hashlib,html,json,os,re,secrets,threading,time,unicodedata
 from contextlib import contextmanager,nullcontext
 from copy import deepcopy
 from pathlib import Path
@@ -44,7 +45,7 @@ def class_colours(
 
 def class_numbers(
     labels,          # N class names
-    classes=CLASSES, # In the order of the numbers
+    classes=CLASSES, # Classes in the order of the numbers
 ):                   # N numbers as int64
     "Class names as numbers; `RadiographError` for a name that is none"
     import numpy as np
@@ -78,7 +79,7 @@ _MEANT = dict(nofinding='normal', nofindings='normal', covid='covid19')
 def _letters(name): return re.sub(r'[\W_]', '', str(name).lower())
 
 def class_of(
-    name,            # As people write it: `COVID-19`, `Covid19`, `No_findings`
+    name,            # Name as people write it: `COVID-19`, `Covid19`, `No_findings`
     what:str='it',   # Whose class it is, for the error
     classes=CLASSES, # Names that it may mean; None: any, so that a new one is a class of one's own
 )->str:              # One of them
@@ -89,7 +90,8 @@ def class_of(
     if found: return found
     if classes is None and key: return _new_class(str(name), key, known, what)
     wanted = ', '.join(known.values())
-    raise RadiographError(f'{what} has the class {str(name)!r}', f'one of {wanted}', 'correct it, or leave the film out')
+    came = f'{what} has the class {str(name)!r}'
+    raise RadiographError(came, f'one of {wanted}', 'correct it, or leave the film out')
 
 def _new_class(name, key, known, what):
     "A class of one's own, in small letters; `RadiographError` for a slip of the pen"
@@ -100,6 +102,14 @@ def _new_class(name, key, known, what):
         return ' '.join(words)
     wanted = f'{known[near[0]]!r}, or a name that cannot be taken for it'
     raise RadiographError(f'{what} has the class {name!r}', wanted, 'correct it')
+
+# %% ../nbs/00_core.ipynb #j22q1
+def quiet_fastai():
+    "Import fastai without the warning that it calls `torch.jit`"
+    import warnings
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', '.torch.jit', FutureWarning)
+        import fastai.layers
 
 # %% ../nbs/00_core.ipynb #c012
 def package_file(
@@ -155,7 +165,7 @@ def html_table(
 
 # %% ../nbs/00_core.ipynb #c022
 def safe_cell(
-    value, # Of a table
+    value, # Cell of a table
 )->str:    # Text that no spreadsheet runs; empty for None
     "A cell for a CSV that people open in a spreadsheet"
     if not isinstance(value, str): return '' if value is None else str(value)
@@ -175,9 +185,13 @@ def write_whole(
     file = os.open(tmp, flags, 0o644)
     try:
         mode = os.fstat(file).st_mode & 0o777 # what the umask leaves
-        os.close(file); write(tmp); os.chmod(tmp, mode) # some writers replace the file by one of their own
+        os.close(file)
+        write(tmp)
+        os.chmod(tmp, mode) # some writers replace the file by one of their own
         os.replace(tmp, path)
-    except BaseException: tmp.unlink(missing_ok=True); raise
+    except BaseException:
+        tmp.unlink(missing_ok=True)
+        raise
     return path
 
 def write_json(path:Path, value:dict):
@@ -193,6 +207,26 @@ def sweep(
     for p in Path(folder).rglob('.*.part'):
         ours = re.fullmatch(r'\..+\.[0-9a-f]{12}\.part', p.name, re.DOTALL)
         if ours and p.is_file() and time.time()-p.stat().st_mtime>age: p.unlink(missing_ok=True)
+
+# %% ../nbs/00_core.ipynb #j19c002
+def _places(path):
+    "Where a file lies, also through links; one spelling for systems that do not tell capitals apart"
+    path = os.path.abspath(path)
+    folder,name = os.path.split(path)
+    found = path,os.path.realpath(path),os.path.join(os.path.realpath(folder), name)
+    return {unicodedata.normalize('NFC', p).casefold() for p in found}
+
+def never_over(
+    outputs, # Paths that are to be written
+    inputs,  # Paths that were given
+):
+    "`RadiographError` where a result would be written over a file of the user's"
+    given = {place:Path(p) for p in inputs for place in _places(p)}
+    for out in outputs:
+        over = next((given[place] for place in _places(out) if place in given), None)
+        if over is None: continue
+        came = f'{Path(out).name} would be written over {over.name}, which was given'
+        raise RadiographError(came, 'another place for the results', 'another folder, or another name')
 
 # %% ../nbs/00_core.ipynb #w003b
 def read_json(
@@ -252,12 +286,19 @@ def kept_array(
     return np.load(path, mmap_mode='r')
 
 # %% ../nbs/00_core.ipynb #w008
+def _no_inference():
+    "Leave `torch.inference_mode`, whose tensors are of no use outside of it; whether gradients are kept stays as it is"
+    import torch
+    return torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext()
+
 @contextmanager
 def own_settings():
     "NumPy's quiet arithmetic, the processor and full precision, in this thread alone, whatever the caller has set"
     import numpy as np,torch
     here = torch.get_default_device().type=='cpu' # a device as context costs each call of torch some microseconds
-    with np.errstate(all='ignore'),nullcontext() if here else torch.device('cpu'),torch.autocast('cpu', enabled=False): yield
+    device = nullcontext() if here else torch.device('cpu')
+    with np.errstate(all='ignore'),device:
+        with torch.autocast('cpu', enabled=False),_no_inference(): yield
 
 # %% ../nbs/00_core.ipynb #w014
 _MALLOPT = {'mmap max':(-4, 0), 'trim threshold':(-1, 2**31-1), 'top pad':(-2, 64<<20)} # malloc.h: all from the heap, which does not shrink
@@ -280,7 +321,13 @@ class ForkSafeLock:
     def __enter__(self): self.lock.acquire()
     def __exit__(self, *error): self.lock.release()
 
-_MAKING = ForkSafeLock()
+_MAKING,_DRAWING = ForkSafeLock(),ForkSafeLock()
+
+@contextmanager
+def own_figures():
+    "Matplotlib's own defaults for the length of the block, one thread at a time; the caller's style is put back"
+    import matplotlib.style
+    with _DRAWING,matplotlib.style.context('default'): yield
 
 def made_apart(
     make, # Function that gives a network
@@ -292,7 +339,7 @@ def made_apart(
 # %% ../nbs/00_core.ipynb #w017
 def weights_state(
     model, # A network
-)->list:   # Where each tensor lies, and how often it was written to
+)->list:   # Where each tensor lies, how often it was written to, what it sums to
     "What changes when a weight does"
     parts = [model]
     tensors = []
@@ -300,12 +347,18 @@ def weights_state(
         parts += filter(None, m._modules.values())
         tensors += m._parameters.values()
         tensors += m._buffers.values()
-    return [_tensor_state(t) for t in tensors]
+    tensors = [t for t in tensors if t is not None]
+    counts = [0 if t.is_inference() else t._version for t in tensors]
+    places = [t.data_ptr() for t in tensors]
+    flags = [m.training for m in parts]
+    return [places, counts, flags, _sums(tensors)]
 
-def _tensor_state(t):
-    if t is None: return None
-    if t.is_inference(): return t.data_ptr() # such a tensor counts no writes
-    return t.data_ptr(),t._version
+def _sums(tensors):
+    "One number each: what also changes with a weight that was written past PyTorch's count, through `.data` or NumPy"
+    import torch
+    with torch.inference_mode():
+        sums = [t.sum(dtype=torch.float64).cpu() for t in tensors]
+        return torch.stack(sums).tolist() if sums else []
 
 _MADE = WeakKeyDictionary() # Network → function → (the state of its weights, what the function made of it)
 

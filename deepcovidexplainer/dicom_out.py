@@ -16,7 +16,7 @@ import cv2,numpy as np
 from fastcore.basics import patch
 
 from .attribution import eye_scale,overlay
-from .core import DISCLAIMER,RadiographError,fingerprint,package_file,sha256_of,write_whole
+from .core import DISCLAIMER,RadiographError,fingerprint,never_over,package_file,sha256_of,write_whole
 from .explanation import Explanation,speaker
 from .words import method_title,percent
 from .lungs import lung_zones
@@ -104,8 +104,8 @@ IMPLEMENTATION_UID = _uid(MAKER, 'implementation') # Implementation Class UID of
 @dataclass(frozen=True)
 class _Algorithm:
     "What computed an explanation"
-    version:str  # Of the package
-    ensemble:str # Its name
+    version:str  # Version of the package
+    ensemble:str # Name of the ensemble
     card:str     # SHA-256 of its card, or why there is none
 
 def _card(prediction):
@@ -498,8 +498,10 @@ def save_dicom(
 )->Path:                          # `NAME.dcm`
     "Write the DICOM objects, each whole or not at all"
     path = Path(path)
-    for i,(kind,out) in enumerate(e.to_dicom(source, kinds).items()):
-        write_dicom(out, path if i==0 else path.with_name(f'{path.stem}-{kind}{path.suffix}'))
+    made = e.to_dicom(source, kinds)
+    places = [path if i==0 else path.with_name(f'{path.stem}-{kind}{path.suffix}') for i,kind in enumerate(made)]
+    never_over(places, [source] if isinstance(source, (str, os.PathLike)) else [])
+    for place,out in zip(places, made.values()): write_dicom(out, place)
     return path
 
 def write_dicom(

@@ -23,7 +23,8 @@ def _kept(part, url):
     "Bytes that lie there already, and the version they belong to"
     try: note = json.loads(_note_of(part).read_text(encoding='utf-8'))
     except (OSError, ValueError): return 0,None
-    return (_size(part),note['version']) if note.get('url')==url else (0,None)
+    if note.get('url')!=url: return 0,None
+    return _size(part),note['version']
 
 def _version(headers):
     "A validator fit for `If-Range`: a strong ETag or the date of the last change"
@@ -31,14 +32,17 @@ def _version(headers):
     return tag if tag and not tag.startswith('W/') else headers.get('Last-Modified')
 
 def _ask(url, have, version, timeout):
+    "The rest of a file, or all of it where nothing is there to go on from"
     from urllib.request import Request,urlopen
-    more = {'Range':f'bytes={have}-', 'If-Range':version} if have and version else {}
-    return urlopen(Request(url, headers={'User-Agent':'deepcovidexplainer', 'Accept-Encoding':'identity', **more}), timeout=timeout)
+    headers = {'User-Agent':'deepcovidexplainer', 'Accept-Encoding':'identity'}
+    if have and version: headers |= {'Range':f'bytes={have}-', 'If-Range':version}
+    return urlopen(Request(url, headers=headers), timeout=timeout)
 
 def _span(answer):
     "First byte of what an answer holds, and the length of the whole file (None if it does not say)"
-    ranged = re.match(r'bytes (\d+)-\d+/(\d+)$', answer.headers.get('Content-Range') or '') if getattr(answer, 'status', None)==206 else None
-    if ranged: return int(ranged[1]),int(ranged[2])
+    partial_content = getattr(answer, 'status', None)==206
+    ranged = re.match(r'bytes (\d+)-\d+/(\d+)$', answer.headers.get('Content-Range') or '')
+    if partial_content and ranged: return int(ranged[1]),int(ranged[2])
     length = answer.headers.get('Content-Length')
     return 0,int(length) if length else None
 
@@ -49,7 +53,13 @@ def _copy(answer, file, left):
     "Block by block; a bar where there is something to wait for"
     from fastprogress import progress_bar
     blocks = iter(partial(answer.read, _BLOCK), b'')
-    for block in progress_bar(blocks, total=left//_BLOCK+2, leave=False) if (left or 0)>_SHOWN else blocks: file.write(block)
+    if left and left>_SHOWN: blocks = progress_bar(blocks, total=left//_BLOCK+2, leave=False)
+    for block in blocks: file.write(block)
+
+def _begin(part, url, version):
+    "Note which version the bytes belong to that now come"
+    note = dict(url=url, version=version)
+    _note_of(part).write_text(json.dumps(note), encoding='utf-8')
 
 def _transfer(url, part, timeout):
     "Add to `part` what is missing; `OSError` when the line drops"
@@ -58,22 +68,26 @@ def _transfer(url, part, timeout):
         start,total = _span(answer)
         if start not in (0, have): raise ConnectionError(f'bytes from {start} came, from {have} were asked for')
         with open(part, 'ab' if start else 'wb') as f:
-            if not start: _note_of(part).write_text(json.dumps(dict(url=url, version=_version(answer.headers))), encoding='utf-8')
+            if not start: _begin(part, url, _version(answer.headers))
             _copy(answer, f, total and total-start)
-    if total is not None and _size(part)!=total: raise ConnectionError(f'{_size(part)} of {total} bytes came')
+    came = _size(part)
+    if total not in (None, came): raise ConnectionError(f'{came} of {total} bytes came')
 
 # %% ../nbs/09_download.ipynb #c009
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 def _answered(error, part):
-    "What to make of an HTTP error: True when the part was complete already; `RadiographError` when asking again is pointless"
+    "Whether the part was complete already; `RadiographError` for an HTTP error after which asking again is pointless"
     if error.code==416: # nothing lies beyond what we have
-        if (error.headers.get('Content-Range') or '').endswith(f'/{_size(part)}'): return True
+        whole = error.headers.get('Content-Range') or ''
+        if whole.endswith(f'/{_size(part)}'): return True
         _forget(part)
     elif error.code not in _PASSING: raise _unreadable(error.url, error) from None
     return False
 
-def _unreadable(url, why): return RadiographError(f'{url} cannot be read ({why})', 'a reachable archive', 'check the address and the network, then call again: what has arrived is kept')
+def _unreadable(url, why):
+    todo = 'check the address and the network, then call again: what has arrived is kept'
+    return RadiographError(f'{url} cannot be read ({why})', 'a reachable archive', todo)
 
 def _forget(part):
     for p in (part, _note_of(part)): p.unlink(missing_ok=True)
@@ -96,27 +110,36 @@ def _bring(url, part, tries, pause, timeout):
 
 # %% ../nbs/09_download.ipynb #c010
 def _compare(path, sha256, todo):
+    "`RadiographError` for another file than the checksum names"
     came = sha256_of(path)
-    if sha256 and len(sha256)<8: raise RadiographError(f'the checksum {sha256!r}', 'at least 8 digits of it', 'give more of it')
-    if sha256 and not came.startswith(sha256.lower()): raise RadiographError(f'the archive has SHA-256 {came[:12]}…', f'{sha256[:12]}…', todo)
+    if not sha256: return
+    if len(sha256)<8: raise RadiographError(f'the checksum {sha256!r}', 'at least 8 digits of it', 'give more of it')
+    if came.startswith(sha256.lower()): return
+    raise RadiographError(f'the archive has SHA-256 {came[:12]}…', f'{sha256[:12]}…', todo)
 
 def fetch(
     url:str,              # An http or https address
     path:str|Path,        # Where the file goes; one that is there already is compared, not fetched
-    sha256:str|None=None, # Its checksum, 64 hexadecimal digits or the first 8 or more; None: taken on trust
+    sha256:str|None=None, # SHA-256 of the file, 64 hexadecimal digits or the first 8 or more; None: taken on trust
     tries:int=5,          # Attempts in a row that may bring nothing
     pause:float=1.,       # Seconds before the second attempt; doubles from then on
     timeout:float=60,     # Seconds without an answer before an attempt counts as failed
     todo:str='download it again, or ask who published it', # Advice when the checksum differs
 )->Path:                  # The file
     "Download one file, resuming what was cut; it appears only whole and checked, otherwise `RadiographError`"
-    path = Path(path); part = path.with_name(f'{path.name}.part')
-    if path.exists(): _compare(path, sha256, todo); return path
+    path = Path(path)
+    part = path.with_name(f'{path.name}.part')
+    if path.exists():
+        _compare(path, sha256, todo)
+        return path
     path.parent.mkdir(parents=True, exist_ok=True)
     _bring(url, part, tries, pause, timeout)
     try: _compare(part, sha256, todo)
-    except RadiographError: _forget(part); raise
-    os.replace(part, path); _forget(part)
+    except RadiographError:
+        _forget(part)
+        raise
+    os.replace(part, path)
+    _forget(part)
     return path
 
 # %% ../nbs/09_download.ipynb #c025
@@ -126,22 +149,40 @@ def _inside(name):
 
 def _chosen(infos, keep, strip):
     "Member → path, for those whose path without its first `strip` folders matches one of `keep`"
-    paths = {i:'/'.join(i.filename.split('/')[strip:]) for i in infos if not i.is_dir()}
-    return {i:p for i,p in paths.items() if p and any(fnmatchcase(p, k) for k in keep)}
+    def stripped(info): return '/'.join(info.filename.split('/')[strip:])
+    def wanted(path): return path and any(fnmatchcase(path, k) for k in keep)
+    paths = {i:stripped(i) for i in infos if not i.is_dir()}
+    return {i:p for i,p in paths.items() if wanted(p)}
 
-def _vet(z, chosen, where, max_bytes):
-    bad = next((i.filename for i in z.infolist() if not _inside(i.filename)), None)
-    if bad: raise RadiographError(f'an archive with the path {bad!r}', 'paths inside the archive', 'do not use this archive, ask who published it')
-    size,free = sum(i.file_size for i in chosen),shutil.disk_usage(where).free
-    if size>max_bytes: raise RadiographError(f'an archive that unpacks to {size:,} bytes', f'at most {max_bytes:,}', 'raise `max_bytes` if you trust it')
-    if size>free: raise RadiographError(f'an archive that unpacks to {size:,} bytes', f'free space; there are {free:,} bytes', 'free some space')
-    if not chosen: raise RadiographError('an archive without the expected files', 'the published archive', 'its layout may have changed: look into it')
+def _vet_paths(infos):
+    "`RadiographError` for a member that would land beside the folder"
+    bad = next((i.filename for i in infos if not _inside(i.filename)), None)
+    if bad is None: return
+    came,todo = f'an archive with the path {bad!r}','do not use this archive, ask who published it'
+    raise RadiographError(came, 'paths inside the archive', todo)
+
+def _vet_size(size, max_bytes, free):
+    "`RadiographError` for more bytes than are allowed, or than there is room for"
+    came = f'an archive that unpacks to {size:,} bytes'
+    if size>max_bytes: raise RadiographError(came, f'at most {max_bytes:,}', 'raise `max_bytes` if you trust it')
+    if size>free: raise RadiographError(came, f'free space; there are {free:,} bytes', 'free some space')
+
+def _vet(infos, chosen, where, max_bytes):
+    "`RadiographError` for an archive that should not be unpacked"
+    _vet_paths(infos)
+    _vet_size(sum(i.file_size for i in chosen), max_bytes, shutil.disk_usage(where).free)
+    if chosen: return
+    todo = 'its layout may have changed: look into it'
+    raise RadiographError('an archive without the expected files', 'the published archive', todo)
 
 def _write(z, chosen, folder, flat):
+    "Member by member, in chunks"
     for info,path in chosen.items():
         target = folder/(Path(path).name if flat else path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with z.open(info) as a,open(target, 'wb') as b: shutil.copyfileobj(a, b)
+
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)
 
 def unpack(
     archive:str|Path,    # A zip file
@@ -151,7 +192,7 @@ def unpack(
     flat:bool=False,     # Drop all folders
     max_bytes:int=64<<30, # More declared bytes than this are refused
 )->Path:                 # The folder
-    "Unpack a zip file, whole or not at all; `RadiographError` for paths that leave the folder, bombs and damaged archives"
+    "Unpack a zip file, whole or not at all; `RadiographError` for paths out of the folder, bombs, damaged archives"
     folder = Path(folder)
     if folder.exists(): raise RadiographError(f'{folder.name} exists already', 'a new folder', 'remove it first')
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -159,10 +200,12 @@ def unpack(
     try:
         with zipfile.ZipFile(archive) as z:
             chosen = _chosen(z.infolist(), keep, strip)
-            _vet(z, chosen, tmp, max_bytes); _write(z, chosen, tmp, flat)
+            _vet(z.infolist(), chosen, tmp, max_bytes)
+            _write(z, chosen, tmp, flat)
         os.replace(tmp, folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as e:
-        raise RadiographError(f'{Path(archive).name} is no readable zip file ({e})', 'an undamaged archive', 'download it again') from None
+    except (*_DAMAGED, RuntimeError, NotImplementedError) as e:
+        came = f'{Path(archive).name} is no readable zip file ({e})'
+        raise RadiographError(came, 'an undamaged archive', 'download it again') from None
     finally: shutil.rmtree(tmp, ignore_errors=True)
     return folder
 
@@ -171,31 +214,49 @@ def unpack(
 class Collection:
     "A public collection of radiographs, and how it gets into the data folder"
     folder:str            # Below the data folder
-    page:str              # Its public home
+    page:str              # Address of its public home
     terms:str             # Licence, citation
-    url:str|None=None     # Of a zip file; None: to be fetched by hand
+    url:str|None=None     # Address of a zip file; None: to be fetched by hand
     keep:tuple=('*',)     # Patterns of the paths that are kept
     strip:int=1           # Leading folders that the archive has and the data folder has not
     flat:bool=False       # Drop all folders
     by_hand:str=''        # What to put where
 
-def _github(repo, folder, terms, *keep, **kw): return Collection(folder, f'https://github.com/{repo}', terms, f'https://github.com/{repo}/archive/HEAD.zip', keep, **kw)
+def _github(repo, folder, terms, *keep, **kw):
+    "A repository, as the zip file that GitHub makes of it"
+    page = f'https://github.com/{repo}'
+    return Collection(folder, page, terms, f'{page}/archive/HEAD.zip', keep, **kw)
 
-_NLM,_JAEGER = 'https://openi.nlm.nih.gov/imgs/collections/','public, cite Jaeger et al. 2014'
+def _tuberculosis(name, archive):
+    "One of the two collections of Jaeger et al."
+    home,address = 'https://lhncbc.nlm.nih.gov','https://openi.nlm.nih.gov/imgs/collections/'
+    terms = 'public, cite Jaeger et al. 2014'
+    return Collection(f'shenzhen-montgomery/{name}', home, terms, address+archive, ('CXR_png/*',), flat=True)
+
 COLLECTIONS = dict(
-    darkcovidnet=_github('muhammedtalo/COVID-19', 'darkcovidnet', 'NIH: free use with citation; COVID-19: per image, research', 'X-Ray Image DataSet/*'),
-    covid_cxnet=_github('armiro/COVID-CXNet', 'covid-cxnet', 'CC BY 4.0', 'chest_xray_images/covid19/*', 'metadata.csv'),
-    ieee8023=_github('ieee8023/covid-chestxray-dataset', 'ieee8023', 'per image, most CC BY-NC-SA', 'images/*', 'metadata.csv'),
+    darkcovidnet=_github(
+        'muhammedtalo/COVID-19', 'darkcovidnet', 'NIH: free use with citation; COVID-19: per image, research',
+        'X-Ray Image DataSet/*'),
+    covid_cxnet=_github(
+        'armiro/COVID-CXNet', 'covid-cxnet', 'CC BY 4.0', 'chest_xray_images/covid19/*', 'metadata.csv'),
+    ieee8023=_github(
+        'ieee8023/covid-chestxray-dataset', 'ieee8023', 'per image, most CC BY-NC-SA', 'images/*', 'metadata.csv'),
     hannover=_github('ml-workgroup/covid-19-image-repository', 'hannover', 'CC BY 3.0', 'png/*', 'data.csv'),
     figure1=_github('agchung/Figure1-COVID-chestxray-dataset', 'figure1', 'research', 'images/*', 'metadata.csv'),
-    openist=_github('pi-null-mezon/OpenIST', 'openist', 'none stated: local use', 'Datasets/Chest_x-ray/*.jpg', flat=True),
-    shenzhen=Collection('shenzhen-montgomery/shenzhen', 'https://lhncbc.nlm.nih.gov', _JAEGER, _NLM+'ChinaSet_AllFiles.zip', ('CXR_png/*',), flat=True),
-    montgomery=Collection('shenzhen-montgomery/montgomery', 'https://lhncbc.nlm.nih.gov', _JAEGER, _NLM+'NLM-MontgomeryCXRSet.zip', ('CXR_png/*',), flat=True),
-    jsrt=Collection('jsrt', 'http://db.jsrt.or.jp/eng.php', 'research', by_hand='register there, convert the films to PNG and put JPCLN*.png and JPCNN*.png into jsrt/'),
-    rsna_normal=Collection('rsna-normal', 'https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database', 'NIH: free use with citation',
-                           by_hand='log in there and put the pictures of the folder Normal/images into rsna-normal/'),
-    kermany=Collection('kermany-paediatric', 'https://data.mendeley.com/datasets/rscbjbr9sj', 'CC BY 4.0',
-                       by_hand='download ChestXRay2017.zip and put its folders train and test into kermany-paediatric/'))
+    openist=_github(
+        'pi-null-mezon/OpenIST', 'openist', 'none stated: local use', 'Datasets/Chest_x-ray/*.jpg', flat=True),
+    shenzhen=_tuberculosis('shenzhen', 'ChinaSet_AllFiles.zip'),
+    montgomery=_tuberculosis('montgomery', 'NLM-MontgomeryCXRSet.zip'),
+    jsrt=Collection(
+        'jsrt', 'http://db.jsrt.or.jp/eng.php', 'research',
+        by_hand='register there, convert the films to PNG and put JPCLN*.png and JPCNN*.png into jsrt/'),
+    rsna_normal=Collection(
+        'rsna-normal', 'https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database',
+        'NIH: free use with citation',
+        by_hand='log in there and put the pictures of the folder Normal/images into rsna-normal/'),
+    kermany=Collection(
+        'kermany-paediatric', 'https://data.mendeley.com/datasets/rscbjbr9sj', 'CC BY 4.0',
+        by_hand='download ChestXRay2017.zip and put its folders train and test into kermany-paediatric/'))
 
 def list_collections()->list[str]:
     "The collections that are known, by the names of their readers"
@@ -204,40 +265,66 @@ def list_collections()->list[str]:
 # %% ../nbs/09_download.ipynb #c032
 def _lock(root): return Path(root)/'downloads.json'
 
-def _locked(root): return json.loads(_lock(root).read_text(encoding='utf-8')) if _lock(root).exists() else {}
+def _locked(root):
+    "Address → what came from there at the first download"
+    path = _lock(root)
+    return json.loads(path.read_text(encoding='utf-8')) if path.exists() else {}
 
 def _note_download(root, url, path):
-    d = {**_locked(root), url:dict(sha256=sha256_of(path), bytes=_size(path))}
-    text = json.dumps(d, indent=1, sort_keys=True)+'\n'
+    "Remember what came, for the next time"
+    known = {**_locked(root), url:dict(sha256=sha256_of(path), bytes=_size(path))}
+    text = json.dumps(known, indent=1, sort_keys=True)+'\n'
     write_whole(_lock(root), lambda p: p.write_text(text, encoding='utf-8'))
 
 def _drop_damaged(archive):
     "Remove an archive that could only be downloaded again; a sound one is kept, for it may be the disk that was full"
     try: sound = zipfile.ZipFile(archive).testzip() is None
-    except (zipfile.BadZipFile, zlib.error, EOFError): sound = False
+    except _DAMAGED: sound = False
     if not sound: archive.unlink()
+
+def _collection(name):
+    "By its name"
+    if name in COLLECTIONS: return COLLECTIONS[name]
+    raise RadiographError(f'unknown collection {name!r}', f"one of {', '.join(COLLECTIONS)}", 'correct the name')
+
+def _root_of(root):
+    "The data folder"
+    root = Path(root) if root else data_dir()
+    if root is not None: return root
+    todo = 'pass `root`, or set the environment variable DCE_DATA'
+    raise RadiographError('no data folder was given', 'the folder for the public collections', todo)
+
+def _checksum(root, url, sha256):
+    "What the archive must have, and what to do when it has not: your checksum, or that of the first download"
+    known = _locked(root).get(url, {}).get('sha256')
+    if sha256 or not known: return sha256,'check the address and the checksum'
+    why = 'the archive differs from the first download: look why'
+    return known,f'{why}, then take its entry out of {_lock(root).name}'
 
 def fetch_collection(
     name:str,                  # One of `list_collections()`
     root:str|Path|None=None,   # The data folder; default: the environment variable `DCE_DATA`
     url:str|None=None,         # Another address of the same archive, of one commit say
-    sha256:str|None=None,      # Of the archive, if you know it
-    **kwargs,                  # For `fetch`: tries, pause, timeout
+    sha256:str|None=None,      # SHA-256 of the archive, if you know it
+    **kwargs,                  # Keywords for `fetch`: tries, pause, timeout
 )->Path:                       # The collection's folder; one that is there already is left as it is
-    "A public collection in the layout of its reader; `RadiographError` for what can only be fetched by hand, or has changed"
-    if name not in COLLECTIONS: raise RadiographError(f'unknown collection {name!r}', f"one of {', '.join(COLLECTIONS)}", 'correct the name')
-    c,root = COLLECTIONS[name],Path(root) if root else data_dir()
-    if root is None: raise RadiographError('no data folder was given', 'the folder for the public collections', 'pass `root`, or set the environment variable DCE_DATA')
-    if (root/c.folder).exists(): return root/c.folder
+    "A public collection in the layout of its reader; `RadiographError` for what is fetched by hand, or has changed"
+    c,root = _collection(name),_root_of(root)
+    folder = root/c.folder
+    if folder.exists(): return folder
     url = url or c.url
-    if not url: raise RadiographError(f'{name} has no stable direct address', 'its files, fetched by hand', f'{c.page}: {c.by_hand}')
-    known = _locked(root).get(url, {}).get('sha256')
-    changed = f'the archive differs from the first download: look why, then take its entry out of {_lock(root).name}' if known and not sha256 else 'check the address and the checksum'
-    archive = fetch(url, root/'downloads'/f'{name}.zip', sha256 or known, todo=changed, **kwargs)
-    try: unpack(archive, root/c.folder, c.keep, c.strip, c.flat)
-    except RadiographError: _drop_damaged(archive); raise
-    _note_download(root, url, archive); archive.unlink()
-    return root/c.folder
+    if not url:
+        came,todo = f'{name} has no stable direct address',f'{c.page}: {c.by_hand}'
+        raise RadiographError(came, 'its files, fetched by hand', todo)
+    right,todo = _checksum(root, url, sha256)
+    archive = fetch(url, root/'downloads'/f'{name}.zip', right, todo=todo, **kwargs)
+    try: unpack(archive, folder, c.keep, c.strip, c.flat)
+    except RadiographError:
+        _drop_damaged(archive)
+        raise
+    _note_download(root, url, archive)
+    archive.unlink()
+    return folder
 
 # %% ../nbs/09_download.ipynb #c040
 def cache_dir()->Path: # Need not exist yet

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .core import CLASSES,DISCLAIMER,RadiographError,html_table,made_of,merged,read_tensors,sha256_of
+from .core import CLASSES,DISCLAIMER,RadiographError,html_table,made_of,merged,own_settings,read_tensors,sha256_of
 from .scores import apply_temperature,conformal_threshold,fit_temperature,nll,prediction_sets
 from .lungs import as_lungs
 from .core import write_whole,write_json
@@ -65,22 +65,26 @@ _LEAST = 20 # Eigenvalues that a layer needs: a tail cannot be read from fewer
 def power_law(
     x,                # N positive values
 )->tuple[float,float]: # Exponent α of p(x) ∝ x^-α, and the value from which on it holds
-    "The tail's exponent by maximum likelihood, from the closest-fitting start (Clauset, Shalizi & Newman 2009, eq. 3.1 and 3.9)"
+    "The tail's exponent by maximum likelihood, from the start that fits best (Clauset et al. 2009, eq. 3.1 and 3.9)"
     x = np.sort(np.asarray(x, float))
     x = x[x>1e-5]
     n,logs = len(x)-np.arange(len(x)),np.log(x)
     total = logs[::-1].cumsum()[::-1]-n*logs # Σ log(x_j/x_i) over j ≥ i
     alphas = 1+n[:-1]/np.maximum(total[:-1], 1e-12)
-    def distance(i): return np.abs(1-(x[i:]/x[i])**(1-alphas[i])-np.arange(n[i])/n[i]).max()
+    def distance(i):
+        "Largest distance between the law and the data from `x[i]` on"
+        law = 1-(x[i:]/x[i])**(1-alphas[i])
+        return np.abs(law-np.arange(n[i])/n[i]).max()
     best = int(np.argmin([distance(i) for i in range(len(alphas))]))
     return float(alphas[best]),float(x[best])
 
 def _spectrum(w):
     "Squared singular values of a dense layer, or of all places of a convolution's kernel, in ascending order"
     w = w.detach().float().cpu().numpy()
-    if w.ndim==2: return np.sort(np.linalg.svd(w, compute_uv=False)**2)
+    def squared(matrices): return np.sort((np.linalg.svd(matrices, compute_uv=False)**2).ravel())
+    if w.ndim==2: return squared(w)
     places = w.reshape(*w.shape[:2], -1).transpose(2, 0, 1)
-    return np.sort((np.linalg.svd(places, compute_uv=False)**2).ravel())/2
+    return squared(places)/2
 
 def layer_spectra(
     model,       # A network
@@ -88,21 +92,27 @@ def layer_spectra(
     "What the weights' spectra say, layer by layer"
     rows = []
     for name,m in model.named_modules():
-        if getattr(m, 'weight', None) is None or m.weight.ndim not in (2, 4): continue
-        e = _spectrum(m.weight)
-        if len(e)<_LEAST: continue
-        alpha = power_law(e)[0]
-        norms = dict(log_norm=float(np.log10(e.sum())), alpha=alpha, alpha_weighted=float(alpha*np.log10(e[-1])))
-        rows.append(dict(layer=name, **norms))
+        weight = getattr(m, 'weight', None)
+        if weight is None or weight.ndim not in (2, 4): continue
+        e = _spectrum(weight)
+        if len(e)>=_LEAST: rows.append(dict(layer=name, **_norms(e)))
     return rows
+
+def _norms(e):
+    "What a spectrum in ascending order says of a layer"
+    alpha = power_law(e)[0]
+    return dict(log_norm=float(np.log10(e.sum())), alpha=alpha, alpha_weighted=float(alpha*np.log10(e[-1])))
 
 def spectral_quality(
     model,      # A network
 )->dict:        # `log_norm`, `alpha` and `alpha_weighted`, means over its layers
-    "Quality of a network by its weights alone, as WeightWatcher defines it; lower norms are better among networks of one architecture"
+    "Quality by the weights alone, as WeightWatcher defines it; within one architecture, lower norms are better"
     rows = layer_spectra(model)
-    if not rows: raise RadiographError('a network without a layer that is large enough', f'a layer with {_LEAST} singular values', 'this measure needs a larger network')
-    return {k:float(np.mean([r[k] for r in rows])) for k in ('log_norm', 'alpha', 'alpha_weighted')}
+    if not rows:
+        came,wanted = 'a network without a layer that is large enough',f'a layer with {_LEAST} singular values'
+        raise RadiographError(came, wanted, 'this measure needs a larger network')
+    def mean(k): return float(np.mean([r[k] for r in rows]))
+    return {k:mean(k) for k in ('log_norm', 'alpha', 'alpha_weighted')}
 
 # %% ../nbs/17_ensemble.ipynb #c013
 @dataclass
@@ -112,8 +122,8 @@ class Prediction:
     members:dict                     # Member → its K calibrated probabilities
     prediction_set:tuple             # Classes that cannot be ruled out at `coverage`
     coverage:float=.9                # Promised frequency with which the set holds the truth, on films like the validation films
-    typicality:dict|None=None        # `distance` from the training films and the `threshold` above which a film counts as unlike them; `strangeness`, above 0 for another kind of picture
-    temperature:float=1.             # That calibrated the posteriors
+    typicality:dict|None=None        # From `Typicality.judge`: `distance` from the training films, its `threshold`, perhaps `strangeness`
+    temperature:float=1.             # Temperature that calibrated the posteriors
     ensemble:str='default'           # Name of the ensemble
     card:dict|None=None              # What the ensemble's `ensemble.json` holds; None for one that was not loaded
     judged:bool=True                 # False when the guard doubts the picture: then there is no `label`
@@ -122,45 +132,73 @@ class Prediction:
     features:np.ndarray|None=None    # d, of the first member: what similar films are found by
 
     def __post_init__(self):
-        wrong = next((p for p in (self.posteriors, *self.members.values()) if len(p)!=len(self.classes)), None)
+        opinions = self.posteriors,*self.members.values()
+        wrong = next((p for p in opinions if len(p)!=len(self.classes)), None)
         if wrong is None: return
-        raise RadiographError(f'{len(wrong)} probabilities', f"one for each of {', '.join(self.classes)}", 'pass `classes`')
+        wanted = f"one for each of {', '.join(self.classes)}"
+        raise RadiographError(f'{len(wrong)} probabilities', wanted, 'pass `classes`')
+
+    def _name(self, p):
+        "Class → float"
+        return dict(zip(self.classes, map(float, p)))
 
     @property
-    def leaning(self): "Most probable class, whatever the guard says"; return self.classes[int(self.posteriors.argmax())]
+    def leaning(self):
+        "Most probable class, whatever the guard says"
+        return self.classes[int(self.posteriors.argmax())]
     @property
-    def label(self): "Most probable class; None where the picture cannot be judged"; return self.leaning if self.judged else None
+    def label(self):
+        "Most probable class; None where the picture cannot be judged"
+        return self.leaning if self.judged else None
     @property
-    def confidence(self): "Its calibrated probability"; return float(self.posteriors.max())
+    def confidence(self):
+        "Its calibrated probability"
+        return float(self.posteriors.max())
     @property
-    def named(self): "Class → its calibrated probability"; return dict(zip(self.classes, map(float, self.posteriors)))
+    def named(self):
+        "Class → its calibrated probability"
+        return self._name(self.posteriors)
     @property
     def n_members(self): return len(self.members)
     @property
-    def votes(self): "Member → its own first choice"; return {m:self.classes[int(np.argmax(p))] for m,p in self.members.items()}
+    def votes(self):
+        "Member → its own first choice"
+        return {m:self.classes[int(np.argmax(p))] for m,p in self.members.items()}
     @property
-    def agreement(self): "Number of members whose own first choice is `leaning`"; return list(self.votes.values()).count(self.leaning)
+    def agreement(self):
+        "Number of members whose own first choice is `leaning`"
+        return list(self.votes.values()).count(self.leaning)
     @property
     def typical(self):
         "False when the film is unlike the training films, or more like another kind of picture"
         t = self.typicality
-        return t is None or t['distance']<=t['threshold'] and t.get('strangeness', -1)<=0
+        if t is None: return True
+        return t['distance']<=t['threshold'] and t.get('strangeness', -1)<=0
 
     def to_dict(self)->dict:
         "JSON-safe"
-        members = [dict(name=k, posteriors=dict(zip(self.classes, map(float, p)))) for k,p in self.members.items()]
-        answer = dict(label=self.label, posteriors=self.named, members=members, agreement=self.agreement)
-        promise = dict(prediction_set=list(self.prediction_set), coverage=self.coverage, typicality=self.typicality)
-        return {**answer, **promise, 'temperature':self.temperature, 'ensemble':self.ensemble, 'disclaimer':DISCLAIMER}
+        return dict(
+            label=self.label,
+            posteriors=self.named,
+            members=[dict(name=k, posteriors=self._name(p)) for k,p in self.members.items()],
+            agreement=self.agreement,
+            prediction_set=list(self.prediction_set),
+            coverage=self.coverage,
+            typicality=self.typicality,
+            temperature=self.temperature,
+            ensemble=self.ensemble,
+            disclaimer=DISCLAIMER)
 
     def __repr__(self):
         said = f'{self.leaning if self.judged else "cannot be judged"} {self.confidence:.0%}'
         votes = f'{self.agreement} of {self.n_members} members agree'
-        return f'Prediction({said}, {votes}, {self.coverage:.0%} set: {", ".join(self.prediction_set) or "none"})'
+        likely = ', '.join(self.prediction_set) or 'none'
+        return f'Prediction({said}, {votes}, {self.coverage:.0%} set: {likely})'
 
     def _repr_html_(self):
         opinions = dict(ensemble=self.posteriors, **self.members)
-        rows = [dict(opinion=k, **{c:f'{v:.2f}' for c,v in zip(self.classes, p)}) for k,p in opinions.items()]
+        def row(who, p): return dict(opinion=who, **{c:f'{v:.2f}' for c,v in zip(self.classes, p)})
+        rows = [row(who, p) for who,p in opinions.items()]
         return html_table(rows, repr(self))+f'<p><small>{DISCLAIMER}</small></p>'
 
 # %% ../nbs/17_ensemble.ipynb #c016
@@ -176,9 +214,10 @@ class Typicality:
 
     def distance(self, f): # N×d features → N distances
         "About 1 for a training film"
-        c,spread = np.atleast_2d(f)-self.mean,np.linalg.norm(self.axes, axis=1, keepdims=True)
-        z,unit = c@self.axes.T,self.axes/spread
-        rest = np.linalg.norm(c-(c@unit.T)@unit, axis=1)/self.residual
+        c = np.atleast_2d(f)-self.mean
+        z = c@self.axes.T
+        unit = self.axes/np.linalg.norm(self.axes, axis=1, keepdims=True)
+        rest = _unexplained(c, unit)/self.residual
         return np.sqrt(((z**2).mean(1)+rest**2)/2)
 
     def strangeness(self, f): # N×d features → N log-odds
@@ -194,22 +233,35 @@ class Typicality:
         "The numbers behind it, JSON-safe"
         d = np.shape(f)[-1]
         if d!=len(self.mean):
-            raise RadiographError(f'{d} features', f'{len(self.mean)}, as typicality.safetensors has', 'copy the ensemble again')
+            wanted = f'{len(self.mean)}, as typicality.safetensors has'
+            raise RadiographError(f'{d} features', wanted, 'copy the ensemble again')
         odds = {} if self.weights is None else dict(strangeness=float(self.strangeness(f)[0]))
         return dict(distance=float(self.distance(f)[0]), threshold=self.threshold, **odds)
 
     @classmethod
-    def fit(cls, train, valid, k=32, false_alarms=0., strangers=None, caught=.95): # N×d features of training films, of validation films, of other pictures
-        "From features; the threshold leaves the share `false_alarms` of the validation films outside, and the share `caught` of other pictures than those learned from is strange"
+    def fit(cls,
+        train,           # N×d features of training films
+        valid,           # N'×d features of validation films
+        k=32,            # Principal components
+        false_alarms=0., # Share of the validation films that the threshold leaves outside
+        strangers=None,  # N''×d features of other pictures; None: no sense for them
+        caught=.95,      # Share of other pictures, not learned from, that is to be strange
+    ):                   # `Typicality`
+        "From features"
         mean = train.mean(0)
-        _,s,vt = np.linalg.svd(train-mean, full_matrices=False)
+        c = train-mean
+        _,s,vt = np.linalg.svd(c, full_matrices=False)
         k = min(k, len(s)-1)
-        unit = vt[:k]
-        rest = np.linalg.norm((train-mean)-((train-mean)@unit.T)@unit, axis=1)
-        t = cls(mean, unit/(s[:k,None]/np.sqrt(len(train))), float(np.sqrt((rest**2).mean())))
+        unit,spread = vt[:k],s[:k,None]/np.sqrt(len(train))
+        residual = float(np.sqrt((_unexplained(c, unit)**2).mean()))
+        t = cls(mean, unit/spread, residual)
         t.threshold = float(np.quantile(t.distance(valid), 1-false_alarms))
         if strangers is not None: t.weights,t.bias = _strange(train, strangers, caught)
         return t
+
+def _unexplained(c, unit):
+    "Length of what is left of centred features without their components"
+    return np.linalg.norm(c-(c@unit.T)@unit, axis=1)
 
 def _strange(films, others, caught):
     "Logistic regression as `(weights, bias)`; out of fold, the share `caught` of the others lies above 0"
@@ -219,10 +271,12 @@ def _strange(films, others, caught):
     from sklearn.preprocessing import StandardScaler
     x,y = np.r_[films, others],np.repeat([0., 1.], [len(films), len(others)])
     m = make_pipeline(StandardScaler(), LogisticRegression(C=1e-4, class_weight='balanced', max_iter=1000))
-    apart = cross_val_predict(m, x, y, cv=5, method='decision_function')[len(films):] # in blocks: views of one picture, which follow each other, stay together
+    # in blocks: views of one picture, which follow each other, stay together
+    odds = cross_val_predict(m, x, y, cv=5, method='decision_function')
+    least = np.quantile(odds[len(films):], 1-caught)
     scale,line = m.fit(x, y)
     w = line.coef_[0]/scale.scale_
-    return w,float(line.intercept_[0]-w@scale.mean_-np.quantile(apart, 1-caught))
+    return w,float(line.intercept_[0]-w@scale.mean_-least)
 
 # %% ../nbs/17_ensemble.ipynb #c020
 @dataclass
@@ -230,14 +284,16 @@ class Member:
     "One network of an ensemble"
     name:str      # e.g. `resnet18-1`
     model:object  # `torch.nn.Module` in evaluation mode
-    card:object   # Its `Card`
+    card:object   # The network's `Card`
     fast:object=None # What runs it for posteriors in its place: `Ensemble.faster`
 
 def features_and_logits(model, x):
     "Averaged last activation (B×C) and logits (B×K) in one forward pass"
     import torch
-    with torch.inference_mode(): features,logits = pooled_features(model, x) if isinstance(model, torch.nn.Module) else model(x)
-    return features.cpu().numpy(),logits.cpu().numpy()
+    with torch.inference_mode():
+        both = pooled_features(model, x) if isinstance(model, torch.nn.Module) else model(x)
+    features,logits = (v.cpu().numpy() for v in both)
+    return features,logits
 
 def _softmax(z):
     e = np.exp(z-z.max(-1, keepdims=True))
@@ -253,18 +309,25 @@ def _check_members(members):
         came = f'{other.name} was trained on films prepared otherwise than {first.name}, or for other classes'
         raise RadiographError(came, 'members with one recipe', 'put them into separate ensembles')
     classes = first.card.classes
-    if len(set(classes))<2 or len(set(classes))<len(classes):
+    different = len(set(classes))
+    if different<2 or different<len(classes):
         raise RadiographError(f'the classes {classes}', 'two names or more, each once', 'correct the card')
 
-WORDS_OF_A_CLASS = ('finding', 'limit', 'code') # What an ensemble may say of a class
+# What an ensemble may say of a class: its name in a sentence; what such an answer cannot tell; DICOM's value, scheme and meaning
+WORDS_OF_A_CLASS = ('finding', 'limit', 'code')
 
 def _check_words(words, classes):
     "`RadiographError` for a class or a word that is none"
     for c,said in words.items():
-        if c not in classes: raise RadiographError(f'words for the class {c!r}', f"one of {', '.join(classes)}", 'correct the name')
+        if c not in classes:
+            raise RadiographError(f'words for the class {c!r}', f"one of {', '.join(classes)}", 'correct the name')
         unknown = [k for k in said if k not in WORDS_OF_A_CLASS] if isinstance(said, dict) else [said]
-        if unknown: raise RadiographError(f'the word {unknown[0]!r} of {c}', f"some of {', '.join(WORDS_OF_A_CLASS)}", 'correct the key')
-        if len(said.get('code', '123'))!=3: raise RadiographError(f"the code {said['code']!r} of {c}", 'value, scheme and meaning', 'correct the code')
+        if unknown:
+            wanted = f"some of {', '.join(WORDS_OF_A_CLASS)}"
+            raise RadiographError(f'the word {unknown[0]!r} of {c}', wanted, 'correct the key')
+        code = said.get('code', '123')
+        if len(code)!=3:
+            raise RadiographError(f'the code {code!r} of {c}', 'value, scheme and meaning', 'correct the code')
     return {c:dict(said) for c,said in words.items()}
 
 class Ensemble:
@@ -277,8 +340,8 @@ class Ensemble:
         typicality:Typicality|None=None, # Of the first member's features
         name:str='ensemble',            # Shown in results
         about:dict|None=None,           # Data, scores and so on: the ensemble's own card
-        bias=None,                      # Added to the logits after the temperature, one number a class: how often each is drawn in training is not how often it comes; None: 0
-        words:dict|None=None,           # Class → some of `finding` (its name in a sentence), `limit` (what such an answer cannot tell), `code` (DICOM: value, scheme, meaning)
+        bias=None,                      # Added to the logits after the temperature, one number a class; None: 0
+        words:dict|None=None,           # Class → some of `WORDS_OF_A_CLASS`
     ):
         _check_members(members)
         first = members[0].card
@@ -286,7 +349,8 @@ class Ensemble:
         self.temperature,self.threshold,self.coverage,self.typicality = temperature,threshold,coverage,typicality
         self.bias = np.zeros(len(self.classes)) if bias is None else np.asarray(bias, float)
         if len(self.bias)!=len(self.classes):
-            raise RadiographError(f'{len(self.bias)} numbers as bias', f"one for each of {', '.join(self.classes)}", 'correct `bias`')
+            wanted = f"one for each of {', '.join(self.classes)}"
+            raise RadiographError(f'{len(self.bias)} numbers as bias', wanted, 'correct `bias`')
         self.words = _check_words(words or {}, self.classes)
         self.crop,self.preprocess = first.crop,Preprocess.from_dict(first.preprocess)
         self.card = None # What its `ensemble.json` holds, when it was loaded from one
@@ -300,7 +364,8 @@ class Ensemble:
         device,      # As `pick_device` gives it
     ):               # The ensemble itself
         "Move the networks, as `torch.nn.Module.to` does; what they are asked goes there, too"
-        for m in self.members: m.model.to(device)
+        with own_settings():
+            for m in self.members: m.model.to(device)
         return self
 
     def inputs(self,
@@ -312,7 +377,8 @@ class Ensemble:
         film = load_radiograph(film)
         lungs = as_lungs(film, lungs) if self.crop=='lungs' else None
         box,field = (lungs.box,lungs.field) if lungs else (None, None)
-        x = torch.from_numpy(np.ascontiguousarray(self.preprocess(film, box, field)))[None,None]
+        prepared = np.ascontiguousarray(self.preprocess(film, box, field))
+        x = torch.from_numpy(prepared)[None,None]
         return x.to(self.device),box
 
     def seen(self,
@@ -331,14 +397,15 @@ class Ensemble:
         "Every member's opinion"
         nets = [m.fast or made_of(merged, m.model) for m in self.members]
         features,logits = zip(*(features_and_logits(net, x) for net in nets))
-        p = [apply_temperature(_softmax(z.astype(float)), self.temperature, self.bias) for z in logits]
-        return np.stack(p),features[0]
+        def calibrated(z): return apply_temperature(_softmax(z.astype(float)), self.temperature, self.bias)
+        return np.stack(list(map(calibrated, logits))),features[0]
 
     def uncalibrated(self,
         p,           # …×K calibrated posteriors of members
     )->np.ndarray:   # …×K
         "As the networks gave them"
-        return apply_temperature(apply_temperature(p, 1, -self.bias), 1/self.temperature)
+        unbiased = apply_temperature(p, 1, -self.bias)
+        return apply_temperature(unbiased, 1/self.temperature)
 
     def standardised(self,
         films,       # B×S×S uint8, or B×S×S×2: as for `posteriors`
@@ -356,9 +423,9 @@ class Ensemble:
         bs:int=64,   # Films a batch
     ):               # `(p, features)`: M×N×K calibrated posteriors, N×d features of the first member
         "Every member's opinion on many films"
-        batches = range(0, len(films), bs)
-        parts = [self.member_posteriors(self.standardised(films[i:i+bs])) for i in batches]
-        return np.concatenate([p for p,_ in parts], 1),np.concatenate([f for _,f in parts])
+        batches = (films[i:i+bs] for i in range(0, len(films), bs))
+        p,features = zip(*(self.member_posteriors(self.standardised(batch)) for batch in batches))
+        return np.concatenate(p, 1),np.concatenate(features)
 
     def predict(self,
         film,        # Anything `load_radiograph` reads
@@ -375,15 +442,14 @@ class Ensemble:
         bs:int=32,   # Films that share a pass of the networks
     )->list:         # `Prediction`s, in order
         "Classify many films; the answer to each does not depend on the others"
-        known = range(0, len(films if x is None else x), bs)
-        batches = (x[i:i+bs] for i in known) if x is not None else self._seen_in(films, lungs, bs)
+        batches = self._seen_in(films, lungs, bs) if x is None else (x[i:i+bs] for i in range(0, len(x), bs))
         return [p for batch in batches for p in self._told(batch)]
 
     def _seen_in(self, films, lungs, bs):
         "Batches of what the networks see, one after the other"
-        lungs = lungs or [None]*len(films)
-        for i in range(0, len(films), bs):
-            yield [self.inputs(f, l)[0] for f,l in zip(films[i:i+bs], lungs[i:i+bs])]
+        pairs = list(zip(films, lungs or [None]*len(films)))
+        for i in range(0, len(pairs), bs):
+            yield [self.inputs(f, l)[0] for f,l in pairs[i:i+bs]]
 
     def _told(self, x):
         "`Prediction`s of a batch"
@@ -391,25 +457,36 @@ class Ensemble:
         members,features = self.member_posteriors(x if isinstance(x, torch.Tensor) else torch.cat(x))
         p = average_posteriors(members)
         if not np.isfinite(p).all():
-            raise RadiographError(f'{self.name}, whose networks give no number', 'weights as they were trained', 'copy it again')
+            came = f'{self.name}, whose networks give no number'
+            raise RadiographError(came, 'weights as they were trained', 'copy it again')
         p = p/p.sum(1, keepdims=True)
         sets = prediction_sets(p, self.threshold)
-        return [self._prediction(*one) for one in zip(p, members.swapaxes(0, 1), sets, features)]
+        each_film = zip(p, members.swapaxes(0, 1), sets, features)
+        return [self._prediction(*one) for one in each_film]
 
     def _prediction(self, p, members, inside, features):
         "Of one film"
-        likely = tuple(c for c,there in zip(self.classes, inside) if there)
-        far,each = self.typicality and self.typicality.judge(features[None]),dict(zip((m.name for m in self.members), members))
-        about = dict(ensemble=self.name, card=self.card, classes=self.classes, words=self.words, features=features)
-        return Prediction(p, each, likely, self.coverage, far, self.temperature, **about)
+        return Prediction(
+            p,
+            members=dict(zip((m.name for m in self.members), members)),
+            prediction_set=tuple(c for c,there in zip(self.classes, inside) if there),
+            coverage=self.coverage,
+            typicality=self.typicality and self.typicality.judge(features[None]),
+            temperature=self.temperature,
+            ensemble=self.name,
+            card=self.card,
+            classes=self.classes,
+            words=self.words,
+            features=features)
 
     def faster(self,
         folder=None, # Where exported networks are kept; None: in `cache_dir()`
     ):               # `Ensemble`, equal but for the sixth digit of its posteriors
         "The same networks, run by ONNX Runtime for posteriors (extra `fast`); heatmaps stay as they are"
         from deepcovidexplainer.download import cache_dir
-        where,out = folder or cache_dir()/'fast',copy(self)
-        def net(m): return FastNet(m.model, pooled_features, (1, self.preprocess.size, self.preprocess.size), where)
+        where,side = folder or cache_dir()/'fast',self.preprocess.size
+        out = copy(self)
+        def net(m): return FastNet(m.model, pooled_features, (1, side, side), where)
         out.members = [replace(m, fast=net(m)) for m in self.members]
         return out
 
@@ -421,11 +498,11 @@ def calibrate(
     valid,           # N×S×S uint8 cleaned validation films, from `film_cache`
     y,               # N class numbers
     train,           # N'×S×S uint8 cleaned training films (a sample will do): what is typical
-    coverage:float=.9, # Of the prediction sets
+    coverage:float=.9, # Coverage of the prediction sets
     name:str='ensemble', # Shown in results
     about:dict|None=None, # Data, scores and so on
     hard=None,       # N bool: the validation films that prediction sets are fitted on; None: all
-    strangers=None,  # N''×S×S uint8 pictures that are no chest films, cleaned like films, views of one picture in a row; None: no sense for them
+    strangers=None,  # N''×S×S uint8 pictures that are no films, cleaned like films, views of one in a row; None: no sense for them
 )->Ensemble:         # Calibrated on the validation films
     "An ensemble with its temperature, prediction-set threshold and typicality fitted on validation films"
     e = Ensemble(members, name=name, about=about, coverage=coverage)
@@ -446,54 +523,66 @@ def save_ensemble(
 )->Path:                # The folder
     "Members, guard and `ensemble.json`, each written atomically"
     from deepcovidexplainer.models import save_weights
-    from safetensors.numpy import save_file
     folder = Path(folder)
     for m in ensemble.members: save_weights(m.model, folder/f'{m.name}.safetensors', m.card, bits)
-    keys = ('temperature', 'threshold', 'coverage')
-    d = dict(name=ensemble.name, members=[m.name for m in ensemble.members], **{k:getattr(ensemble, k) for k in keys},
-             bias=ensemble.bias.tolist(), about=ensemble.about)
+    d = dict(
+        name=ensemble.name,
+        members=[m.name for m in ensemble.members],
+        temperature=ensemble.temperature,
+        threshold=ensemble.threshold,
+        coverage=ensemble.coverage,
+        bias=ensemble.bias.tolist(),
+        about=ensemble.about)
     if ensemble.words: d['words'] = ensemble.words
-    if t := ensemble.typicality:
-        arrays = dict(mean=t.mean, axes=t.axes, **({} if t.weights is None else dict(weights=t.weights)))
-        arrays = {k:np.ascontiguousarray(v, np.float32) for k,v in arrays.items()}
-        path = folder/'typicality.safetensors'
-        write_whole(path, lambda p: save_file(arrays, p))
-        d['typicality'] = dict(residual=t.residual, threshold=t.threshold, bias=t.bias, sha256=sha256_of(path))
+    if ensemble.typicality: d['typicality'] = _save_typicality(folder, ensemble.typicality)
     write_json(folder/'ensemble.json', d)
     return folder
+
+def _save_typicality(folder, t):
+    "Its arrays as a file; gives what `ensemble.json` says of it"
+    from safetensors.numpy import save_file
+    arrays = dict(mean=t.mean, axes=t.axes)
+    if t.weights is not None: arrays['weights'] = t.weights
+    arrays = {k:np.ascontiguousarray(v, np.float32) for k,v in arrays.items()}
+    path = folder/'typicality.safetensors'
+    write_whole(path, lambda p: save_file(arrays, p))
+    return dict(residual=t.residual, threshold=t.threshold, bias=t.bias, sha256=sha256_of(path))
 
 def _fits(v, ndim, n):
     "Is it an array of so many dimensions whose last has n numbers?"
     return v is not None and v.ndim==ndim and v.dtype.kind=='f' and v.shape[-1]==n>0
 
 def _load_typicality(folder, d):
+    "From its arrays, and what `ensemble.json` says of it"
     path = folder/'typicality.safetensors'
+    def wrong(came): return RadiographError(came, 'the whole folder', 'copy the ensemble again')
     if not path.exists() or sha256_of(path)!=d['sha256']:
-        came = 'typicality.safetensors is missing or not the file that ensemble.json describes'
-        raise RadiographError(came, 'the whole folder', 'copy the ensemble again')
+        raise wrong('typicality.safetensors is missing or not the file that ensemble.json describes')
     a = read_tensors(path, 'numpy')
-    n = len(np.atleast_1d(a.get('mean', ())))
-    fits = _fits(a.get('mean'), 1, n) and _fits(a.get('axes'), 2, n) and _fits(a.get('weights', a.get('mean')), 1, n)
-    if not fits:
-        came = f'{path.name}, whose arrays do not fit each other'
-        raise RadiographError(came, 'the whole folder', 'copy the ensemble again')
-    return Typicality(a['mean'], a['axes'], d['residual'], d['threshold'], a.get('weights'), d.get('bias', 0.))
+    mean,axes,weights = map(a.get, ('mean', 'axes', 'weights'))
+    n = np.size(mean)
+    fits = _fits(mean, 1, n) and _fits(axes, 2, n) and (weights is None or _fits(weights, 1, n))
+    if not fits: raise wrong(f'{path.name}, whose arrays do not fit each other')
+    return Typicality(mean, axes, d['residual'], d['threshold'], weights, d.get('bias', 0.))
 
 def _number(x, low=-np.inf, high=np.inf):
     return isinstance(x, (int, float)) and not isinstance(x, bool) and low<x<high
 
+def _is_typicality(v):
+    numbers = _number(v.get('residual'), 0) and _number(v.get('threshold')) and _number(v.get('bias', 0.))
+    return numbers and isinstance(v.get('sha256'), str)
+
 _PARTS = dict( # Key of ensemble.json → whether a value can be one
     name=lambda v: isinstance(v, str),
-    members=lambda v: isinstance(v, list) and bool(v) and all(isinstance(m, str) for m in v),
+    members=lambda v: isinstance(v, list) and bool(v) and all(isinstance(m, str) for m in v) and
+        len({Path(m).name for m in v})==len(v), # each once
     temperature=lambda v: _number(v, 0),
     threshold=lambda v: _number(v),
     coverage=lambda v: _number(v, 0, 1),
     about=lambda v: isinstance(v, dict),
     bias=lambda v: isinstance(v, list) and all(map(_number, v)),
     words=lambda v: isinstance(v, dict),
-    typicality=lambda v: isinstance(v, dict) and
-        _number(v.get('residual'), 0) and _number(v.get('threshold')) and
-        _number(v.get('bias', 0.)) and isinstance(v.get('sha256'), str))
+    typicality=lambda v: isinstance(v, dict) and _is_typicality(v))
 
 _OPTIONAL = ('typicality', 'bias', 'words')
 
@@ -505,19 +594,23 @@ def _card_of(path):
     try: d = json.loads(path.read_text(encoding='utf-8'))
     except (ValueError, OSError, RecursionError) as e: raise wrong(f'it cannot be read ({type(e).__name__})') from None
     if not isinstance(d, dict): raise wrong(f'it holds a {type(d).__name__}')
-    bad = [k for k,fits in _PARTS.items() if (k in d or k not in _OPTIONAL) and not fits(d.get(k))]
-    if bad: raise wrong(f'{bad[0]} is {d.get(bad[0])!r:.60}')
+    needed = {k:fits for k,fits in _PARTS.items() if k in d or k not in _OPTIONAL}
+    bad = next((k for k,fits in needed.items() if not fits(d.get(k))), None)
+    if bad: raise wrong(f'{bad} is {d.get(bad)!r:.60}')
     return d
 
 def load_folder(
     folder:str|Path, # Written by `save_ensemble`
 )->Ensemble:         # Ready to predict
-    "An ensemble from its folder; `RadiographError` for anything missing or changed. A member may lie in a folder beside it: `../vgg19/vgg19-3`"
+    "An ensemble from its folder; `RadiographError` for anything missing or changed"
     folder = Path(folder)
     path = folder/'ensemble.json'
-    if not path.exists(): raise RadiographError(f'{folder.name} holds no ensemble.json', 'a folder that `save_ensemble` wrote', 'check the path')
+    if not path.exists():
+        came = f'{folder.name} holds no ensemble.json'
+        raise RadiographError(came, 'a folder that `save_ensemble` wrote', 'check the path')
     d = _card_of(path)
-    members = [Member(Path(n).name, *load_weights(folder/f'{n}.safetensors')) for n in d['members']]
+    def member(n): return Member(Path(n).name, *load_weights(folder/f'{n}.safetensors')) # perhaps ../vgg19/vgg19-3
+    members = list(map(member, d['members']))
     t = _load_typicality(folder, d['typicality']) if 'typicality' in d else None
     numbers = (d[k] for k in ('temperature', 'threshold', 'coverage'))
     e = Ensemble(members, *numbers, t, d['name'], d['about'], d.get('bias'), d.get('words'))

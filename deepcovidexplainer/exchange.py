@@ -18,8 +18,9 @@ from .radiograph import load_radiograph
 def _onto(x, box, shape, where):
     "The part of `x` in `box`, moved to `where` on a picture of `shape`"
     (t,l,b,r),(top,left,bottom,right) = box,where
+    part = x[t:b,l:r].astype(np.float32)
+    size = right-left,bottom-top
     out = np.zeros(shape, np.float32)
-    part,size = x[t:b,l:r].astype(np.float32),(right-left, bottom-top)
     out[top:bottom,left:right] = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
     return out
 
@@ -27,6 +28,21 @@ def _greys(x, where):
     "Median and spread of the greys"
     low,middle,high = np.quantile(x[where], (.1, .5, .9))
     return middle,max(high-low, 1e-3)
+
+def _weight(field, box, rim, soft):
+    "How much of each pixel comes from the other film: 1 on the lungs and a rim, 0 beyond the box, soft between"
+    side = max(field.shape)
+    k = 2*round(rim*side)+1
+    wide = cv2.dilate(field.astype(np.uint8), np.ones((k, k), np.uint8)).astype(np.float32)
+    weight = cv2.GaussianBlur(wide, (0, 0), max(soft*side, .5))
+    inside = np.zeros(field.shape, bool)
+    top,left,bottom,right = box
+    inside[top:bottom,left:right] = True # beyond the box nothing was moved
+    return weight*inside
+
+def _pixels(film):
+    "H×W of a `Radiograph` or an array"
+    return film if isinstance(film, np.ndarray) else getattr(film, 'data', film)
 
 def lay_lungs(
     film,             # `Radiograph` or H×W float in 0…1: gives the lungs
@@ -37,84 +53,106 @@ def lay_lungs(
     soft:float=.008,  # Standard deviation of the edge, the same
 )->np.ndarray:        # H×W float32 in 0…1, of the size of `body`
     "The lungs of one film in the body of another; `RadiographError` where either has none"
-    a,b = (getattr(x, 'data', x) if not isinstance(x, np.ndarray) else x for x in (film, body))
+    a,b = _pixels(film),_pixels(body)
     la,lb = as_lungs(a, lungs),as_lungs(b, body_lungs)
     if not (la.found and lb.found):
         raise RadiographError('a film without lungs', 'two films on which lungs were found', 'leave it out')
-    side = max(b.shape)
-    moved,field = (_onto(x, la.box, b.shape, lb.box) for x in (a, la.field))
-    union = ((field>.5)|lb.field).astype(np.uint8)
-    k = 2*round(rim*side)+1
-    wide = cv2.dilate(union, np.ones((k, k), np.uint8)).astype(np.float32)
-    weight = cv2.GaussianBlur(wide, (0, 0), max(soft*side, .5))
-    (m,s),(to,spread) = _greys(moved, field>.5),_greys(b, lb.field)
-    inside = np.zeros(b.shape, bool)
-    top,left,bottom,right = lb.box
-    inside[top:bottom,left:right] = True # beyond the box nothing was moved
-    weight = weight*inside
-    return np.clip(weight*((moved-m)*spread/s+to)+(1-weight)*b, 0, 1).astype(np.float32)
+    moved = _onto(a, la.box, b.shape, lb.box)
+    field = _onto(la.field, la.box, b.shape, lb.box)>.5
+    grey,spread = _greys(moved, field)
+    new_grey,new_spread = _greys(b, lb.field)
+    matched = (moved-grey)*new_spread/spread+new_grey
+    weight = _weight(field|lb.field, lb.box, rim, soft)
+    mixed = weight*matched+(1-weight)*b
+    return np.clip(mixed, 0, 1).astype(np.float32)
 
 # %% ../nbs/37_exchange.ipynb #e020
 def _evidence(named, target):
-    p,q = (max(named[c], 1e-6) for c in (target, 'normal'))
-    return float(np.log(min(p, 1)/min(q, 1)))
+    "Log-odds of the target against normal, from rounded or odd posteriors as well"
+    def sure(p): return min(max(p, 1e-6), 1)
+    return float(np.log(sure(named[target])/sure(named['normal'])))
 
 def _asked(ensemble, x, name, target):
     "What is said of a picture, as columns that begin with `name`"
     lungs = find_lungs(x)
     named = ensemble.predict(x, lungs).named
-    columns = {f'{name} {c}':v for c,v in named.items()}
-    return dict(columns, **{f'{name} evidence':_evidence(named, target), f'{name} found':lungs.found})
+    columns = dict(named, evidence=_evidence(named, target), found=lungs.found)
+    return {f'{name} {k}':v for k,v in columns.items()}
+
+def _same_length(films, labels, bodies):
+    "`RadiographError` unless there are as many of each"
+    numbers = len(films),len(labels),len(bodies)
+    if len(set(numbers))==1: return
+    came = '{} films, {} labels, {} bodies'.format(*numbers)
+    raise RadiographError(came, 'as many of each', 'check the lists')
+
+def _three(film, body):
+    "A film, its lungs on the other body, and that body as it is; None where either has no lungs"
+    own,other = (load_radiograph(f).resized(512).data for f in (film, body))
+    try: return dict(own=own, moved=lay_lungs(own, other), body=other)
+    except RadiographError: return None
 
 def exchange_test(
     ensemble,     # `Ensemble`, or anything with its `predict`
     films:list,   # Paths, or whatever `load_radiograph` reads: the lungs
     labels:list,  # Their classes
-    bodies:list,  # As many films of other sources: the bodies
+    bodies:list,  # Films of other sources, as many: the bodies
     tell=None,    # Called with the number of films done and the number of all
     target:str='covid-19', # The class whose evidence against normal is told
 )->pd.DataFrame:  # One row a film: label, and posteriors and evidence of `own`, `moved` (on the other body), `body` (as it is)
     "What an ensemble says of lungs on their own bodies and on others; pairs without two outlines are left out"
-    if not len(films)==len(labels)==len(bodies):
-        raise RadiographError(f'{len(films)} films, {len(labels)} labels, {len(bodies)} bodies', 'as many of each', 'check the lists')
+    _same_length(films, labels, bodies)
     rows = []
-    for i,(film,label,body) in enumerate(zip(films, labels, bodies)):
-        a,b = (load_radiograph(f).resized(512).data for f in (film, body))
-        try: mixed = lay_lungs(a, b)
-        except RadiographError: continue
-        pictures = dict(own=a, moved=mixed, body=b)
-        said = {k:v for name,x in pictures.items() for k,v in _asked(ensemble, x, name, target).items()}
-        rows.append(dict(film=str(film), label=label, **said))
-        if tell: tell(i+1, len(films))
+    for i,(film,label,body) in enumerate(zip(films, labels, bodies), 1):
+        pictures = _three(film, body)
+        if pictures is None: continue
+        row = dict(film=str(film), label=label)
+        for name,x in pictures.items(): row |= _asked(ensemble, x, name, target)
+        rows.append(row)
+        if tell: tell(i, len(films))
     return pd.DataFrame(rows)
 
 # %% ../nbs/37_exchange.ipynb #e021
 def _auc(score, positive):
     "Area under the ROC curve, ties counted half"
     from scipy.stats import rankdata
-    n,rank = int(positive.sum()),rankdata(score)
-    return float((rank[positive].sum()-n*(n+1)/2)/(n*(len(score)-n)))
+    n = int(positive.sum())
+    least = n*(n+1)/2 # the sum of their ranks, were they the last of all
+    above = rankdata(score)[positive].sum()-least
+    return float(above/(n*(len(score)-n)))
+
+def _mean_distance(a, b): return np.abs(a-b).mean()
+
+def _gap_scores(own, moved, body, positive):
+    "The four numbers of some films, in the order of `_SCORES`"
+    at_home,abroad = _auc(own, positive),_auc(moved, positive)
+    by_body = _mean_distance(moved, own)
+    by_lungs = _mean_distance(moved, body)
+    return at_home,abroad,at_home-abroad,float(by_body/max(by_lungs, 1e-9))
+
+_SCORES = ('AUC, own bodies', 'AUC, other bodies', 'background gap', 'body ÷ lungs')
 
 def exchange_scores(
-    t:pd.DataFrame,       # From `exchange_test`
+    t:pd.DataFrame,       # What `exchange_test` gave
     target:str='covid-19', # Against normal
     n_boot:int=1000,      # Resamples of films
-    seed:int=0,           # Of the resamples
+    seed:int=0,           # Seed of the resamples
 )->dict:                  # Score → (value, low, high)
     "AUC on own and on other bodies, the background gap between them, and body ÷ lungs, with bootstrap intervals"
     t = t[t.label.isin(['normal', target])]
     positive = (t.label==target).to_numpy()
-    if not 0<positive.sum()<len(t): raise RadiographError('films of one class', f'normal films and films of {target}', 'add the other class')
-    own,moved,body = (t[f'{k} evidence'].to_numpy() for k in ('own', 'moved', 'body'))
-    def scores(i):
-        a,b = _auc(own[i], positive[i]),_auc(moved[i], positive[i])
-        return a,b,a-b,float(abs(moved-own)[i].mean()/max(abs(moved-body)[i].mean(), 1e-9))
-    rng,every = np.random.default_rng(seed),np.arange(len(t))
+    def both(i): return 0<positive[i].sum()<len(t)
+    every = np.arange(len(t))
+    if not both(every):
+        raise RadiographError('films of one class', f'normal films and films of {target}', 'add the other class')
+    columns = *(t[f'{k} evidence'].to_numpy() for k in ('own', 'moved', 'body')),positive
+    def scores(i): return _gap_scores(*(c[i] for c in columns))
+    rng = np.random.default_rng(seed)
     resamples = (rng.choice(every, len(t)) for _ in range(n_boot))
-    draws = [scores(i) for i in resamples if 0<positive[i].sum()<len(t)]
-    low,high = np.quantile(draws, (.025, .975), axis=0)
-    names = ('AUC, own bodies', 'AUC, other bodies', 'background gap', 'body ÷ lungs')
-    return {k:(round(v, 4), round(float(a), 4), round(float(b), 4)) for k,v,a,b in zip(names, scores(every), low, high)}
+    draws = [scores(i) for i in resamples if both(i)]
+    bounds = np.quantile(draws, (.025, .975), axis=0)
+    def rounded(*values): return tuple(round(float(v), 4) for v in values)
+    return {k:rounded(*values) for k,*values in zip(_SCORES, scores(every), *bounds)}
 
 # %% ../nbs/37_exchange.ipynb #e030
 def outside_share(
@@ -123,4 +161,5 @@ def outside_share(
 )->float:          # 0…1; NaN for an empty map
     "Share of the positive relevance that lies outside the lungs"
     positive = np.maximum(e.attributions[method].data, 0).astype(float)
-    return float(positive[~e.mask].sum()/positive.sum()) if positive.sum()>0 else float('nan')
+    total = positive.sum()
+    return float(positive[~e.mask].sum()/total) if total>0 else float('nan')

@@ -33,13 +33,21 @@ class Explanation:
     similar:list=field(default_factory=list)  # `SimilarFilm`s, the most similar first
 
     @property
-    def label(self): "Most probable class; None where the picture cannot be judged"; return self.prediction.label
+    def label(self):
+        "Most probable class; None where the picture cannot be judged"
+        return self.prediction.label
     @property
-    def classes(self): "In the order of the posteriors"; return self.prediction.classes
+    def classes(self):
+        "In the order of the posteriors"
+        return self.prediction.classes
     @property
-    def posteriors(self): "Class → calibrated probability"; return self.prediction.named
+    def posteriors(self):
+        "Class → calibrated probability"
+        return self.prediction.named
     @property
-    def usable(self): "False when the guard doubts it: then `label` is None, and no heatmap is drawn"; return not self.doubts
+    def usable(self):
+        "False when the guard doubts it: then `label` is None, and no heatmap is drawn"
+        return not self.doubts
     looks_like_chest = usable
 
 # %% ../nbs/28_explanation.ipynb #c015
@@ -53,17 +61,18 @@ def inside_lungs(rows):
     shares = {r['zone']:r['positive'] for r in rows}
     outside = shares.pop('outside the lungs', 0.)
     total = sum(shares.values()) or 1
-    return {z:shares[z]/total for z in sorted(shares, key=lambda z: -shares[z]/total)},outside
+    parts = {z:share/total for z,share in shares.items()}
+    return dict(sorted(parts.items(), key=lambda part: -part[1])),outside
 
 def focus(
-    rows:list,  # From `zone_shares`
+    rows:list,  # What `zone_shares` gave
 )->list:        # One or two zones that stand out, most first; empty when none does
     "Zones that hold so much of the relevance inside the lungs that they deserve to be named"
     inside,_ = inside_lungs(rows)
     if len(inside)<2: return []
-    (a,x),(b,y) = list(inside.items())[:2]
-    if x>=LIMITS['focus']: return [a, b] if y>=LIMITS['second'] else [a]
-    return [a, b] if x+y>=LIMITS['pair'] else []
+    (first,most),(second,more) = list(inside.items())[:2]
+    if most>=LIMITS['focus']: return [first, second] if more>=LIMITS['second'] else [first]
+    return [first, second] if most+more>=LIMITS['pair'] else []
 
 # %% ../nbs/28_explanation.ipynb #h7k2
 def strays(
@@ -74,29 +83,35 @@ def strays(
     at = a.peak()
     if at is None or not mask.any(): return False
     top,left,bottom,right = lung_box(mask)
-    k = round(LIMITS['rim']*max(bottom-top, right-left))
-    (y,x),near = at,lambda i: slice(max(0, i-k), i+k+1)
-    return not mask[near(y),near(x)].any()
+    rim = round(LIMITS['rim']*max(bottom-top, right-left))
+    y,x = (slice(max(0, i-rim), i+rim+1) for i in at)
+    return not mask[y,x].any()
 
 # %% ../nbs/28_explanation.ipynb #n112918
 def spot(
     data:np.ndarray,  # H×W relevance, signed or not
     mask:np.ndarray,  # H×W bool lung mask
-)->dict|None:         # `area` (share of the lungs), `together` (share of that half in its largest piece), `row`, `column` (its centre, 0…1); None without lungs or relevance
-    "The smallest area that holds half of the positive relevance inside the lungs"
+)->dict|None:         # Shares `area` (of the lungs) and `together` (of that half, in one piece), centre `row` and `column` (0…1)
+    "The smallest area that holds half of the positive relevance inside the lungs; None where there is none"
     scale = min(1, 256/max(mask.shape))
-    small = lambda a: cv2.resize(a.astype(np.float32), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    def small(a): return cv2.resize(a.astype(np.float32), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     lungs = small(mask)>.5
-    half = strongest_half(small(np.maximum(data, 0))*lungs, blur=.01*max(lungs.shape)) & lungs
+    relevance = small(np.maximum(data, 0))*lungs
+    half = strongest_half(relevance, blur=.01*max(lungs.shape)) & lungs
     if not half.any(): return None
-    n,label,stats,centre = cv2.connectedComponentsWithStats(half.astype(np.uint8))
-    top = 1+int(stats[1:,cv2.CC_STAT_AREA].argmax())
-    column,row = centre[top]/np.array(half.shape[::-1])
-    area,together = half.sum()/lungs.sum(),stats[top,cv2.CC_STAT_AREA]/half.sum()
-    return dict(area=float(area), together=float(together), row=float(row), column=float(column))
+    size,(column,row) = _largest_piece(half)
+    found = dict(area=half.sum()/lungs.sum(), together=size/half.sum(), row=row, column=column)
+    return {k:float(v) for k,v in found.items()}
+
+def _largest_piece(mask):
+    "Its pixels, and its centre as (column, row), 0…1"
+    _,_,stats,centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    sizes = stats[1:,cv2.CC_STAT_AREA] # the first piece is all the rest
+    top = 1+int(sizes.argmax())
+    return stats[top,cv2.CC_STAT_AREA],centres[top]/np.array(mask.shape[::-1])
 
 def concentrated(
-    s:dict|None, # From `spot`
+    s:dict|None, # What `spot` gave
 )->bool:
     "Does the map deserve a statement about one spot?"
     return s is not None and s['area']<=LIMITS['spot'] and s['together']>=LIMITS['together']
@@ -104,7 +119,7 @@ def concentrated(
 # %% ../nbs/28_explanation.ipynb #n922659
 @patch
 def rival(self:Explanation):
-    "The class that the target is set against: normal, or for a normal film, or without such a class, the likeliest other"
+    "The class that the target is set against: normal, else (or for a normal film) the likeliest other"
     others = {c:p for c,p in self.posteriors.items() if c!=self.target}
     return 'normal' if 'normal' in others else max(others, key=others.get)
 
@@ -115,22 +130,26 @@ def contrast(self:Explanation,
     "What speaks for the target rather than another class; `RadiographError` without `evidence`"
     rival = rival or self.rival()
     others = [c for c in self.classes if c!=self.target]
-    if rival not in others: raise RadiographError(f'the rival {rival!r}', f"one of {', '.join(others)}", 'correct the class')
+    if rival not in others:
+        raise RadiographError(f'the rival {rival!r}', f"one of {', '.join(others)}", 'correct the class')
     if not self.evidence:
         wanted = 'one with a class activation map among its methods'
         raise RadiographError('an explanation without the evidence of all classes', wanted, "methods=('grad-cam', …)")
     a,b = self.evidence[self.target],self.evidence[rival]
     nothing = dict(checks={}, agreement=None, members={})
-    return replace(a, data=a.data-b.data, method='contrast', target=f'{self.target} or {rival}', signed=True, **nothing)
+    between = dict(method='contrast', target=f'{self.target} or {rival}', signed=True)
+    return replace(a, data=a.data-b.data, **between, **nothing)
 
 @patch
 def by_class(self:Explanation)->list: # Rows: class, zone, for, against (shares of all that speaks for and against the class), area
     "How what speaks for and against each class divides over the zones"
     lungs = lung_zones(self.mask)
     if not lungs: return []
-    rows = [(c, r) for c,a in self.evidence.items() for r in zone_shares(a.data, lungs, self.mask)]
-    def row(c, r): return {'class':c, 'zone':r['zone'], 'for':r['positive'], 'against':r['negative'], 'area':r['area']}
-    return [row(c, r) for c,r in rows]
+    def row(c, share):
+        sides = {'for':share['positive'], 'against':share['negative']}
+        return {'class':c, 'zone':share['zone'], **sides, 'area':share['area']}
+    def rows(c, a): return [row(c, share) for share in zone_shares(a.data, lungs, self.mask)]
+    return [r for c,a in self.evidence.items() for r in rows(c, a)]
 
 # %% ../nbs/28_explanation.ipynb #c036
 @patch
@@ -138,8 +157,17 @@ def to_dict(self:Explanation)->dict:
     "Everything but the pixels, JSON-safe"
     from deepcovidexplainer import __version__
     places = {'lungs':self.mask, **{z.name:z.mask for z in lung_zones(self.mask)}}
-    answer = dict(target=self.target, film=self.film.to_dict(), looks_like_chest=self.looks_like_chest, doubts=list(self.doubts))
-    words = dict(zones=[dict(r) for r in self.zones], sentences=list(self.sentences), warnings=list(self.warnings))
-    maps = dict(attributions={m:a.to_dict(places) for m,a in self.attributions.items()}, by_class=self.by_class())
-    return {**self.prediction.to_dict(), **answer, **words, **maps, 'similar':[f.to_dict() for f in self.similar],
-            'disclaimer':DISCLAIMER, 'version':__version__}
+    return self.prediction.to_dict() | dict(
+        target=self.target,
+        film=self.film.to_dict(),
+        usable=self.usable,
+        looks_like_chest=self.usable, # its name in 0.1
+        doubts=list(self.doubts),
+        zones=[dict(r) for r in self.zones],
+        sentences=list(self.sentences),
+        warnings=list(self.warnings),
+        attributions={m:a.to_dict(places) for m,a in self.attributions.items()},
+        by_class=self.by_class(),
+        similar=[f.to_dict() for f in self.similar],
+        disclaimer=DISCLAIMER,
+        version=__version__)

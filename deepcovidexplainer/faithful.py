@@ -116,7 +116,7 @@ def insertion_curve(
     x:torch.Tensor,     # 1×C×H×W, as the network sees the film
     a,                  # `Attribution` or H×W array, on the grid of `x`
     steps:int=16,       # Between blurred and sharp
-    sigma:float=.05,    # Of the blur, as a share of the side
+    sigma:float=.05,    # Standard deviation of the blur, as a share of the side
     seed:int=0,         # Decides between equal values
 )->np.ndarray:          # steps+1 scores
     "The score while a blurred film becomes sharp, the most relevant pixels first"
@@ -125,7 +125,7 @@ def insertion_curve(
 
 def curve_area(
     curve,      # n scores at equal distances
-)->float:       # In the units of the score
+)->float:       # A number in the units of the score
     "Area under a curve over 0…1, by trapezia"
     return float(np.mean(np.add(curve[1:], curve[:-1]))/2)
 
@@ -170,9 +170,9 @@ def road_curve(
     score,              # Function: B×C×H×W tensor → B numbers
     x:torch.Tensor,     # 1×C×H×W, as the network sees the film
     a,                  # `Attribution` or H×W array, on the grid of `x`
-    shares=(.1, .3, .5), # Of the film, removed; below 1
+    shares=(.1, .3, .5), # Shares of the film, removed; below 1
     noise:float=.01,    # Standard deviation of what is added to filled pixels
-    seed:int=0,         # Of noise and ties
+    seed:int=0,         # Seed of noise and ties
 )->np.ndarray:          # One score a share
     "The score after the most relevant pixels were filled from their surroundings"
     rank = _ranks(_on_grid(a, x), seed)
@@ -308,7 +308,7 @@ def film_scores(
     methods,                # Name → function of (model, x, target); or a function of (ensemble, x, target): name → `Attribution`
     measures=('pointing', 'mass', 'rank', 'mass in lungs'), # Names in `MEASURES`
     baselines:dict=BASELINES, # Name → function of (lungs, seed)
-    seed:int=0,             # Of noise and ties
+    seed:int=0,             # Seed of noise and ties
 )->list[dict]:              # Rows: film, patient, method, measure, score
     "Every method and baseline by every measure that the case allows"
     if case.target not in ensemble.classes:
@@ -340,10 +340,10 @@ def _summary(g, measure, n_boot, level, seed):
     return dict(value=each.mean(), low=low, high=high, films=g.film.nunique(), patients=n)
 
 def summarise(
-    rows,               # From `film_scores`, of many films: list of dictionaries or a table
+    rows,               # What `film_scores` gave, of many films: list of dictionaries or a table
     n_boot:int=2000,    # Resamples
     level:float=.95,    # Confidence
-    seed:int=0,         # Of the resamples
+    seed:int=0,         # Seed of the resamples
 )->pd.DataFrame:        # One row a method and measure: value, low, high, films, patients
     "Means over patients, with intervals"
     out = []
@@ -354,11 +354,11 @@ def summarise(
 def score_methods(
     ensemble,               # `Ensemble`, whose networks are explained
     cases:list,             # `Case`s
-    methods,                # As in `film_scores`
+    methods,                # Methods, as in `film_scores`
     measures=('pointing', 'mass', 'rank', 'mass in lungs'), # Names in `MEASURES`
     baselines:dict=BASELINES, # Name → function of (lungs, seed)
     n_boot:int=2000,        # Resamples
-    seed:int=0,             # Of noise, ties and resamples
+    seed:int=0,             # Seed of noise, ties and resamples
 )->pd.DataFrame:            # One row a method and measure: value, low, high, films, patients
     "Score any methods on any films, the baselines beside them, with intervals over patients"
     cases = list(cases)
@@ -378,7 +378,7 @@ def _verdict(row, base):
     return 'better' if higher!=lower_wins else 'worse'
 
 def against_baseline(
-    table:pd.DataFrame,         # From `score_methods` or `summarise`
+    table:pd.DataFrame,         # What `score_methods` or `summarise` gave
     baseline:str='lung mask',   # A method in the table
 )->pd.DataFrame:                # Methods × measures: 'better', 'worse' or 'overlaps'
     "Where the intervals of methods and baseline do not touch"
@@ -404,10 +404,10 @@ def _dots(ax, t, names, colours):
     if len(floor): ax.axvline(floor.iloc[0], color='.85', lw=1, zorder=0)
 
 def show_scores(
-    table:pd.DataFrame,     # From `score_methods` or `summarise`
+    table:pd.DataFrame,     # What `score_methods` or `summarise` gave
     measures=None,          # Which ones; None: all
     titles:dict|None=None,  # Measure → what to write above it
-    figsize:tuple|None=None, # In inches
+    figsize:tuple|None=None, # Size in inches
 ):                          # One axis a measure
     "Every method's value and interval, the baselines in grey"
     import matplotlib.pyplot as plt
@@ -478,7 +478,7 @@ def randomization_check(
     target,             # Class name or number, or a tensor with one number a film
     methods:dict,       # Name → function of (model, x, target) that gives B×H×W
     stages:int=4,       # Steps from the trained to the wholly shuffled network
-    seed:int=0,         # Of the shuffles
+    seed:int=0,         # Seed of the shuffles
 )->pd.DataFrame:        # Rows: film, method, shuffled (share of the layers, 0…1), similarity (−1…1)
     "How alike a map stays while the network forgets, from the top layer down"
     net = deepcopy(model).eval()
@@ -499,7 +499,7 @@ def _forget(net, layers, random, x, target, methods):
     return _looks(net, x, target, methods)
 
 def fell(
-    rows:pd.DataFrame,  # From `randomization_check`
+    rows:pd.DataFrame,  # What `randomization_check` gave
     most:float=.5,      # Highest mean similarity, at the wholly shuffled network, of a map that passes
 )->pd.DataFrame:        # One row a method: similarity at the end, passes
     "Which maps changed when the network forgot"

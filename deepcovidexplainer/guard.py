@@ -13,6 +13,7 @@ import numpy as np
 
 from .core import CLASSES,package_file,read_json
 from .lungs import as_lungs
+from .radiograph import is_chest
 
 # %% ../nbs/26_guard.ipynb #c006
 LIMITS = dict(
@@ -28,24 +29,22 @@ LIMITS = dict(
     together=.80,     # … and this share of that half lies in one piece
     instead=.10,      # Share of the contrast from which on something is said to speak for the other class
     overlap=.66,      # Overlap of the members' maps below which they count as looking at different places
-    outside=.15,      # Share of the relevance outside the lungs that is worth a warning; networks that see the lungs alone have about 0.06 there
+    outside=.15,      # Share of the relevance outside the lungs that is worth a warning; networks that see lungs alone have .06
     text=.10,         # … and on burnt-in letters
-    rim=1/80,         # Of the lungs' longer side: a hottest point that close to them is not called outside; two of the networks' 160 pixels
+    rim=1/80,         # Share of the lungs' longer side: a hottest point that close to them is not called outside; two of the networks' 160 pixels
     doubt=.15,        # What is left of a posterior's distance from 1/3 when the picture is doubted
 )
 
 # %% ../nbs/26_guard.ipynb #c009
-_CHEST = ('CHEST', 'THORAX', 'LUNG')
 HEADER = ('side', 'child', 'part', 'raw') # Reasons that a film's own header gives
 PICTURE = ('colour', 'photo', 'lungs', 'turned', 'view', 'mirrored', 'unlike') # Reasons that the picture gives
 
 def told_by_header(
-    meta:dict, # Of a `Radiograph`
+    meta:dict, # What a header says: `meta` of a `Radiograph`
 )->list:       # Some of `HEADER`
     "What the film's own header says against it"
-    part = str(meta.get('body_part') or 'CHEST').upper()
     told = dict(side=meta.get('view') in ('lateral', 'oblique'), child=bool(meta.get('child')),
-                part=not any(p in part for p in _CHEST), raw=meta.get('processing')=='for processing')
+                part=not is_chest(meta.get('body_part')), raw=meta.get('processing')=='for processing')
     return [k for k in HEADER if told[k]]
 
 

@@ -27,7 +27,7 @@ _TINY = 1e-12 # ε where it only guards a division
 
 def divide(
     f,              # The layer, as a function of its (changed) inputs
-    xs,             # Its (changed) inputs
+    xs,             # Inputs of the layer, changed or not
     r,              # Relevance of its output
     eps=_TINY,      # ε
 )->tuple:           # (relevance of each input, z)
@@ -44,7 +44,7 @@ def _alone(
     r,              # Relevance
     z,              # What it was divided by
     even,           # List to append to: the share of the relevance that had nothing to be divided by
-)->torch.Tensor|None: # That relevance, zero elsewhere; None when there is none
+)->torch.Tensor|None: # The relevance asked for, zero elsewhere; None when there is none
     "Relevance where all contributions are zero"
     if z.amin()>0: return None # as most are
     if z.abs().amin()>0: return None
@@ -56,7 +56,7 @@ def _alone(
 
 def _evenly(
     f,              # The layer, as a function that gives every input the same weight
-    xs,             # Its inputs
+    xs,             # Inputs of the layer
     r,              # Relevance of its output
     z,              # What the relevance was divided by
     even,           # As for `_alone`
@@ -85,7 +85,7 @@ class Task:
     rules:object             # The `Composite`
     first:bool=False         # Does it read the film?
     rectified:bool=False     # Are the inputs never negative?
-    even:list=None           # For the report: shares of relevance that layers divided evenly
+    even:list=None           # Shares of relevance that layers divided evenly, for the report
 
     @property
     def x(self): "The first of what it read"; return self.xs[0]
@@ -222,10 +222,10 @@ LAYER_RULES = {'epsilon':_epsilon, 'flat':_flat, 'z+':_z_plus, 'alpha2-beta1':_a
 @dataclass(frozen=True)
 class Composite:
     "Which rule for which layer: a name in `LAYER_RULES`, or a function of a `Task` that gives the relevance of its `x`"
-    name:str                # As in `LRP_RULES`
+    name:str                # Name, as in `LRP_RULES`
     first:object='flat'     # Rule of the layers that read the film: 'flat', 'z+', 'alpha2-beta1' or 'epsilon'
-    conv:object='z+'        # Of all other convolutions
-    dense:object='epsilon'  # Of linear layers
+    conv:object='z+'        # Rule of all other convolutions
+    dense:object='epsilon'  # Rule of linear layers
     eps:float=1e-6          # ε of the ε-rule
     bias:bool=False         # Do biases take their share? The sum is then less than the score
 
@@ -500,7 +500,7 @@ class LRP:
         inputs,                      # B×C×H×W standardised films, or a tuple of one such tensor
         target=None,                 # Class number or name, or one per film; None: each film's top class
         additional_forward_args=None, # Must stay None
-        return_convergence_delta:bool=False, # Also the score minus the sum, one per film?
+        return_convergence_delta:bool=False, # Give, too, the score minus the sum, one per film?
         verbose:bool=False,          # No effect
     ):                               # B×C×H×W (a tuple if a tuple came), and B deltas if asked for
         "The relevance of every input value"

@@ -71,7 +71,7 @@ def _smaller(a, side): return cv2.resize(a, (side, side), interpolation=cv2.INTE
 
 def load_pair(
     film:str|Path,    # A film
-    mask:str|Path,    # Its mask, white on black
+    mask:str|Path,    # Mask of the film, white on black
     doubt:bool=False, # Whether parts of the mask are unsure
 )->tuple:             # `FILM`×`FILM` uint8; `FILM`×`FILM`×2 uint8, 0 to 255: lung, and what of it is unsure
     "A film and its mask, small"
@@ -416,12 +416,12 @@ def fit_lungs(
     masks:np.ndarray,    # N×192×192×2 uint8: lung, and where the mask is unsure
     pictures:list,       # H×W uint8 pictures that are no chest films
     folder:str|Path,     # Holds the checkpoint; a run found there goes on
-    source=None,         # Of each film; a source is drawn with weight √(its films). All films alike if not given
+    source=None,         # Source of each film; a source is drawn with weight √(its films). All films alike if not given
     start=None,          # ImageNet's tensors (`imagenet_weights()`), or None: from scratch
     steps:int=900,       # Batches
     bs:int=16,           # Pictures a batch …
     strangers:int=4,     # … of which no chest films
-    seed:int=0,          # Of weights, order and disturbance
+    seed:int=0,          # Seed of weights, order and disturbance
     lr:float=2e-3,       # Highest learning rate
     keep:int=100,        # Steps between checkpoints
 ):                       # The trained network
@@ -530,7 +530,7 @@ def train_lungs(
     without:tuple=(),             # Films (names without ending) that are not learned from
     folder:str|Path|None=None,    # Holds the checkpoint; default: `lungs-run` beside `out`
     steps:int=900,                # Batches
-    seed:int=0,                   # Of weights, order and disturbance
+    seed:int=0,                   # Seed of weights, order and disturbance
 )->dict:                          # The card
     "Train the lung network on public masks, measure it on held-out sources, write weights and card"
     root = _data_given(root, pictures)

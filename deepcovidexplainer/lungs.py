@@ -70,9 +70,9 @@ def lung_input(
     return (x.astype(np.float32)/255-.5)/.25
 
 def lung_output(
-    net,         # From `lung_net`
+    net,         # What `lung_net` gave
     films:list,  # H×W uint8 arrays
-    deep:bool=False, # Also the last block's output, N×112×S/16×S/16
+    deep:bool=False, # Give the last block's output, too, N×112×S/16×S/16
 ):               # N×S/2×S/2 probabilities of lung, N probabilities of an upright frontal chest film
     "What the network says of some films, in one pass"
     import torch
@@ -226,7 +226,7 @@ def _share(part, where):
 
 def zone_shares(
     data:np.ndarray,  # H×W relevance, signed or not
-    zones:tuple,      # From `lung_zones`
+    zones:tuple,      # What `lung_zones` gave
     mask:np.ndarray,  # H×W bool lung mask
 )->list[dict]:        # Rows: zone, positive, negative (shares of all positive and all negative relevance), area (share of the film)
     "How relevance divides over the zones and the rest of the film; each column sums to 1, or to 0 if there is none"
@@ -345,7 +345,7 @@ def _whole(deep):
 
 def find_lungs(
     film,            # `Radiograph` or H×W float in 0…1
-)->Lungs:            # With an empty mask where none were found
+)->Lungs:            # `Lungs`, with an empty mask where none were found
     "Ask the lung network once, and of three turns in one batch more if the picture is no upright chest film"
     grey = _grey(film)
     p,chest,deep = (a[0] for a in lung_output(_net(), [grey], deep=True))

@@ -173,7 +173,7 @@ _ATTEMPTS = 10 # After so many deaths of the process a film is given up
 @dataclass(frozen=True)
 class Peer:
     "Where answers go"
-    aet:str  # Its AE title
+    aet:str  # AE title of the other side
     host:str # Name or address
     port:int # TCP port
 
@@ -218,7 +218,9 @@ class Node:
     def __exit__(self, *_): self.stop()
 
     @property
-    def port(self): "TCP port"; return self.server.server_address[1] if self.server else None
+    def port(self):
+        "TCP port"
+        return self.server.server_address[1] if self.server else None
 
 # %% ../nbs/36_node.ipynb #n015
 def _reply(status, comment=''):
@@ -379,7 +381,7 @@ def serve_dicom(
     to=None,                   # Where answers go, `AET@HOST:PORT`; None: they stay in the inbox, as `KEY.answer/`
     host:str='127.0.0.1',      # Address to listen on; the default is reached from this computer alone
     kinds=('sr', 'sc', 'seg'), # What is sent: some of `DICOM_KINDS`
-    secondary:bool=False,      # Also take Secondary Captures? Some collections hold their films as such
+    secondary:bool=False,      # Take Secondary Captures? Some collections hold their films as such
     ensemble='default',        # As for `predict_and_explain`
     methods=None,  # As for `predict_and_explain`
     retry:tuple=(5., 300.),    # Seconds until a second try, and at most
@@ -421,7 +423,7 @@ def dce_node(
     to:str=None,             # Where answers go, AET@HOST:PORT; default: they stay in the inbox
     host:str='127.0.0.1',    # Address to listen on; 0.0.0.0 for all: think about who can reach it
     kinds:str='sr,sc,seg',   # What is sent: Structured Report, Secondary Capture, Segmentation
-    secondary:bool=False,    # Also take films that are stored as Secondary Captures
+    secondary:bool=False,    # Take, too, films that are stored as Secondary Captures
     ensemble:str='default',  # Name of an ensemble that ships with the package, or a folder with one
     quiet:bool=False,        # Log failures only
 ):

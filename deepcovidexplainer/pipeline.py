@@ -35,10 +35,10 @@ _LRP = {'lrp' if rule=='z+' else f'lrp-{rule}':rule for rule in LRP_RULES}
 @dataclass(frozen=True)
 class Method:
     "One way to ask a network why"
-    function:object # Of (model, x, target): B×H×W
-    title:str       # As pages write it
+    function:object # Function of (model, x, target): B×H×W
+    title:str       # Title, as pages write it
     signed:bool     # Whether a map also holds what speaks against the class
-    needs:str       # Of the network
+    needs:str       # What the network must have
     note:str=''     # What a map does not show
 
     def __call__(self, model, x, target, **kwargs): return self.function(model, x, target, **kwargs)
@@ -46,29 +46,29 @@ class Method:
 _CAM_NEEDS = 'a last block of convolutions'
 _CAM_NOTE = 'Coarse: one value for 32 × 32 pixels of what the network saw.'
 _LRP_NEEDS = 'layers that have a rule: VGG, ResNet, DenseNet, EfficientNet, MobileNet, RegNet, ConvNeXt, ViT'
-_BLIND = ('Not specific to the class: much the same map comes out when the last layers are drawn at random. It shows where '
-          'the network looked; what speaks for which class is for Grad-CAM++ to say, which passes that check.')
+_BLIND = ('Not specific to the class: much the same map comes out when the last layers are drawn at random. '
+          'It shows where the network looked; what speaks for which class is for Grad-CAM++ to say, '
+          'which passes that check.')
 _NEEDS = {'integrated-gradients':'gradients', 'occlusion':'nothing', 'guided-grad-cam':_CAM_NEEDS}
 
 def _methods():
-    "Name → `Method`"
-    for name,f in CAM_METHODS.items(): yield name,Method(f, method_title(name), False, _CAM_NEEDS, _CAM_NOTE)
-    for name,rule in _LRP.items():
-        yield name,Method(partial(lrp, rule=rule), method_title(name), True, _LRP_NEEDS, _BLIND if rule=='z+' else '')
-    for name,f in CAPTUM_METHODS.items(): yield name,Method(f, method_title(name), True, _NEEDS[name])
+    "Name, and what a `Method` is made of"
+    for name,f in CAM_METHODS.items(): yield name,f,False,_CAM_NEEDS,_CAM_NOTE
+    for name,rule in _LRP.items(): yield name,partial(lrp, rule=rule),True,_LRP_NEEDS,_BLIND if rule=='z+' else ''
+    for name,f in CAPTUM_METHODS.items(): yield name,f,True,_NEEDS[name]
 
-METHODS = dict(_methods()) # Name → `Method`, a function of (model, x, target)
+METHODS = {name:Method(f, method_title(name), *more) for name,f,*more in _methods()} # Functions of (model, x, target)
 DEFAULT_METHODS = ('grad-cam','grad-cam++','lrp') # Those of a call that names none
 
 def _known(methods):
+    "Names of methods; `RadiographError` with the nearest name for one that is none"
     if methods is None: return DEFAULT_METHODS
     methods = (methods,) if isinstance(methods, str) else tuple(methods)
-    for m in methods:
-        if m in METHODS: continue
-        near = get_close_matches(str(m).lower().replace('_', '-'), METHODS, 1, .7)
-        raise RadiographError(f'the method {m!r}', f"some of {', '.join(METHODS)}",
-                              f'{near[0]!r}' if near else 'correct the name')
-    return methods
+    unknown = next((m for m in methods if m not in METHODS), None)
+    if unknown is None: return methods
+    near = get_close_matches(str(unknown).lower().replace('_', '-'), METHODS, 1, .7)
+    todo = f'{near[0]!r}' if near else 'correct the name'
+    raise RadiographError(f'the method {unknown!r}', f"some of {', '.join(METHODS)}", todo)
 
 # %% ../nbs/31_pipeline.ipynb #c009
 _LARGEST = 64<<20 # Bytes of activations that a member may keep
@@ -108,39 +108,50 @@ def _pass(member, x):
     return seen or Pass(made_of(_canonical, member.model), x)
 
 def _member_maps(member, x, target, methods, classes):
-    "(method → `Attribution` on the grid of `x`, in the order asked for; class → its signed map, where a class activation map was asked for)"
-    cams,rules = [m for m in methods if m in CAM_METHODS],[_LRP[m] for m in methods if m in _LRP]
+    "Method → `Attribution` on the grid of `x`; class → its signed map, where a class activation map was asked for"
+    cams = [m for m in methods if m in CAM_METHODS]
+    rules = [_LRP[m] for m in methods if m in _LRP]
     model,number = member.model,classes.index(target)
     seen = _pass(member, x) if rules else model # one forward pass for all of them
     look = seen if rules and seen.net.features else model
-    maps,signed = cam_evidence(look, x, target, cams, classes=classes) if cams else ({}, {})
+    maps,signed = {},{}
+    if cams: maps,signed = cam_evidence(look, x, target, cams, classes=classes)
     if rules: maps |= lrp_attributions(seen, x, number, rules, classes=classes)
     def other(m): return Attribution(METHODS[m](model, x, number)[0], m, target, signed=METHODS[m].signed)
-    return {m:maps[m] if m in maps else other(m) for m in methods},signed
+    in_order = {m:maps[m] if m in maps else other(m) for m in methods}
+    return in_order,signed
 
 def _mean_evidence(signed):
     "The members' signed maps of all classes, each member divided by one number for all its classes"
-    if not signed[0]: return {}
-    def amount(one): return max(float(np.abs(a.data).sum(dtype=float)) for a in one.values()) or 1.
-    amounts = [amount(one) for one in signed]
+    first = signed[0]
+    if not first: return {}
+    def total(a): return float(np.abs(a.data).sum(dtype=float))
+    amounts = [max(map(total, one.values())) or 1. for one in signed]
     def mean(c): return Later(mean_share, amounts, *(kept(one[c], 'data') for one in signed))
-    return {c:replace(a, data=mean(c), checks={}) for c,a in signed[0].items()}
+    return {c:replace(a, data=mean(c), checks={}) for c,a in first.items()}
 
 def _all_maps(ensemble, x, target, methods):
     "Of every member: (its maps, its signed maps)"
-    return tuple(zip(*(_member_maps(m, x, target, methods, ensemble.classes) for m in ensemble.members)))
+    each = [_member_maps(m, x, target, methods, ensemble.classes) for m in ensemble.members]
+    return tuple(zip(*each))
 
 def _refusal(ensemble, x, target, method):
     "Why a method cannot serve these networks; None if it can"
     try: _all_maps(ensemble, x, target, (method,))
     except RadiographError as e: return str(e.came)
+    return None
+
+def _refusals(ensemble, x, target, methods):
+    "Method → why it cannot serve, for those that cannot"
+    why = {m:_refusal(ensemble, x, target, m) for m in methods}
+    return {m:said for m,said in why.items() if said}
 
 def _served(ensemble, x, target, methods, default):
     "(maps, signed maps, a warning that names what was left out of the default methods, '')"
     try: return *_all_maps(ensemble, x, target, methods),''
     except RadiographError:
         if not default: raise
-    refused = {m:why for m in methods if (why := _refusal(ensemble, x, target, m))}
+    refused = _refusals(ensemble, x, target, methods)
     left = tuple(m for m in methods if m not in refused)
     said = '; '.join(f'{METHODS[m].title}, because of {why}' for m,why in refused.items())
     return *_all_maps(ensemble, x, target, left),f'Left out, since these networks cannot be asked so: {said}.'
@@ -150,11 +161,11 @@ def _ask(ensemble, x, target, methods, film, box, seen=None, default=False):
     maps,signed,left_out = _served(ensemble, x, target, methods, default)
     names = [m.name for m in ensemble.members]
     mean = {method:mean_attribution([one[method] for one in maps], names) for method in maps[0]}
-    found = mean,_mean_evidence(signed)
-    if film is None: return *found,left_out
+    evidence = _mean_evidence(signed)
+    if film is None: return mean,evidence,left_out
     seen = as_bits(seen) # one for all
-    found = tuple({k:a.on(film, box, seen) for k,a in part.items()} for part in found)
-    return *found,left_out
+    def on_film(part): return {k:a.on(film, box, seen) for k,a in part.items()}
+    return on_film(mean),on_film(evidence),left_out
 
 @asks_back
 def ensemble_attributions(
@@ -175,7 +186,8 @@ def ensemble_attributions(
 def _class(target, classes):
     if target is None or target in classes: return target
     if isinstance(target, str): return class_of(target, 'the target', classes)
-    if isinstance(target, int) and not isinstance(target, bool) and 0<=target<len(classes): return classes[target]
+    number = isinstance(target, int) and not isinstance(target, bool)
+    if number and 0<=target<len(classes): return classes[target]
     wanted = f"one of {', '.join(classes)}, a class number, or None for the most probable"
     raise RadiographError(f'the target {target!r}', wanted, 'correct the target')
 
@@ -196,7 +208,8 @@ def _answer(f, prediction, ensemble, methods, target):
     "`Explanation` of a film whose prediction is known"
     names,target = _known(methods),target or prediction.leaning
     if guard(f.film, f.lungs, prediction) or not names: return explain(f.film, prediction, None, f.lungs, target)
-    maps,evidence,left_out = _ask(ensemble, f.x, target, names, f.film, f.box, ensemble.seen(f.lungs), methods is None)
+    place = f.film,f.box,ensemble.seen(f.lungs)
+    maps,evidence,left_out = _ask(ensemble, f.x, target, names, *place, default=methods is None)
     similar = similar_films(ensemble, f.x, features=prediction.features)
     out = explain(f.film, prediction, maps, f.lungs, target, evidence, similar)
     if left_out: out.warnings.append(left_out)
@@ -217,14 +230,17 @@ def _explained(films, ensemble, methods, target, max_side):
         looks = [_or_error(_look, film, ensemble, max_side) for film in films[i:i+size]]
         read = [f.x for f in looks if isinstance(f, _Film)]
         told = iter(ensemble.predict_many(x=read if size>1 or not read else read[0]))
-        for f in looks: yield _or_error(_answer, f, next(told), ensemble, methods, target) if isinstance(f, _Film) else f
+        for f in looks:
+            if isinstance(f, RadiographError): yield f
+            else: yield _or_error(_answer, f, next(told), ensemble, methods, target)
 
 def _explain_list(films, *how, errors='raise'):
     "Every film of a list; an error carries what was explained before it"
     done = []
     for e in _explained(films, *how):
-        if isinstance(e, RadiographError): e.explanations = list(done)
-        if isinstance(e, RadiographError) and errors=='raise': raise e
+        if isinstance(e, RadiographError):
+            e.explanations = list(done)
+            if errors=='raise': raise e
         done.append(e)
     return done
 
@@ -243,7 +259,8 @@ def predict_and_explain(
     if not hasattr(ensemble, 'predict'): ensemble = load_ensemble(ensemble)
     if device is not None: ensemble.to(pick_device(device, ('cuda', 'cpu')))
     target = _class(target, ensemble.classes)
-    if errors not in ('raise', 'report'): raise RadiographError(f'errors={errors!r}', "'raise' or 'report'", 'correct it')
+    if errors not in ('raise', 'report'):
+        raise RadiographError(f'errors={errors!r}', "'raise' or 'report'", 'correct it')
     how = ensemble,methods,target,max_side
     with own_settings():
         if isinstance(film, (list, tuple)): return _explain_list(film, *how, errors=errors)

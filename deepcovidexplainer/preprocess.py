@@ -315,7 +315,7 @@ _STEPS = {} # Name → function, from `register_step`
 _TAKEN = ('resize', *_EQUALIZERS, 'diffuse', 'unsharp', 'remove_text') # Names of the steps that are here
 
 def register_step(
-    name:str, # Of your own, as a recipe will carry it; another one when the step changes
+    name:str, # Name of your own, as a recipe will carry it; another one when the step changes
     step,     # Function: size×size float32 in 0…1 → the same
 ):
     "Make a step of your own known by a name; once in every session"
@@ -476,7 +476,7 @@ def _text_on_square(film, box, p):
 # %% ../nbs/03_preprocess.ipynb #f081
 def widened(
     field:np.ndarray, # H×W bool
-    share:float,      # Of the longer side
+    share:float,      # Share of the longer side
 )->np.ndarray:        # H×W bool
     "A lung field with a rim around it"
     k = round(share*max(field.shape))
@@ -592,7 +592,7 @@ def _film_over_greys(n, figsize):
 def show(self:Preprocess,
     x,              # H×W float array in 0…1, or a `Radiograph`
     box=None,       # (top, left, bottom, right), drawn on the film
-    figsize=None,   # In inches
+    figsize=None,   # Size in inches
     title=None,     # Above the figure
 ):                  # 2×n Matplotlib axes
     "The film, each step in a row, and the histogram of the greys after each"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['REPORT_WORDS', 'SAVERS', 'salted_hash', 'film_name', 'film_identity', 'ensemble_card', 'result_identity',
            'unseen_hospitals', 'report_content', 'report_html', 'report_pdf', 'save_report', 'output_paths',
-           'index_row', 'index_rows', 'folder_index']
+           'index_row', 'index_rows', 'check_folder_index', 'folder_index']
 
 # %% ../nbs/30_report.ipynb #c003
 import base64,csv,hashlib,hmac,json,os,textwrap,unicodedata
@@ -21,7 +21,7 @@ from fastcore.basics import patch
 
 from .attribution import eye_scale,overlay
 from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,fingerprint,package_file
-from .core import read_json,safe_cell,sha256_of,write_json,write_whole
+from .core import never_over,own_figures,read_json,safe_cell,sha256_of,write_json,write_whole
 from .explanation import Explanation,focus,speaker,strays
 from .lungs import LEVELS,lung_zones,show_lungs
 from .radiograph import plain_name
@@ -71,7 +71,8 @@ REPORT_WORDS = dict(
     alt_shown='The chest film with the {method} heatmap and the outlines of the lungs; hottest point {place}',
     alt_zones='The chest film with the outlines of the lungs and their zones',
     alt_map='{method} for {name}; hottest point {place}', nowhere='nowhere, the map is empty',
-    beyond='outside the lungs', rim='at the edge of the lungs', in_zone='in the {zone}', maps='Every heatmap', about='for {name}',
+    beyond='outside the lungs', rim='at the edge of the lungs', in_zone='in the {zone}', maps='Every heatmap',
+    about='for {name}',
     signed=('against', 'for'), unsigned=('weak', 'strong'),
     # Below the fold
     where='Where the evidence lies', outside='outside the lungs',
@@ -109,7 +110,7 @@ def salted_hash(
 def film_name(
     path,      # A film's file
     root=None, # Folder of the films
-)->str:        # Also the film's name in an index
+)->str:        # The name, which is that of the film in an index, too
     "The path below `root` with `/` on every system; the bare name without a root"
     path = Path(os.path.abspath(path))
     if root is None: return path.name
@@ -122,31 +123,32 @@ _HEADER = dict(sop_instance_uid='SOPInstanceUID', study_date='StudyDate', view='
 
 def _header(film, path):
     "What a DICOM header says of the film, from the file or from what the radiograph kept"
-    kept = film.meta.get('identifiers') or {}
-    found = {k:str(kept[name]) for k,name in _HEADER.items() if kept.get(name)}
-    if found or path is None or not Path(path).is_file() or not any(step.startswith('read as DICOM') for step in film.history): return found
+    def told(header): return {k:str(header.get(name)) for k,name in _HEADER.items() if header.get(name)}
+    kept = told(film.meta.get('identifiers') or {})
+    is_dicom = any(step.startswith('read as DICOM') for step in film.history)
+    if kept or path is None or not is_dicom or not Path(path).is_file(): return kept
     from pydicom import dcmread
-    header = dcmread(path, force=True, stop_before_pixels=True, specific_tags=[*_HEADER.values()])
-    return {k:str(header.get(name)) for k,name in _HEADER.items() if header.get(name)}
+    return told(dcmread(path, force=True, stop_before_pixels=True, specific_tags=[*_HEADER.values()]))
 
 def _pixel_hash(film): return hashlib.sha256(np.ascontiguousarray(film.data).tobytes()).hexdigest()
 
 def film_identity(
     film,                   # `Radiograph`
     root=None,              # Folder that the film's path is given below; None: the file name alone
-    identifiers:bool=False, # Also SOP Instance UID, study date and view of a DICOM file
-    salt:str|None=None,     # For the hash that stands in place of the UID; None: the file's SHA-256
+    identifiers:bool=False, # Add SOP Instance UID, study date and view of a DICOM file
+    salt:str|None=None,     # Salt of the hash that stands in place of the UID; None: the file's SHA-256
     path=None,              # The film's file; None: what the radiograph remembers (`film.path`), if anything
 )->dict:                    # `film`; `sha256`, or without a file `pixels_sha256`; of DICOM `uid_hash` or what it hides
     "How a result names its film"
     sha256 = sha256_of(path) if path else film.meta.get('sha256') # its own file may be gone by now
     path = path or getattr(film, 'path', None)
     name = plain_name(film_name(path, root)) if path else film.source
-    named = dict(film=name, **(dict(sha256=sha256) if sha256 else dict(pixels_sha256=_pixel_hash(film))))
-    header = _header(film, path)
+    mark = dict(sha256=sha256) if sha256 else dict(pixels_sha256=_pixel_hash(film))
+    named,header = dict(film=name, **mark),_header(film, path)
     if identifiers: return named | header
     uid = header.get('sop_instance_uid')
-    return named | (dict(uid_hash=salted_hash(uid, salt or sha256 or named['pixels_sha256'])) if uid else {})
+    if not uid: return named
+    return dict(named, uid_hash=salted_hash(uid, salt or next(iter(mark.values()))))
 
 # %% ../nbs/30_report.ipynb #i006
 @lru_cache(maxsize=8)
@@ -162,7 +164,8 @@ def ensemble_card(
     name = str(prediction.ensemble)
     card = _shipped(name) if Path(name).name==name else None
     if card is None or prediction.temperature!=card['temperature']: return None
-    return card if set(prediction.members)=={Path(m).name for m in card['members']} else None
+    members = {Path(m).name for m in card['members']}
+    return card if set(prediction.members)==members else None
 
 def result_identity(
     e,                      # `Explanation`
@@ -171,64 +174,78 @@ def result_identity(
     salt:str|None=None,     # As for `film_identity`
     path=None,              # As for `film_identity`
     card:dict|None=None,    # What `ensemble.json` holds; None: `ensemble_card`
-    time:str|None=None,     # Of the analysis; None: now, in UTC
+    time:str|None=None,     # Time of the analysis; None: now, in UTC
 )->dict:                    # JSON-safe
     "Which film, when, and by which software and ensemble"
     from deepcovidexplainer import __version__
     card = card or ensemble_card(e.prediction)
-    time = time or getattr(e, 'time', None) or datetime.now(timezone.utc).isoformat(timespec='seconds')
+    now = datetime.now(timezone.utc).isoformat(timespec='seconds')
     return film_identity(e.film, root, identifiers, salt, path) | dict(
-        time=time, software=f'deepcovidexplainer {__version__}', ensemble=e.prediction.ensemble,
+        time=time or getattr(e, 'time', None) or now,
+        software=f'deepcovidexplainer {__version__}',
+        ensemble=e.prediction.ensemble,
         ensemble_version=fingerprint(card) if card else None)
 
 # %% ../nbs/30_report.ipynb #u001
 def _called(source, row, W):
     "One collection in words, for each class that it holds films of"
     for key,share in row.items():
-        part = key.partition(': called ')
-        if part[0] not in ('sensitivity', 'specificity') or not share.get('n'): continue
-        name = part[2] if part[2]=='normal' else WORDS['name'].get(part[2], part[2])
-        yield W['called'].format(value=share['value'], n=share['n'], name=name, called=name, source=source.capitalize())
+        score,_,label = key.partition(': called ')
+        if score not in ('sensitivity', 'specificity') or not share.get('n'): continue
+        name = label if label=='normal' else WORDS['name'].get(label, label)
+        said = dict(value=share['value'], n=share['n'], name=name, called=name)
+        yield W['called'].format(source=source.capitalize(), **said)
 
 def _pairs(rows, W):
     "Questions asked in hospitals left out of training, each once, with what a thumbnail reaches"
-    simple = {(r['question'], r['score']):r['value'] for r in rows if r['given']=='16-pixel thumbnail'}
+    def given(what): return [r for r in rows if r['given']==what]
+    simple = {(r['question'], r['score']):r['value'] for r in given('16-pixel thumbnail')}
     asked = {}
-    for r in rows:
-        if r['given']=='ensemble': asked.setdefault(r['question'], r)
+    for r in given('ensemble'): asked.setdefault(r['question'], r)
     for question,r in asked.items():
-        yield W['pair'].format(question=question, value=100*r['value'], simple=100*simple[question, r['score']])
+        least = simple[question, r['score']]
+        yield W['pair'].format(question=question, value=100*r['value'], simple=100*least)
+
+def _part(d, *keys):
+    "What lies at the end of a path through dictionaries; `{}` where it ends early"
+    for k in keys: d = (d or {}).get(k)
+    return d or {}
 
 def unseen_hospitals(
     card:dict|None,     # What `ensemble.json` holds
-    words:dict|None=None, # Instead of some of `REPORT_WORDS`
+    words:dict|None=None, # Phrases instead of some of `REPORT_WORDS`
 )->str|None:            # None where the card does not say
     "What such an answer has been worth in hospitals never seen, in a sentence or two"
-    about,W = (card or {}).get('about') or {},_said(words)
+    about,W = _part(card, 'about'),_said(words)
     if about.get('outside'): return W['pairs'].format(shares='; '.join(_pairs(about['outside'], W)))
-    outside = (about.get('scores') or {}).get('external') or {}
+    outside = _part(about, 'scores', 'external')
     shares = [text for source,row in outside.items() for text in _called(source, row, W)]
     if not shares: return None
-    films = ((about.get('data') or {}).get('films') or {}).get('external') or {}
+    told = W['unseen'].format(shares=W['join'].join(shares))
+    films = _part(about, 'data', 'films', 'external')
     alone = all(len(films.get(source, ()))==1 for source in outside)
-    return ' '.join([W['unseen'].format(shares=W['join'].join(shares)), *([W['one_class']] if alone else [])])
+    return f"{told} {W['one_class']}" if alone else told
 
 # %% ../nbs/30_report.ipynb #c006
 _LARGEST = 1600 # Longest side of the film, in pixels
 _MAP = {False:256, True:360} # … and of a heatmap, unsigned or signed: they are smooth
 
 def _data_url(picture, kind, *quality):
-    return f'data:image/{kind};base64,'+base64.b64encode(cv2.imencode('.'+kind, picture, quality)[1]).decode()
+    "A picture as text that stands in a page"
+    _,data = cv2.imencode(f'.{kind}', picture, quality)
+    return f'data:image/{kind};base64,'+base64.b64encode(data).decode()
 
 def _smaller(a, side):
     "An array of at most `side` pixels along its longer side"
-    scale = min(1, side/max(a.shape[:2]))
-    return cv2.resize(a, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale<1 else a
+    scale = side/max(a.shape[:2])
+    if scale>=1: return a
+    return cv2.resize(a, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 def _lettered(grey, side=128):
     "A thumbnail with R and L in its upper corners"
     small = _smaller(grey, side)
-    large = cv2.resize(small, None, fx=side/max(small.shape), fy=side/max(small.shape), interpolation=cv2.INTER_CUBIC)
+    scale = side/max(small.shape)
+    large = cv2.resize(small, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     for letter,x in (('R', 3), ('L', large.shape[1]-12)):
         for colour,width in ((0, 3), (255, 1)):
             cv2.putText(large, letter, (x, 14), cv2.FONT_HERSHEY_SIMPLEX, .45, colour, width, cv2.LINE_AA)
@@ -246,45 +263,56 @@ def _transparent(a):
     data,top = _for_eye(a)
     data = _smaller(data, _MAP[a.signed])
     rgb = overlay(None, data, a.signed, top)
-    opaque = np.round(255*np.clip(np.abs(data) if a.signed else data, 0, top)/top).astype(np.uint8)
-    return np.dstack([rgb[...,::-1], opaque])
+    strength = np.abs(data) if a.signed else data
+    opaque = np.round(255*np.clip(strength, 0, top)/top)
+    return np.dstack([rgb[...,::-1], opaque.astype(np.uint8)])
 
 def _outline(mask):
     "The borders of a mask as lists of points (column, row)"
     lines,_ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return [cv2.approxPolyDP(l, max(mask.shape)/900, True)[:,0].tolist() for l in lines if len(l)>8]
+    rough = max(mask.shape)/900
+    def simpler(line): return cv2.approxPolyDP(line, rough, True)[:,0].tolist()
+    return [simpler(line) for line in lines if len(line)>8]
 
 def _zone_lines(mask, W):
     "Each zone's side, letters, borders and middle"
     for z in lung_zones(mask):
         if not z.mask.any(): continue
-        y,x = np.argwhere(z.mask).mean(0)
+        y,x = (round(float(v)) for v in np.argwhere(z.mask).mean(0))
         letter = f'{W[z.side][0].upper()} {W[z.level]}'
-        yield dict(side=z.side, letter=letter, lines=_outline(z.mask), x=round(float(x)), y=round(float(y)))
+        yield dict(side=z.side, letter=letter, lines=_outline(z.mask), x=x, y=y)
 
-def _svg_path(lines): return ''.join('M'+'L'.join(f'{x} {y}' for x,y in line)+'Z' for line in lines)
+def _svg_path(lines):
+    "Closed lines as an SVG path"
+    def closed(line): return 'M'+'L'.join(f'{x} {y}' for x,y in line)+'Z'
+    return ''.join(map(closed, lines))
 
 def _own_range(film):
     "Level and width, in percent, that spread the middle 98 % of the film's grey values over the whole scale"
     low,high = np.percentile(film.data, [1, 99])
-    return round(50*float(low+high)),max(2, round(100*float(high-low)))
+    level,width = round(50*float(low+high)),round(100*float(high-low))
+    return level,max(2, width)
 
 def _place(e, a, W):
     "Where the hottest point of a map lies, in words"
     at = a.peak()
     if at is None: return W['nowhere']
     zone = next((z.name for z in lung_zones(e.mask) if z.mask[at]), None)
-    return W['in_zone'].format(zone=zone) if zone else W['beyond' if strays(a, e.mask) else 'rim']
+    if zone: return W['in_zone'].format(zone=zone)
+    return W['beyond' if strays(a, e.mask) else 'rim']
 
 # %% ../nbs/30_report.ipynb #p001
 def _headline(e, W):
     "The answer in a few words, or why there is none"
-    if e.doubts: return W['doubted'].format(why=W['join'].join(WORDS['why'].get(d, W['maybe']) for d in e.doubts))
-    return e.sentences[0].split(' (')[0]
+    if not e.doubts: return e.sentences[0].split(' (')[0]
+    reasons = [WORDS['why'].get(d, W['maybe']) for d in e.doubts]
+    return W['doubted'].format(why=W['join'].join(reasons))
 
 def _listed(parts, W):
     "One, two and three"
-    return W['join_and'].join([W['join'].join(parts[:-1]), parts[-1]] if len(parts)>1 else parts)
+    if len(parts)<2: return ''.join(parts)
+    *first,last = parts
+    return W['join'].join(first)+W['join_and']+last
 
 def _hot_outside(e, W):
     "A warning where the hottest point of a map lies outside the lungs"
@@ -296,14 +324,17 @@ def _warnings(e, W): return [*e.warnings, *_hot_outside(e, W)]
 
 def _votes_line(p, W):
     if p.n_members==1: return W['one']
-    return W['all_agree' if p.agreement==p.n_members else 'some_agree'].format(k=p.agreement, n=p.n_members)
+    line = W['all_agree' if p.agreement==p.n_members else 'some_agree']
+    return line.format(k=p.agreement, n=p.n_members)
 
 def _open_line(p, W):
     "What else is possible"
     if not p.prediction_set: return W['lost']
-    left,name = [c for c in p.classes if c in p.prediction_set and c!=p.label],words_of(p)['name']
+    left = [c for c in p.classes if c in p.prediction_set and c!=p.label]
+    if not left: return W['settled']
+    name = words_of(p)['name']
     others = [W['other'].format(name=name[c], p=percent(p.named[c])) for c in left]
-    return W['left_open'].format(others=W['join'].join(others)) if others else W['settled']
+    return W['left_open'].format(others=W['join'].join(others))
 
 def _where_line(e, W):
     "Where the preferred method saw the evidence, in one plain sentence"
@@ -311,9 +342,10 @@ def _where_line(e, W):
     rows = [r for r in e.zones if r['method']==method]
     if not rows or e.attributions[method].peak() is None: return []
     if e.target=='normal': return [W['no_finding']]
-    inside = 1-sum(r['positive'] for r in rows if r['zone']=='outside the lungs')
+    outside = sum(r['positive'] for r in rows if r['zone']=='outside the lungs')
     zones = focus(rows)
-    return [W['inside' if zones else 'spread'].format(inside=f'{inside:.0%}', zones=W['and_zone'].join(zones))]
+    line = W['inside' if zones else 'spread']
+    return [line.format(inside=f'{1-outside:.0%}', zones=W['and_zone'].join(zones))]
 
 def _lines(e, W):
     "The open part in plain words: two to four sentences; a film that is doubted has one"
@@ -323,7 +355,8 @@ def _lines(e, W):
 def _bars(e):
     "Probabilities, finding first; none where no class should be read"
     if e.doubts: return []
-    return [dict(name=c, p=p, text=percent(p)) for c,p in sorted(e.posteriors.items(), key=lambda kv: -kv[1])]
+    likeliest_first = sorted(e.posteriors.items(), key=lambda kv: -kv[1])
+    return [dict(name=c, p=p, text=percent(p)) for c,p in likeliest_first]
 
 _NAMED = ('film', 'sha256', 'pixels_sha256', 'sop_instance_uid', 'uid_hash', 'study_date', 'view', 'time')
 
@@ -334,14 +367,17 @@ def _strip(e, identity, W):
     def short(k, v):
         if k=='time': return _clock(v)
         return v[:16]+'…' if k in ('sha256', 'pixels_sha256', 'uid_hash') else v
-    rows = [(W[k], short(k, identity[k])) for k in _NAMED if identity.get(k)]
-    return [*rows, (W['pixels'], '×'.join(map(str, e.film.shape)))]
+    known = [k for k in _NAMED if identity.get(k)]
+    return [*((W[k], short(k, identity[k])) for k in known), (W['pixels'], _size(e.film))]
+
+def _size(film): return '×'.join(map(str, film.shape))
 
 def _made(identity, W):
     "The foot of the page: who answered"
     if 'software' not in identity: return []
-    version = [W['version'].format(version=identity['ensemble_version'])] if identity.get('ensemble_version') else []
-    return [(W['software'], identity['software']), (W['ensemble'], W['join'].join([identity['ensemble'], *version]))]
+    version,ensemble = identity.get('ensemble_version'),identity['ensemble']
+    if version: ensemble = W['join'].join([ensemble, W['version'].format(version=version)])
+    return [(W['software'], identity['software']), (W['ensemble'], ensemble)]
 
 # %% ../nbs/30_report.ipynb #c008
 def _shown(value): return f'{value:.3g}' if isinstance(value, float) else str(value)
@@ -351,31 +387,37 @@ def _zone_table(e, W):
     if not e.zones or e.doubts: return dict(methods=[], rows=[], outside=[])
     share = {(r['method'], r['zone']):r['positive'] for r in e.zones}
     columns = [(m, side) for m in e.attributions for side in ('right', 'left')]
-    cell = lambda v: dict(text=f'{v:.0%}', heat=min(1, 2*v))
-    rows = [(W[level], [cell(share[m, f'{side} {level} zone']) for m,side in columns]) for level in LEVELS]
+    def cell(v): return dict(text=f'{v:.0%}', heat=min(1, 2*v))
+    def row(level): return W[level],[cell(share[m, f'{side} {level} zone']) for m,side in columns]
     outside = [f"{share[m, 'outside the lungs']:.0%}" for m in e.attributions]
-    return dict(methods=[method_title(m) for m in e.attributions], rows=rows, outside=outside)
+    return dict(methods=list(map(method_title, e.attributions)), rows=list(map(row, LEVELS)), outside=outside)
 
-def _table(caption, head, rows): return dict(caption=caption, head=head, rows=[[_shown(c) for c in r] for r in rows])
+def _table(caption, head, rows):
+    "What the templates make a table of"
+    shown = [list(map(_shown, r)) for r in rows]
+    return dict(caption=caption, head=head, rows=shown)
 
 def _votes(e, W):
-    rows = [] if e.doubts else [[name, *map(percent, q)] for name,q in e.prediction.members.items()]
+    "What each network says; nothing for a film that is doubted"
+    members = {} if e.doubts else e.prediction.members
+    rows = [[name, *map(percent, q)] for name,q in members.items()]
     return _table(W['votes'], [W['network'], *e.classes], rows)
 
 def _checks(e, W):
     "What was verified of each heatmap, one column a method"
     maps = {} if e.doubts else e.attributions
-    found = [{**a.checks, W['scale']:float(_for_eye(a)[1])} for a in maps.values()]
-    names = dict.fromkeys(name for checks in found for name in checks)
-    rows = [[name.replace('_', ' '), *(checks.get(name, '') for checks in found)] for name in names]
-    return _table(W['checks'], [W['check'], *map(method_title, maps)], rows)
+    def checks(a): return a.checks | {W['scale']:float(_for_eye(a)[1])}
+    found = [checks(a) for a in maps.values()]
+    names = dict.fromkeys(name for one in found for name in one)
+    def row(name): return [name.replace('_', ' '), *(one.get(name, '') for one in found)]
+    return _table(W['checks'], [W['check'], *map(method_title, maps)], map(row, names))
 
 def _fact_rows(e, identity, W):
     "What was done, and who did it, with every digit"
     p,t = e.prediction,e.prediction.typicality
     for k in _NAMED:
         if identity.get(k): yield W[k],_clock(identity[k]) if k=='time' else identity[k]
-    yield W['pixels'],'×'.join(map(str, e.film.shape))
+    yield W['pixels'],_size(e.film)
     yield W['read'],'; '.join(e.film.history) or W['as_it_came']
     if not e.doubts: yield W['set'].format(coverage=p.coverage),W['join'].join(p.prediction_set) or W['none']
     yield W['distance'],W['usual'].format(**t) if t else W['unknown']
@@ -385,20 +427,29 @@ def _facts(e, identity, W): return _table(W['facts'], [W['fact'], W['value']], _
 
 def report_content(
     e,                     # `Explanation`
-    identity:dict|None=None, # From `result_identity`; None: `film_identity(e.film)`
+    identity:dict|None=None, # What names the answer: `result_identity`; None: `film_identity(e.film)`
     card:dict|None=None,   # What `ensemble.json` holds; None: `ensemble_card`
-    words:dict|None=None,  # Instead of some of `REPORT_WORDS`
+    words:dict|None=None,  # Phrases instead of some of `REPORT_WORDS`
 )->dict:                   # Text and numbers, nothing drawn
     "All that a report says"
     W,identity = _said(words),identity or film_identity(e.film)
     headline = _headline(e, W)
-    title = W['title'].format(film=identity['film'], headline=headline)
     unseen = None if e.doubts else unseen_hospitals(card or ensemble_card(e.prediction), words)
-    head = dict(title=title, headline=headline, identity=_strip(e, identity, W), made=_made(identity, W),
-                disclaimer=DISCLAIMER)
-    answer = dict(warnings=_warnings(e, W), lines=_lines(e, W), bars_=_bars(e), unseen=unseen, zones=_zone_table(e, W))
-    tables = [_votes(e, W), _checks(e, W), _facts(e, identity, W)]
-    return dict(head, **answer, W=W, sentences=list(e.sentences), how=W['method_notes'], tables=tables)
+    return dict(
+        title=W['title'].format(film=identity['film'], headline=headline),
+        headline=headline,
+        identity=_strip(e, identity, W),
+        made=_made(identity, W),
+        disclaimer=DISCLAIMER,
+        warnings=_warnings(e, W),
+        lines=_lines(e, W),
+        bars_=_bars(e),
+        unseen=unseen,
+        zones=_zone_table(e, W),
+        W=W,
+        sentences=list(e.sentences),
+        how=W['method_notes'],
+        tables=[_votes(e, W), _checks(e, W), _facts(e, identity, W)])
 
 # %% ../nbs/30_report.ipynb #c010
 @lru_cache(maxsize=1)
@@ -411,51 +462,64 @@ def _film_picture(e, side, W):
     "Film, outlines and window of the page"
     h,w = e.film.shape
     level,window = _own_range(e.film)
-    film = _data_url(_grey(e.film, side), 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 86)
     zones = [dict(z, path=_svg_path(z['lines'])) for z in _zone_lines(e.mask, W)]
+    film = _data_url(_grey(e.film, side), 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 86)
     return dict(width=w, height=h, side=max(h, w), film=film, zones=zones, level=level, window=window)
 
 def _map_pictures(e, W):
     "The heatmaps of the page, the one that the sentences speak of marked; none for a film that is doubted"
+    first = speaker(e.attributions)
     for m,a in ({} if e.doubts else e.attributions).items():
-        picture = _data_url(_transparent(a), 'webp', cv2.IMWRITE_WEBP_QUALITY, 82)
         words = dict(method=method_title(m), name=a.target, place=_place(e, a, W))
-        ends = W['signed' if a.signed else 'unsigned']
-        said = dict(alt=W['alt_map'].format(**words), about=W['about'].format(**words), ends=ends)
-        yield dict(said, title=method_title(m), picture=picture, peak=a.peak(), signed=a.signed, place=words['place'],
-                   first=m==speaker(e.attributions))
+        yield dict(
+            alt=W['alt_map'].format(**words),
+            about=W['about'].format(**words),
+            ends=W['signed' if a.signed else 'unsigned'],
+            title=words['method'],
+            picture=_data_url(_transparent(a), 'webp', cv2.IMWRITE_WEBP_QUALITY, 82),
+            peak=a.peak(),
+            signed=a.signed,
+            place=words['place'],
+            first=m==first)
 
 def _captions(maps, W):
+    "What stands below the two large pictures, and what is read out in their place"
     first = next((m for m in maps if m['first']), None)
     shown = W['alt_shown'].format(method=first['title'], place=first['place']) if first else W['alt_zones']
     captions = dict(shown=W['shown' if first else 'zones_only'], clean=W['clean_caption'])
     return dict(alts=dict(shown=shown, clean=W['alt_clean']), captions=captions)
 
+def _thumbnail(grey, side=128): return _data_url(_lettered(grey, side), 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 80)
+
 def _similar(e, W):
+    "Similar training films; none for a film that is doubted"
     for f in e.similar if not e.doubts else ():
         words = vars(f)
-        yield dict(text=W['similar_text'].format(**words), alt=W['similar_alt'].format(**words),
-                   picture=_data_url(_lettered(f.thumbnail), 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 80))
+        text,alt = (W[k].format(**words) for k in ('similar_text', 'similar_alt'))
+        yield dict(text=text, alt=alt, picture=_thumbnail(f.thumbnail))
 
 def report_html(
     e,                       # `Explanation`
     page:bool=True,          # A whole page; False: a fragment to put into one
-    identity:dict|None=None, # From `result_identity`; None: `film_identity(e.film)`, without time and software
+    identity:dict|None=None, # What names the answer: `result_identity`; None: `film_identity(e.film)`, without time and software
     card:dict|None=None,     # What `ensemble.json` holds; None: `ensemble_card`
     side:int=_LARGEST,       # Longest side of the film, in pixels
-    words:dict|None=None,    # Instead of some of `REPORT_WORDS`
+    words:dict|None=None,    # Phrases instead of some of `REPORT_WORDS`
 )->str:                      # HTML that needs no other file
     "The explanation as HTML"
     said = report_content(e, identity, card, words)
-    maps,W = list(_map_pictures(e, said['W'])),said['W']
-    known = fingerprint([said['title'], _pixel_hash(e.film), *(m['picture'] for m in maps)])
-    template = _templates().get_template('report.html.j2' if page else 'fragment.html.j2')
+    W = said['W']
+    maps = list(_map_pictures(e, W))
+    shown = [said['title'], _pixel_hash(e.film), *(m['picture'] for m in maps)]
+    ours = f'dce-{fingerprint(shown)[:10]}' # several fragments may stand in one page
     pictures = dict(p=_film_picture(e, side, W), maps=maps, similar=list(_similar(e, W)))
-    return template.render(**said, **_captions(maps, W), **pictures, id=f'dce-{known[:10]}', page=page)
+    template = _templates().get_template('report.html.j2' if page else 'fragment.html.j2')
+    return template.render(**said, **_captions(maps, W), **pictures, id=ours, page=page)
 
 # %% ../nbs/30_report.ipynb #f001
 _INK,_SOFT,_LINE = (27, 37, 48),(77, 91, 104),(185, 194, 202)
-_ACCENT,_SECOND,_WARN = (31, 90, 134),(143, 171, 194),(255, 242, 210)
+_ACCENT,_SECOND = (31, 90, 134),(143, 171, 194)
+_WARN,_AMBER,_DARK = (255, 242, 210),(199, 119, 0),(20, 20, 20)
 _SIDES = dict(right=(76, 201, 240), left=(255, 183, 3))
 
 def _fonts():
@@ -487,8 +551,9 @@ def _document(said, time):
 def _printable(pdf, text):
     "Letters that the font lacks, and invisible ones that turn the others round, by their numbers"
     known = pdf.fonts['sans'].cmap
-    plain = lambda c: ord(c) in known and unicodedata.category(c)!='Cf'
-    return ''.join(c if plain(c) else c.encode('ascii', 'backslashreplace').decode() for c in text)
+    def plain(c): return ord(c) in known and unicodedata.category(c)!='Cf'
+    def number(c): return c.encode('ascii', 'backslashreplace').decode()
+    return ''.join(c if plain(c) else number(c) for c in text)
 
 def _write(pdf, text, size=8.5, style='', colour=_INK, width=0, x=None, gap=1.):
     "A paragraph at the cursor, which moves below it"
@@ -496,7 +561,13 @@ def _write(pdf, text, size=8.5, style='', colour=_INK, width=0, x=None, gap=1.):
     pdf.set_xy(x, pdf.y+gap)
     pdf.set_font('sans', style, size)
     pdf.set_text_color(*colour)
-    pdf.multi_cell(width or pdf.w-pdf.r_margin-x, size*.46, _printable(pdf, text), align='L', new_x='LEFT', new_y='NEXT')
+    text,width = _printable(pdf, text),width or pdf.w-pdf.r_margin-x
+    pdf.multi_cell(width, size*.46, text, align='L', new_x='LEFT', new_y='NEXT')
+
+def _filled(pdf, colour, x, y, width, height):
+    "A rectangle of one colour"
+    pdf.set_fill_color(*colour)
+    pdf.rect(x, y, width, height, 'F')
 
 # %% ../nbs/30_report.ipynb #f002
 def _pdf_strip(pdf, said):
@@ -511,11 +582,11 @@ def _pdf_warnings(pdf, said):
     if not said['warnings']: return
     top,texts = pdf.y+1,[f"! {w}" for w in said['warnings']]
     pdf.set_font('sans', '', 8.2)
-    lines = sum(len(pdf.multi_cell(pdf.epw-6, 4, _printable(pdf, t), dry_run=True, output='LINES')) for t in texts)
-    pdf.set_fill_color(*_WARN)
-    pdf.rect(pdf.l_margin, top, pdf.epw, 7.6+lines*3.77+.4*len(texts), 'F')
-    pdf.set_fill_color(199, 119, 0)
-    pdf.rect(pdf.l_margin, top, 1.2, 7.6+lines*3.77+.4*len(texts), 'F')
+    def broken(text): return pdf.multi_cell(pdf.epw-6, 4, _printable(pdf, text), dry_run=True, output='LINES')
+    lines = sum(len(broken(t)) for t in texts)
+    height = 7.6+lines*3.77+.4*len(texts)
+    _filled(pdf, _WARN, pdf.l_margin, top, pdf.epw, height)
+    _filled(pdf, _AMBER, pdf.l_margin, top, 1.2, height)
     _write(pdf, said['W']['warnings'], 8.4, 'B', x=pdf.l_margin+3, gap=2)
     for t in texts: _write(pdf, t, 8.2, x=pdf.l_margin+3, width=pdf.epw-6, gap=.4)
     pdf.set_y(pdf.y+2.2)
@@ -523,50 +594,64 @@ def _pdf_warnings(pdf, said):
 def _pdf_bars(pdf, said, x, width, size=8.5):
     "Probabilities as bars with their numbers"
     pdf.set_font('sans', 'B', size)
-    names = min(max(24, *(2+pdf.get_string_width(_printable(pdf, b['name'])) for b in said['bars_'])), width/2) if said['bars_'] else 24
+    if not said['bars_']: return
+    longest = max(2+pdf.get_string_width(_printable(pdf, b['name'])) for b in said['bars_'])
+    names = min(max(24, longest), width/2)
+    room = width-14-names
     for i,b in enumerate(said['bars_']):
-        _write(pdf, b['name'], size, 'B' if i==0 else '', x=x, width=names, gap=.4)
-        y,room = pdf.y-size*.42,width-14-names
-        for colour,part in ((_LINE, 1), (_ACCENT if i==0 else _SECOND, b['p'])):
-            pdf.set_fill_color(*colour)
-            pdf.rect(x+names, y, room*part, size*.34, 'F')
+        style,colour = ('B', _ACCENT) if i==0 else ('', _SECOND)
+        _write(pdf, b['name'], size, style, x=x, width=names, gap=.4)
+        y = pdf.y-size*.42
+        _filled(pdf, _LINE, x+names, y, room, size*.34)
+        _filled(pdf, colour, x+names, y, room*b['p'], size*.34)
         pdf.set_y(pdf.y-size*.46)
-        _write(pdf, b['text'], size, 'B' if i==0 else '', x=x+width-12, width=13, gap=0)
+        _write(pdf, b['text'], size, style, x=x+width-12, width=13, gap=0)
+
+def _coloured(film, a):
+    "The film as JPEG, a heatmap laid over it"
+    rgb = np.dstack([_grey(film, _LARGEST)]*3)
+    if a is not None:
+        layer = cv2.resize(_transparent(a), rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        part = .7*layer[...,3:].astype(np.float32)/255
+        rgb = np.round(rgb*(1-part)+layer[...,2::-1]*part).astype(np.uint8)
+    small = _smaller(rgb, 1000)[...,::-1]
+    return cv2.imencode('.jpg', small, [cv2.IMWRITE_JPEG_QUALITY, 86])[1].tobytes()
 
 def _pdf_picture(pdf, e, a, x, y, width, alt, W, names=False, lines=True):
     "Film, heatmap, outlines, R and L, at most `width` wide and 1.15 times as high; gives its lower edge"
     h,w = e.film.shape
     scale = min(width/w, 1.15*width/h)
     x += (width-w*scale)/2
-    rgb = np.dstack([_grey(e.film, _LARGEST)]*3)
-    if a is not None:
-        layer = cv2.resize(_transparent(a), rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        part = .7*layer[...,3:].astype(np.float32)/255
-        rgb = np.round(rgb*(1-part)+layer[...,2::-1]*part).astype(np.uint8)
-    jpeg = cv2.imencode('.jpg', _smaller(rgb, 1000)[...,::-1], [cv2.IMWRITE_JPEG_QUALITY, 86])[1].tobytes()
-    pdf.image(jpeg, x, y, w*scale, h*scale, alt_text=alt)
+    def there(column, row): return x+column*scale,y+row*scale
+    pdf.image(_coloured(e.film, a), x, y, w*scale, h*scale, alt_text=alt)
     pdf.set_line_width(.25)
     for z in _zone_lines(e.mask, W) if lines else ():
         pdf.set_draw_color(*_SIDES[z['side']])
-        for line in z['lines']: pdf.polyline([(x+c*scale, y+r*scale) for c,r in [*line, line[0]]])
-        if names: _letter(pdf, z['letter'], 5.4, x+z['x']*scale, y+z['y']*scale)
+        for line in z['lines']: pdf.polyline([there(*point) for point in [*line, line[0]]])
+        if names: _letter(pdf, z['letter'], 5.4, *there(z['x'], z['y']))
     at = None if a is None else a.peak()
-    for colour,line in ((0, .9), (255, .4)) if at else ():
+    if at: _ring(pdf, *there(*at[::-1]), width*.018)
+    _letter(pdf, 'R', 10, x+3.2, y+4, 'B')
+    _letter(pdf, 'L', 10, x+w*scale-3.2, y+4, 'B')
+    return y+h*scale
+
+def _ring(pdf, x, y, radius):
+    "White on black, to be seen on any ground"
+    for colour,line in ((0, .9), (255, .4)):
         pdf.set_draw_color(colour)
         pdf.set_line_width(line)
-        pdf.circle(x+at[1]*scale, y+at[0]*scale, width*.018)
-    for letter,place in (('R', x+3.2), ('L', x+w*scale-3.2)): _letter(pdf, letter, 10, place, y+4, 'B')
-    return y+h*scale
+        pdf.circle(x, y, radius)
 
 def _letter(pdf, text, size, x, y, style=''):
     "White text with its middle at a point, on a dark ground"
     pdf.set_font('sans', style, size)
     pdf.set_text_color(255, 255, 255)
-    pdf.set_fill_color(20, 20, 20)
-    width = pdf.get_string_width(text)+1
-    with pdf.local_context(fill_opacity=.6): pdf.rect(x-width/2, y-size*.22, width, size*.44, 'F')
-    pdf.set_xy(x-width/2, y-size*.22)
-    pdf.cell(width, size*.44, text, align='C')
+    pdf.set_fill_color(*_DARK)
+    width,height = pdf.get_string_width(text)+1,size*.44
+    left,top = x-width/2,y-size*.22
+    with pdf.local_context(fill_opacity=.6): pdf.rect(left, top, width, height, 'F')
+    pdf.set_xy(left, top)
+    pdf.cell(width, height, text, align='C')
 
 # %% ../nbs/30_report.ipynb #f003
 def _pdf_first(pdf, e, said, maps):
@@ -575,33 +660,44 @@ def _pdf_first(pdf, e, said, maps):
     _pdf_strip(pdf, said)
     _pdf_warnings(pdf, said)
     _write(pdf, said['headline'], 15, 'B', gap=2)
+    below = _pdf_answer(pdf, said)
+    _pdf_pictures(pdf, e, said['W'], maps, below+3)
+
+def _pdf_answer(pdf, said):
+    "Sentences on the left, bars and limits on the right; gives the lower edge"
     top,half = pdf.y,pdf.epw*.56
     for s in said['lines']: _write(pdf, s, 8.5, width=half)
-    left = pdf.y
+    left,middle = pdf.y,pdf.l_margin+half+6
     pdf.set_y(top+1)
-    _pdf_bars(pdf, said, pdf.l_margin+half+6, pdf.epw-half-6)
-    if said['unseen']: _write(pdf, said['unseen'], 7.6, x=pdf.l_margin+half+6)
-    y,W,room = max(left, pdf.y)+3,said['W'],(pdf.epw-4)/2
+    _pdf_bars(pdf, said, middle, pdf.epw-half-6)
+    if said['unseen']: _write(pdf, said['unseen'], 7.6, x=middle)
+    return max(left, pdf.y)
+
+def _pdf_pictures(pdf, e, W, maps, y):
+    "The film with heatmap and zones, and clean; alone where there is nothing to show on it"
     method = speaker(e.attributions) if maps else None
     caption = W['shown_still'].format(method=method_title(method)) if method else W['zones_only']
     alts = _captions(maps, W)['alts']
-    shown = maps or e.mask.any()
-    a,below = e.attributions.get(method),[]
-    if shown: below = [_pdf_picture(pdf, e, a, pdf.l_margin, y, room, alts['shown'], W, names=True)]
-    x,width = (pdf.l_margin+room+4,room) if shown else (pdf.l_margin,pdf.epw*.75)
-    below += [_pdf_picture(pdf, e, None, x, y, width, alts['clean'], W, lines=False)]
-    below = max(below)
-    for text,at in ([(caption, pdf.l_margin)] if shown else [])+[(W['clean_caption'], x)]:
-        pdf.set_y(below)
+    x,room,texts,lowest = pdf.l_margin,(pdf.epw-4)/2,[],y
+    if maps or e.mask.any():
+        lowest = _pdf_picture(pdf, e, e.attributions.get(method), x, y, room, alts['shown'], W, names=True)
+        texts = [(caption, x)]
+        x += room+4
+    width = room if texts else pdf.epw*.75
+    lowest = max(lowest, _pdf_picture(pdf, e, None, x, y, width, alts['clean'], W, lines=False))
+    for text,at in [*texts, (W['clean_caption'], x)]:
+        pdf.set_y(lowest)
         _write(pdf, text, 6.8, colour=_SOFT, x=at, width=width)
 
 def _pdf_zones(pdf, said, width, size):
     "The shares of the zones, right and left in one cell"
     W,zones = said['W'],said['zones']
     if not zones['rows']: return
-    pairs = lambda cells: [f"{a['text']} | {b['text']}" for a,b in zip(cells[::2], cells[1::2])]
-    rows = [*([name, *pairs(cells)] for name,cells in zones['rows']), [W['outside'], *zones['outside']]]
-    table = dict(caption=f"{W['where']} ({W['right']} | {W['left']})", head=[W['zone'], *zones['methods']], rows=rows)
+    def pairs(cells): return [f"{a['text']} | {b['text']}" for a,b in zip(cells[::2], cells[1::2])]
+    rows = [[name, *pairs(cells)] for name,cells in zones['rows']]
+    rows.append([W['outside'], *zones['outside']])
+    caption = f"{W['where']} ({W['right']} | {W['left']})"
+    table = dict(caption=caption, head=[W['zone'], *zones['methods']], rows=rows)
     _pdf_table(pdf, table, pdf.l_margin, width, size)
 
 def _pdf_words(pdf, title, texts, x, width, size):
@@ -612,10 +708,9 @@ def _pdf_words(pdf, title, texts, x, width, size):
 
 def _pdf_scale(pdf, m, x, y, width):
     "A colour bar with the meaning of its ends"
-    colours = overlay(None, np.linspace(-1 if m['signed'] else 0, 1, 64, dtype=np.float32)[None], m['signed'], 1.)[0]
-    for i,c in enumerate(colours):
-        pdf.set_fill_color(*map(int, c))
-        pdf.rect(x+i*width/64, y, width/64+.05, 1.6, 'F')
+    values = np.linspace(-1 if m['signed'] else 0, 1, 64, dtype=np.float32)
+    colours = overlay(None, values[None], m['signed'], 1.)[0]
+    for i,c in enumerate(colours): _filled(pdf, map(int, c), x+i*width/64, y, width/64+.05, 1.6)
     for text,align in zip(m['ends'], 'LR'):
         pdf.set_font('sans', '', 6)
         pdf.set_text_color(*_SOFT)
@@ -675,21 +770,21 @@ _LOWEST = 278 # Where the foot of a page begins, in mm
 
 def _sheets(e, said, time, size):
     "The document in letters of `size` points, and whether it fits"
-    pdf = _document(said, time)
-    maps,similar = list(_map_pictures(e, said['W'])),list(_similar(e, said['W']))
+    pdf,W = _document(said, time),said['W']
+    maps,similar = list(_map_pictures(e, W)),list(_similar(e, W))
     _pdf_first(pdf, e, said, maps)
     top,half = pdf.y,(pdf.epw-5)/2
     _pdf_zones(pdf, said, half, size)
     low,pdf.y = pdf.y,top
-    _pdf_words(pdf, said['W']['words'], said['sentences'], pdf.l_margin+half+5, half, size)
-    low = max(low, pdf.y)
-    return pdf,max(low, _pdf_second(pdf, e, said, maps, similar, size))<=_LOWEST
+    _pdf_words(pdf, W['words'], said['sentences'], pdf.l_margin+half+5, half, size)
+    lowest = max(low, pdf.y, _pdf_second(pdf, e, said, maps, similar, size))
+    return pdf,lowest<=_LOWEST
 
 def report_pdf(
     e,                       # `Explanation`
-    identity:dict|None=None, # From `result_identity`; None: `film_identity(e.film)`, without time and software
+    identity:dict|None=None, # What names the answer: `result_identity`; None: `film_identity(e.film)`, without time and software
     card:dict|None=None,     # What `ensemble.json` holds; None: `ensemble_card`
-    words:dict|None=None,    # Instead of some of `REPORT_WORDS`
+    words:dict|None=None,    # Phrases instead of some of `REPORT_WORDS`
 )->bytes:                    # A PDF of two A4 pages, text as text, fonts inside
     "The explanation as two sheets of A4"
     said,time = report_content(e, identity, card, words),(identity or {}).get('time')
@@ -702,9 +797,11 @@ def report_pdf(
 def _draw_posteriors(ax, p):
     "Bars for the ensemble, a dot for each member, finding first"
     order,y = np.argsort(p.posteriors),np.arange(len(p.classes))
-    ax.barh(y, p.posteriors[order], color=[PALETTE['other']]*(len(y)-1)+[PALETTE['first']], height=.62)
+    colours = [PALETTE['other']]*(len(y)-1)+[PALETTE['first']]
+    ax.barh(y, p.posteriors[order], color=colours, height=.62)
     for q in p.members.values(): ax.plot(np.asarray(q)[order], y, '.', c='k', ms=4, alpha=.55)
-    ax.set_yticks(y, [f'{p.classes[i]}  {percent(p.posteriors[i])}' for i in order], fontsize=8)
+    names = [f'{p.classes[i]}  {percent(p.posteriors[i])}' for i in order]
+    ax.set_yticks(y, names, fontsize=8)
     ax.set(xlim=(0, 1), xticks=[0, .5, 1])
     ax.tick_params(axis='x', labelsize=7)
     ax.spines[['top', 'right']].set_visible(False)
@@ -723,7 +820,7 @@ def _draw_words(ax, text):
 # %% ../nbs/30_report.ipynb #xc033
 @patch
 def show(self:Explanation,
-    figsize=None, # In inches; default: 2.9 a picture
+    figsize=None, # Size in inches; default: 2.9 a picture
     title=None,   # Above the film; default: its file name
 ):                # The matplotlib figure
     "Film, heatmaps, probabilities and sentences in one figure"
@@ -733,9 +830,12 @@ def show(self:Explanation,
     more = .16*max(0, text.count('\n')-9) # inches for words that need more room
     fig = plt.figure(figsize=figsize or (2.9*max(n, 3), 4.9+more), layout='constrained')
     top,bottom = fig.subfigures(2, 1, height_ratios=[1.55, 1+more/1.92])
-    axs = np.atleast_1d(top.subplots(1, n))
-    show_lungs(self.film, self.mask, axs[0], zones=bool(self.mask.any())); axs[0].set_title(title or self.film.source, fontsize=9, parse_math=False)
-    for ax,(m,a) in zip(axs[1:], self.attributions.items()): a.show(ax, title=f'{method_title(m)}: {a.target}', blur=.008*max(a.data.shape) if a.signed else 0)
+    first,*others = np.atleast_1d(top.subplots(1, n))
+    show_lungs(self.film, self.mask, first, zones=bool(self.mask.any()))
+    first.set_title(title or self.film.source, fontsize=9, parse_math=False)
+    for ax,(m,a) in zip(others, self.attributions.items()):
+        blur = .008*max(a.data.shape) if a.signed else 0
+        a.show(ax, title=f'{method_title(m)}: {a.target}', blur=blur)
     bars,words = bottom.subplots(1, 2, width_ratios=[1, 2.1])
     _draw_posteriors(bars, self.prediction)
     _draw_words(words, text)
@@ -749,31 +849,41 @@ def show_members(self:Explanation,
 ):               # The axes
     "Each network's map, and where they agree; `RadiographError` without heatmaps"
     method = method or speaker(self.attributions)
-    if method not in self.attributions: raise RadiographError(f'no heatmap {method!r}', f"one of {', '.join(self.attributions) or 'none'}", 'ask for it among the methods')
-    return self.attributions[method].show_members(**kwargs)
+    if method in self.attributions: return self.attributions[method].show_members(**kwargs)
+    known = ', '.join(self.attributions) or 'none'
+    raise RadiographError(f'no heatmap {method!r}', f'one of {known}', 'ask for it among the methods')
 
 @patch
 def show_similar(self:Explanation,
-    figsize=None, # In inches; None: 1.8 a film
+    figsize=None, # Size in inches; None: 1.8 a film
 ):                # The axes; None when there are no similar films
     "The similar training films with label, source and similarity"
     import matplotlib.pyplot as plt
     if not self.similar: return None
-    axs = np.atleast_1d(plt.subplots(1, len(self.similar), figsize=figsize or (1.8*len(self.similar), 2.2), layout='constrained')[1])
+    n = len(self.similar)
+    _,axs = plt.subplots(1, n, figsize=figsize or (1.8*n, 2.2), layout='constrained', squeeze=False)
+    axs = axs[0]
     for ax,f in zip(axs, self.similar):
-        ax.imshow(f.thumbnail, cmap='gray', vmin=0, vmax=255); ax.set(xticks=[], yticks=[])
-        ax.set_title(f'{f.label} ({f.similarity:.2f})', fontsize=8); ax.set_xlabel(f.source, fontsize=7)
+        ax.imshow(f.thumbnail, cmap='gray', vmin=0, vmax=255)
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(f'{f.label} ({f.similarity:.2f})', fontsize=8)
+        ax.set_xlabel(f.source, fontsize=7)
     return axs
 
 # %% ../nbs/30_report.ipynb #s001
 def _save_png(e, path, identity, card):
     "The figure, with R and L on every picture and its film's name at the foot; no heatmap of a film that is doubted"
+    with own_figures(): _draw_png(e, path, identity)
+
+def _draw_png(e, path, identity):
     import matplotlib.pyplot as plt
-    fig = (replace(e, attributions={}) if e.doubts else e).show()
-    for ax in fig.axes:
-        if not ax.images or ax.get_label()=='<colorbar>': continue
-        for x,side,align in ((.02, 'R', 'left'), (.98, 'L', 'right')):
-            ax.text(x, .98, side, color='w', weight='bold', ha=align, va='top', transform=ax.transAxes)
+    shown = replace(e, attributions={}) if e.doubts else e
+    fig = shown.show()
+    pictures = [ax for ax in fig.axes if ax.images and ax.get_label()!='<colorbar>']
+    for ax in pictures:
+        look = dict(color='w', weight='bold', va='top', transform=ax.transAxes)
+        ax.text(.02, .98, 'R', ha='left', **look)
+        ax.text(.98, .98, 'L', ha='right', **look)
     text = '   '.join(f'{k}: {v}' for k,v in identity.items() if v)
     fig.text(.005, -.01, text, fontsize=5.5, color='.35', va='top', parse_math=False)
     about = {'Description':json.dumps(identity), 'Disclaimer':DISCLAIMER}
@@ -791,10 +901,10 @@ def save(self:Explanation,
     path,                    # `NAME.html`, `NAME.pdf`, `NAME.png` (the figure) or `NAME.json` (the numbers)
     root=None,               # Folder that the film's path is given below; None: the file name alone
     identifiers:bool=False,  # Write who the film belongs to, from a DICOM header
-    salt:str|None=None,      # For the hash that stands in place of the UID; None: the file's SHA-256
+    salt:str|None=None,      # Salt of the hash that stands in place of the UID; None: the file's SHA-256
     film=None,               # The film's file; None: what the radiograph remembers
     card:dict|None=None,     # What `ensemble.json` holds; None: `ensemble_card`
-    time:str|None=None,      # Of the analysis; None: now, in UTC
+    time:str|None=None,      # Time of the analysis; None: now, in UTC
 )->Path:                     # The file
     "Keep the explanation, whole or not at all; `RadiographError` for another ending"
     path = Path(path)
@@ -802,6 +912,7 @@ def save(self:Explanation,
     if saver is None:
         endings = ', '.join(SAVERS)
         raise RadiographError(f'the file name {path.name!r}', f'one that ends in {endings}', 'change the ending')
+    never_over([path], [f for f in (film, self.film.path) if f is not None])
     identity = result_identity(self, root, identifiers, salt, film, card, time)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, lambda p: saver(self, p, identity, card))
@@ -821,17 +932,20 @@ def save_report(
 # %% ../nbs/30_report.ipynb #o001
 _INDEX = ('index.html', 'index.csv', 'index.json') # What `folder_index` writes
 
-def _same_file(path): return unicodedata.normalize('NFC', path.as_posix()).casefold()
+def _same_file(path):
+    "What two names of one file have in common, on every system"
+    whole = Path(os.path.abspath(path)).as_posix()
+    return unicodedata.normalize('NFC', whole).casefold()
 
 def _check_targets(targets, out):
     "Raise where two films would write one file, or one would write over a film or the index"
     owner = {_same_file(out/name):'the index' for name in _INDEX}
-    owner |= {_same_file(Path(os.path.abspath(f))):f'the film {f.name}' for f in targets}
+    owner |= {_same_file(f):f'the film {f.name}' for f in targets}
     for film,path in targets.items():
-        key = _same_file(Path(os.path.abspath(path)))
+        key = _same_file(path)
         if key in owner:
-            raise RadiographError(f'{film}, whose answer {path.name} would be written over {owner[key]}',
-                                  'one file for each film', 'another name for the film, or another folder')
+            came = f'{film}, whose answer {path.name} would be written over {owner[key]}'
+            raise RadiographError(came, 'one file for each film', 'another name for the film, or another folder')
         owner[key] = f'the answer to {film}'
 
 _PICTURES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff')
@@ -867,19 +981,27 @@ def output_paths(
 # %% ../nbs/30_report.ipynb #o005
 def index_row(
     e,                    # `Explanation`, or the `RadiographError` that came instead
-    identity:dict,        # From `result_identity`; for an error `dict(film=…)` will do
+    identity:dict,        # What names the answer: `result_identity`; for an error `dict(film=…)` will do
     report=None,          # The file with the answer, below the folder of the index
-    words:dict|None=None, # Instead of some of `REPORT_WORDS`
+    words:dict|None=None, # Phrases instead of some of `REPORT_WORDS`
 )->dict:                  # JSON-safe
     "One film of the index"
-    W,row = _said(words),dict(identity, report=None if report is None else Path(report).as_posix())
+    W,link = _said(words),None if report is None else Path(report).as_posix()
+    row = dict(identity, report=link)
     if isinstance(e, Exception):
+        said = dict(answer=W['not_read'].format(error=e), usable=False, label=None)
         nothing = dict(probability=None, posteriors={}, doubts=[], warnings=[], thumbnail=None)
-        return dict(row, answer=W['not_read'].format(error=e), **nothing)
-    number,posteriors = (None, {}) if e.doubts else (float(e.prediction.confidence), e.posteriors)
-    thumbnail = _data_url(_lettered(_grey(e.film, 256)), 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 80)
-    return dict(row, answer=_headline(e, W), probability=number, posteriors=posteriors, doubts=list(e.doubts),
-                warnings=_warnings(e, W), thumbnail=thumbnail)
+        return dict(row, **said, **nothing)
+    return dict(
+        row,
+        answer=_headline(e, W),
+        usable=e.usable,
+        label=e.label,
+        probability=None if e.doubts else float(e.prediction.confidence),
+        posteriors={} if e.doubts else e.posteriors,
+        doubts=list(e.doubts),
+        warnings=_warnings(e, W),
+        thumbnail=_thumbnail(_grey(e.film, 256)))
 
 def _is_text(v): return isinstance(v, str)
 def _is_text_or_none(v): return v is None or _is_text(v)
@@ -896,8 +1018,10 @@ def _is_plain(v): return v is None or isinstance(v, (str, int, float))
 
 def _is_row(r):
     "Whether an earlier run can have written it"
-    if not isinstance(r, dict) or not all(k in r and fits(r[k]) for k,fits in _ROW.items()): return False
-    return _is_text_or_none(r.get('time')) and all(map(_is_plain, (v for k,v in r.items() if k not in _ROW)))
+    if not isinstance(r, dict): return False
+    others = [v for k,v in r.items() if k not in _ROW]
+    known = all(k in r and fits(r[k]) for k,fits in _ROW.items())
+    return known and _is_text_or_none(r.get('time')) and all(map(_is_plain, others))
 
 def index_rows(
     out,     # Folder with an index
@@ -911,41 +1035,65 @@ def index_rows(
     if isinstance(rows, list) and all(map(_is_row, rows)): return rows
     raise RadiographError(f'{path.name}, which is no index of answers', what, todo)
 
-_COLUMNS = ('film', 'report', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
+def check_folder_index(
+    out, # Folder for answers
+):
+    "`RadiographError` where the index would be written over a file that no earlier run wrote"
+    index_rows(out)
+    foreign = next((n for n in _INDEX if (Path(out)/n).exists()), None)
+    if foreign is None or (Path(out)/'index.json').is_file(): return
+    came = f'{foreign} in the folder {Path(out).name}, which no earlier run wrote'
+    raise RadiographError(came, 'a folder of its own for the answers', 'another folder, or another name for that file')
+
+_COLUMNS = ('film', 'report', 'usable', 'label', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
             'software', 'ensemble', 'ensemble_version')
 
 def _csv_row(row, classes):
-    cells = [*(row.get(k) for k in _COLUMNS), *(row['posteriors'].get(c) for c in classes)]
-    return [safe_cell(' | '.join(v) if isinstance(v, list) else v) for v in cells]
+    "A row as a spreadsheet gets it"
+    def text(v): return ' | '.join(v) if isinstance(v, list) else v
+    cells = [*map(row.get, _COLUMNS), *map(row['posteriors'].get, classes)]
+    return [safe_cell(text(v)) for v in cells]
 
 def _write_csv(path, rows):
+    "The index as a table"
     told = list(dict.fromkeys(c for r in rows for c in r['posteriors'])) or CLASSES # of several ensembles, perhaps
+    head = [*_COLUMNS, *map(safe_cell, told)]
     with open(path, 'w', newline='', encoding='utf-8') as f:
-        csv.writer(f).writerows([[*_COLUMNS, *map(safe_cell, told)], *(_csv_row(r, told) for r in rows)])
+        csv.writer(f).writerows([head, *(_csv_row(r, told) for r in rows)])
 
 def _index_row(r, W):
     "A row as the page shows it"
     number = r['probability']
-    shown = dict(p='', percent='') if number is None else dict(p=f'{number:.6f}', percent=percent(number))
-    same = {k:r[k] for k in ('thumbnail', 'answer', 'warnings')}
-    return dict(shown, **same, file=r['film'], href=r['report'] and './'+quote(r['report']), time=_clock(r.get('time')),
-                alt=W['alt_thumbnail'].format(film=r['film']), doubt=number is None)
+    return dict(
+        p='' if number is None else f'{number:.6f}',
+        percent='' if number is None else percent(number),
+        thumbnail=r['thumbnail'],
+        answer=r['answer'],
+        warnings=r['warnings'],
+        file=r['film'],
+        href=r['report'] and './'+quote(r['report']),
+        time=_clock(r.get('time')),
+        alt=W['alt_thumbnail'].format(film=r['film']),
+        doubt=number is None)
 
 def _index_html(rows, W):
-    shown,head = [_index_row(r, W) for r in rows],[W[k] for k in ('film', 'answer', 'probability', 'warning', 'time')]
+    "The index as a page"
+    head = [W[k] for k in ('film', 'answer', 'probability', 'warning', 'time')]
     title = W['index'].format(n=len(rows))
     template = _templates().get_template('index.html.j2')
-    return template.render(W=W, title=title, disclaimer=DISCLAIMER, head=head, rows=shown)
+    return template.render(W=W, title=title, disclaimer=DISCLAIMER, head=head, rows=[_index_row(r, W) for r in rows])
 
 def folder_index(
-    rows,                 # From `index_row`; a film that is in the index already is replaced
+    rows,                 # What `index_row` gave; a film that is in the index already is replaced
     out,                  # Folder of the answers
-    words:dict|None=None, # Instead of some of `REPORT_WORDS`
+    words:dict|None=None, # Phrases instead of some of `REPORT_WORDS`
 )->Path:                  # `index.html`; `index.csv` and `index.json` lie beside it
     "Which answer belongs to which film: a page, a table for spreadsheets, and the rows for the next run"
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    rows = sorted({r['film']:r for r in [*index_rows(out), *rows]}.values(), key=lambda r: r['film'])
+    check_folder_index(out)
+    newest = {r['film']:r for r in [*index_rows(out), *rows]}
+    rows = sorted(newest.values(), key=lambda r: r['film'])
     write_json(out/'index.json', rows)
     write_whole(out/'index.csv', lambda p: _write_csv(p, rows))
     write_whole(out/'index.html', lambda p: p.write_text(_index_html(rows, _said(words)), encoding='utf-8'))

@@ -184,7 +184,7 @@ def rate(
 def resample(
     patient,          # N patients
     n_boot:int=2000,  # Resamples
-    seed:int=0,       # Of the resamples
+    seed:int=0,       # Seed of the resamples
 ):                    # Yields B×N whole numbers, a few hundred resamples at a time
     "How often each film is drawn when patients are drawn with replacement, all films of a patient together"
     who = _who(len(patient), patient)
@@ -215,7 +215,7 @@ def bootstrap_ci(
     patient=None,     # N patients or groups; default: every film its own
     n_boot:int=2000,  # Resamples
     level:float=.95,  # Confidence
-    seed:int=0,       # Of the resamples
+    seed:int=0,       # Seed of the resamples
     classes=CLASSES,  # K names
 )->dict[str,tuple]:   # Score → (lower, upper)
     "Patient-cluster bootstrap intervals for every score of `measure`"
@@ -246,7 +246,7 @@ def compare(
     scores=None,      # Names of scores; default: all of `measure`
     n_boot:int=2000,  # Resamples
     level:float=.95,  # Confidence
-    seed:int=0,       # Of the resamples
+    seed:int=0,       # Seed of the resamples
     classes=CLASSES,  # K names
 ):                    # Table, a row a score: first, second, difference (first - second), low, high, p_value
     "Paired patient bootstrap of the difference between two classifiers"
@@ -411,7 +411,7 @@ def ece_by_chance(
     p,             # N×K posteriors
     n_bins:int=15, # Bins with equally many films
     n_draws:int=2000, # Draws of the truth
-    seed:int=0,    # Of the draws
+    seed:int=0,    # Seed of the draws
 )->dict:           # `median`, `low`, `high`: 95 % of the draws lie between the last two
     "The calibration error that posteriors show if each is exactly right: labels drawn from the posteriors themselves"
     claim = np.sort(check_posteriors(p).max(1))
@@ -428,7 +428,7 @@ def show_reliability(
     p,            # N×K posteriors
     y,            # N class numbers
     ax=None,      # matplotlib axis
-    label=None,   # In the legend
+    label=None,   # Name in the legend
 ):                # The axis
     "Draw claim against truth"
     ax,c = _axis(ax, (3.4, 3.4)),calibration(p, y)
@@ -459,7 +459,7 @@ def calibration_table(
     y,                # N class numbers
     patient=None,     # N patients or groups; default: every film its own
     n_boot:int=500,   # Resamples
-    seed:int=0,       # Of the resamples
+    seed:int=0,       # Seed of the resamples
 ):                    # Table, a row a claim: ece, brier, nll, each with low and high
     "Calibration with patient-bootstrap intervals; ECE counts chance scatter: it and its interval lie high on few films"
     import pandas as pd
@@ -481,7 +481,7 @@ def conformal_threshold(
 
 def prediction_sets(
     p,               # N×K calibrated posteriors
-    threshold:float, # From `conformal_threshold`
+    threshold:float, # What `conformal_threshold` gave
 )->np.ndarray:       # N×K bool: which classes are in each set
     "Classes that cannot be ruled out at the promised coverage"
     return 1-np.asarray(p)<=threshold
@@ -489,7 +489,7 @@ def prediction_sets(
 def coverage_table(
     p,               # N×K calibrated posteriors
     y,               # N class numbers
-    threshold:float, # From `conformal_threshold`
+    threshold:float, # What `conformal_threshold` gave
     patient=None,    # N patients; None: films are independent
     classes=CLASSES, # K names
 ):                   # Table: all films and each class; n, coverage with Wilson's interval, mean set size, shares of single and empty sets
@@ -533,7 +533,7 @@ def show_risk_coverage(
     p,            # N×K posteriors
     y,            # N class numbers
     ax=None,      # matplotlib axis
-    label=None,   # In the legend
+    label=None,   # Name in the legend
 ):                # The axis
     "Risk against the share of films answered"
     ax,t = _axis(ax),risk_coverage(p, y)
@@ -575,7 +575,7 @@ def ppv_at(
     patient=None,     # N patients or groups; default: every film its own
     n_boot:int=2000,  # Resamples
     level:float=.95,  # Confidence
-    seed:int=0,       # Of the resamples
+    seed:int=0,       # Seed of the resamples
     classes=CLASSES,  # K names
 ):                    # Table, a row a class: prevalence, ppv, npv, each with low and high
     "Predictive values at a stated prevalence, with patient-bootstrap intervals"
@@ -636,7 +636,7 @@ def subgroups(
     patient=None,     # N patients or groups; default: every film its own
     least:int=10,     # Groups of fewer films are left out
     n_boot:int=1000,  # Resamples
-    seed:int=0,       # Of the resamples
+    seed:int=0,       # Seed of the resamples
     classes=CLASSES,  # K names
 ):                    # Table with the index (group, value); a score and its `low` and `high` side by side, NaN where a class is missing
     "Scores for every value of every grouping"
@@ -718,7 +718,7 @@ def score(
     y,              # N class numbers
     patient=None,   # N patients or groups
     n_boot:int=2000, # Resamples
-    seed:int=0,     # Of the resamples
+    seed:int=0,     # Seed of the resamples
     classes=CLASSES, # K names
 )->Scores:          # Everything, with intervals
     "Scores of posteriors against labels, with patient-bootstrap intervals"

@@ -190,7 +190,7 @@ def _check_names(classes):
         raise RadiographError(f'the class {c!r}', wanted, 'another name in the cards')
 
 def film_columns(
-    classes=CLASSES, # Of the ensemble
+    classes=CLASSES, # Classes of the ensemble
 )->dict:             # Column → its type in the words of SQL, and what it says
     "What stands in a table"
     _check_names(classes)
@@ -235,7 +235,7 @@ def question(
     ensemble='default',  # Name of an ensemble, or its folder
     methods=(),          # Heatmaps whose shares are asked for
     batch:int=32,        # Films that share a pass
-    salt=None,           # Of the hashes
+    salt=None,           # Salt of the hashes
     fast:bool=False,     # ONNX Runtime
 )->dict:                 # JSON-safe
     "What an answer depends on besides the file; another question needs another folder"
@@ -276,7 +276,7 @@ def _named(b, name):
 
 def _header(
     b,          # A DICOM file
-    sha256,     # Its hash: the salt where there is none
+    sha256,     # SHA-256 of the film: the salt where there is none
     salt=None,  # Text that only the owner knows
 )->dict:
     "Device, and hashes of what names a patient or a hospital"
@@ -338,9 +338,9 @@ class _Film:
 class Screener:
     "An ensemble that turns files into rows: what every worker holds"
     def __init__(self,
-        asked:dict, # From `question`
+        asked:dict, # What `question` gave
         root:str,   # URL of the folder that names start from
-        salt=None,  # For the hashes of UIDs and hospitals
+        salt=None,  # Salt of the hashes of UIDs and hospitals
         tell=None,  # Called with the name of each file before it is opened
     ):
         from deepcovidexplainer import __version__
@@ -600,9 +600,9 @@ def _one_thread():
 
 def do_task(
     screener,   # `Screener`
-    folder,     # Of the table
+    folder,     # Folder of the table
     shard:int,  # Number
-    names,      # Its files
+    names,      # Files of the table
     skip=(),    # File → why it is not opened
 )->int:         # Files done
     "Rows of one shard, on disk"
@@ -921,8 +921,8 @@ def screen(
     batch:int=32,       # Films that share a pass of the networks
     workers=None,       # Processes; None: one a core; 0: this process
     engine='local',     # `'local'` or `'ray'`
-    salt=None,          # For the hashes of UIDs and hospitals: who knows it can compute them again
-    address=None,       # Of a Ray cluster
+    salt=None,          # Salt of the hashes of UIDs and hospitals: who knows it can compute them again
+    address=None,       # Address of a Ray cluster
     fast:bool=False,    # Lungs and posteriors by ONNX Runtime (extra `fast`)
     progress=None,      # Show a bar with films per second and the time left; None: on a terminal
 )->Screened:

@@ -40,7 +40,7 @@ def open_screen(
 def ask(
     out,         # Folder of `screen`
     sql:str,     # A query over `films`
-    params=(),   # For its question marks
+    params=(),   # Values for its question marks
 )->pd.DataFrame:
     "The answer to a question in SQL"
     with closing(open_screen(out)) as con:
@@ -92,7 +92,7 @@ _MEASURES = dict( # Column of a reference → its SQL, and its name
     colour=('colour', 'colour'))
 
 def drift_measures(
-    classes=CLASSES, # Of the ensemble that answered
+    classes=CLASSES, # Classes of the ensemble that answered
 )->dict:             # Column of a reference → its SQL, and its name
     "What an archive is compared by"
     each = {c:(f'case when usable then "{c}" end', f'probability of {c}') for c in classes}
@@ -137,7 +137,7 @@ def film_measures(
 def _reference(path, stamp): return json.loads(path.read_text(encoding='utf-8'))
 
 def reference(
-    version, # Of an ensemble: the fingerprint of its card
+    version, # Version of an ensemble: the fingerprint of its card
 ):           # Measure → numbers of the card's test films; None where no file belongs to this ensemble
     "The distributions that an archive is compared with"
     path = package_file('results')/'screen_reference.json'
@@ -179,8 +179,8 @@ def _compared(name, a, b):
 
 # %% ../nbs/38_screen_report.ipynb #r041
 def worklist_sql(
-    classes=CLASSES, # Of the ensemble that answered
-)->str:              # With a question mark for the number of films
+    classes=CLASSES, # Classes of the ensemble that answered
+)->str:              # SQL with a question mark for the number of films
     "The most urgent first: by 1 − P(normal), or by P of the answer where no class is called normal"
     columns = ', '.join(f'"{c}"' for c in classes)
     urgency = '1-normal' if 'normal' in classes else f'greatest({columns})'

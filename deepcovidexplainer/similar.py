@@ -20,8 +20,8 @@ from .core import RadiographError,package_file,sha256_of
 class SimilarFilm:
     "A training film that the first network takes for similar"
     film:str                 # Where it lies in its collection
-    label:str                # Its class
-    source:str               # Its collection
+    label:str                # Class of the film
+    source:str               # Collection of the film
     similarity:float         # Cosine of the centred features, −1…1
     licence:str              # Terms under which it may be shown
     attribution:str          # Whom to name
@@ -34,13 +34,15 @@ class SimilarFilm:
 @lru_cache(maxsize=4)
 def _read_similar(path, stamp):
     from safetensors.numpy import load_file
-    card,file = json.loads(path.read_text(encoding='utf-8')),path.with_suffix('.safetensors')
-    if not file.exists() or sha256_of(file)!=card['sha256']: raise RadiographError(f'{file.name} is not the file that {path.name} describes', 'both files as they were written', 'copy them again, or remove both')
-    return card,load_file(file)
+    card = json.loads(path.read_text(encoding='utf-8'))
+    file = path.with_suffix('.safetensors')
+    if file.exists() and sha256_of(file)==card['sha256']: return card,load_file(file)
+    came = f'{file.name} is not the file that {path.name} describes'
+    raise RadiographError(came, 'both files as they were written', 'copy them again, or remove both')
 
 def load_similar(
     ensemble,    # `Ensemble`
-    folder=None, # Of ensembles' folders; None: those in the package
+    folder=None, # Folder of ensembles' folders; None: those in the package
 ):               # `(card, arrays)`, or None when no file belongs to this ensemble
     "Features and thumbnails of training films, if they were made with this ensemble's first network"
     member = ensemble.members[0].card.sha256
@@ -52,8 +54,10 @@ def load_similar(
 # %% ../nbs/27_similar.ipynb #n552113
 def _cosine(f, features):
     "Similarity of one feature vector to many, all centred"
-    f,features = (np.asarray(a, np.float32)-features.mean(0, dtype=np.float32) for a in (f, features))
-    return features@f/np.maximum(np.linalg.norm(features, axis=1)*np.linalg.norm(f), 1e-12)
+    mean = features.mean(0, dtype=np.float32)
+    f,features = (np.asarray(a, np.float32)-mean for a in (f, features))
+    lengths = np.linalg.norm(features, axis=1)*np.linalg.norm(f)
+    return features@f/np.maximum(lengths, 1e-12)
 
 def similar_films(
     ensemble,    # `Ensemble`
@@ -69,5 +73,8 @@ def similar_films(
     card,arrays = found
     if features is None: features = features_and_logits(ensemble.members[0].model, x)[0][0]
     likeness = _cosine(features, arrays['features'])
-    rows = [(likeness[i], card['films'][i], arrays['thumbnails'][i]) for i in np.argsort(-likeness)[:k]]
-    return [SimilarFilm(r['film'], r['label'], r['source'], float(s), **card['terms'][r['source']], thumbnail=t) for s,r,t in rows]
+    def similar(i):
+        film = card['films'][i] # film, label, source
+        return SimilarFilm(**film, similarity=float(likeness[i]), **card['terms'][film['source']],
+                           thumbnail=arrays['thumbnails'][i])
+    return [similar(i) for i in np.argsort(-likeness)[:k]]

@@ -5,6 +5,12 @@
 # %% auto #0
 __all__ = ['cosine_cycles', 'SnapshotCallback', 'fit_snapshots', 'average_snapshots']
 
+# %% ../nbs/16_snapshots.ipynb #j22q1
+from .core import quiet_fastai
+
+# %% ../nbs/16_snapshots.ipynb #j22q2
+quiet_fastai()
+
 # %% ../nbs/16_snapshots.ipynb #c002
 import json,math,os,time
 from pathlib import Path
@@ -82,7 +88,7 @@ class SnapshotCallback(Callback):
         folder:str|Path,     # Where checkpoint, log and snapshots go
         card:Card,           # What each snapshot's card says
         name:str='snapshot', # Snapshots are `NAME-1.safetensors` …
-        seed:int=0,          # Of dropout and the like, renewed each epoch
+        seed:int=0,          # Seed of dropout and the like, renewed each epoch
         sizes:tuple=(),      # Side of the films in each cycle (progressive resizing); default: as the loaders have it
         log:list|None=None,  # Rows of the epochs before, when resuming; fastai skips as many epochs
         seconds:float=0.,    # Spent on them
@@ -142,14 +148,14 @@ def _found(learn, path, cycles, total):
     raise RadiographError(lies, f'{cycles} cycles and {total} epochs', 'use another folder or name')
 
 def fit_snapshots(
-    learn,                   # From `radiograph_learner`
+    learn,                   # What `radiograph_learner` gave
     folder:str|Path,         # Where checkpoint and snapshots go; a run found there goes on
     card:Card,               # Data, recipe and preprocessing of this run
     cycles:int=3,            # Snapshots
     epochs:int=2,            # Epochs a cycle
     lr:float=1e-3,           # Highest learning rate
-    name:str='snapshot',     # Of the files
-    seed:int=0,              # Of dropout and the like
+    name:str='snapshot',     # Name of the files
+    seed:int=0,              # Seed of dropout and the like
     sizes:tuple=(),          # Side of the films in each cycle: progressive resizing, as in fastai; default: as the loaders have it
     cbs=(),                  # More fastai callbacks
 )->list[Path]:               # The snapshots, in order
@@ -180,7 +186,7 @@ def _mean_state(states):
 def _check_kin(paths, cards):
     "`RadiographError` for snapshots that do not belong together"
     if not paths: raise RadiographError('no snapshot', 'at least one', 'check the folder')
-    kind = lambda c: (c.arch, tuple(c.classes), c.preprocess, c.crop)
+    def kind(c): return c.arch,tuple(c.classes),c.preprocess,c.crop
     for p,c in zip(paths, cards):
         if kind(c)==kind(cards[-1]): continue
         came = f'{p.name} is another network, or was trained on films prepared otherwise, than {paths[-1].name}'

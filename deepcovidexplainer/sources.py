@@ -9,7 +9,7 @@ __all__ = ['COLUMNS', 'OTHER', 'SOURCES', 'READERS', 'read_darkcovidnet', 'read_
            'check_index']
 
 # %% ../nbs/10_sources.ipynb #t003
-import json
+import json,os,re
 from pathlib import Path
 
 import numpy as np,pandas as pd
@@ -214,7 +214,7 @@ def _nih_patients(t, meta):
     return _patients(t, 'nih', number.where(number=='', number.str.zfill(8)))
 
 def read_rsna(root:Path)->pd.DataFrame:
-    "NIH films that radiologists read for RSNA's pneumonia challenge of 2018: opacity, normal, or neither (another disease)"
+    "NIH films that radiologists read for RSNA's challenge of 2018: opacity, normal, or neither (another disease)"
     t = _table(_films(root/'rsna'), root, collection='rsna', source='nih',
                licence='NIH: free use with citation; annotations: research')
     meta = _meta(root/'rsna'/'metadata.csv', 'patientId', dtype={'nih_patient':str})
@@ -232,7 +232,8 @@ def read_kermany(root:Path)->pd.DataFrame:
     "Children of 1 to 5 years from Guangzhou (Kermany et al. 2018): never part of adult results"
     films = _films(root/'kermany-paediatric')
     label = [p.parent.name.lower() for p in films]
-    t = _table(films, root, collection='kermany-paediatric', source='kermany', licence='CC BY 4.0', label=label, child=True)
+    whose = dict(collection='kermany-paediatric', source='kermany', licence='CC BY 4.0')
+    t = _table(films, root, **whose, label=label, child=True)
     person = t.stem.str.extract(r'^(person\d+)_')[0].fillna('')
     return t.assign(patient=_patients(t, 'kermany', person))
 
@@ -311,9 +312,11 @@ def read_actualmed(
         child=age<18)
 
 # %% ../nbs/10_sources.ipynb #r016
-SOURCES = dict(darkcovidnet=read_darkcovidnet, covid_cxnet=read_covid_cxnet, ieee8023=read_ieee8023, hannover=read_hannover,
-               figure1=read_figure1, shenzhen=read_shenzhen, montgomery=read_montgomery, jsrt=read_jsrt, openist=read_openist,
-               rsna_normal=read_rsna_normal, rsna=read_rsna, kermany=read_kermany, siim=read_siim, actualmed=read_actualmed)
+SOURCES = dict(
+    darkcovidnet=read_darkcovidnet, covid_cxnet=read_covid_cxnet, ieee8023=read_ieee8023,
+    hannover=read_hannover, figure1=read_figure1, shenzhen=read_shenzhen, montgomery=read_montgomery,
+    jsrt=read_jsrt, openist=read_openist, rsna_normal=read_rsna_normal, rsna=read_rsna,
+    kermany=read_kermany, siim=read_siim, actualmed=read_actualmed)
 
 _OPTIONAL = ('siim', 'actualmed') # May not be passed on, so not every data folder holds them
 
@@ -373,21 +376,27 @@ def classes_of(
 
 def _csv(path, columns):
     "A table whose cells are text: no number loses its zeros, no patient called NA is missing"
+    def wrong(what, wanted, todo): return RadiographError(f'{path.name}{what}', wanted, todo)
+    if path.exists() and not path.is_file():
+        raise wrong(', which is no regular file', 'a CSV file', 'copy it into a file')
     try: t = pd.read_csv(path, dtype=str, keep_default_na=False, encoding='utf-8-sig')
     except UnicodeDecodeError:
-        raise RadiographError(f'{path.name}, which is not UTF-8', 'a CSV file in UTF-8', 'save the table anew as “CSV UTF-8”') from None
+        raise wrong(', which is not UTF-8', 'a CSV file in UTF-8', 'save the table anew as “CSV UTF-8”') from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as e:
-        raise RadiographError(f'{path.name}, which is no table ({e})', 'a CSV file with a heading', 'check the file') from None
+        why = ' '.join(str(e).split()).removeprefix('Error tokenizing data. C error: ')
+        raise wrong(f', which is no table ({why})', 'a CSV file with a heading', 'check the file') from None
     except OSError as e:
-        raise RadiographError(f'{path.name}, which cannot be opened ({e.strerror})', 'a CSV file', 'check the path') from None
+        raise wrong(f', which cannot be opened ({e.strerror})', 'a CSV file', 'check the path') from None
+    twice = next((c for c in (*columns, 'patient') if f'{c}.1' in t), None) # as pandas calls the second
+    if twice: raise wrong(f' with two columns {twice!r}', 'each column once', 'delete or rename one of them')
     if not isinstance(t.index, pd.RangeIndex): # pandas takes the first cells for names of rows
-        raise RadiographError(f'{path.name}, whose rows have more cells than its heading', 'a heading for every column',
-                              'name every column, or put text with commas into quotes')
+        todo = 'name every column, or put text with commas into quotes'
+        raise wrong(', whose rows have more cells than its heading', 'a heading for every column', todo)
     missing = [c for c in columns if c not in t]
     if missing:
-        came = f'{path.name} without the column {missing[0]!r}; it has {", ".join(map(repr, t.columns))}'
-        raise RadiographError(came, f"the columns {', '.join(columns)}", 'rename or add the column')
-    if not len(t): raise RadiographError(f'{path.name} has no rows', 'one row a film', 'check the table')
+        what = f' without the column {missing[0]!r}; it has {", ".join(map(repr, t.columns))}'
+        raise wrong(what, f"the columns {', '.join(columns)}", 'rename or add the column')
+    if not len(t): raise wrong(' has no rows', 'one row a film', 'check the table')
     return t
 
 def _flag(text): return str(text).strip().lower() in ('1', 'true', 'yes')
@@ -401,7 +410,9 @@ def _own(t):
     nobody = t.patient.astype(str).str.strip()==''
     flags = {c:[_flag(v) for v in t[c]] for c in ('child', 'reserved')}
     ages = np.array([age_years(v) for v in t.age], float)
-    t = t.assign(patient=t.patient.where(~nobody, t.film), age=ages, **flags)[COLUMNS]
+    taken = set(t.patient[~nobody])
+    alone = [f'film {f}' if f in taken else f for f in t.film] # a patient may be called like another one's film
+    t = t.assign(patient=t.patient.where(~nobody, alone), age=ages, **flags)[COLUMNS]
     t.attrs['without patient'] = int(nobody.sum())
     return t
 
@@ -432,7 +443,7 @@ def _class_table(path, classes):
     return t.assign(label=[_label(l, f, classes) for l,f in zip(t.label, t.film)])
 
 def read_table(
-    path:str|Path,          # CSV with the columns `film` (path beside the table) and `label`, if known `patient`; or a folder with one subfolder a class
+    path:str|Path,          # CSV with `film` (beside the table), `label`, if known `patient`; or a folder with one subfolder a class
     every_class:bool=True,  # Whether each of the classes must occur, or, where none are named, two at least
     classes=None,           # Labels that are classes; None: whatever the table says
 )->pd.DataFrame:            # One row a film, columns `COLUMNS`; `attrs['without patient']` counts films that became their own
@@ -458,7 +469,27 @@ def check_index(
         came = f'row {bad.index[0]} ({bad.film.iloc[0]}) has the class {bad.label.iloc[0]!r}'
         raise RadiographError(came, f"one of {', '.join(classes)}", 'correct the label')
     empty = [c for c in classes if every_class and not (t.label==c).any()]
-    if empty: raise RadiographError(f'no film of the class {empty[0]!r}', 'at least one film of each class', 'add films, or check the labels')
-    gone = next((f for f in t.film if not (Path(root)/f).is_file()), None)
-    if gone: raise RadiographError(f'the film {gone} is not there', f'a file below {Path(root).name}', 'check the paths in the table')
+    if empty:
+        came = f'no film of the class {empty[0]!r}'
+        raise RadiographError(came, 'at least one film of each class', 'add films, or check the labels')
+    root = Path(root)
+    gone = next((f for f in t.film if not _is_there(root/f)), None)
+    if gone is not None:
+        from deepcovidexplainer.radiograph import plain_name
+        came = f'the film {plain_name(gone[:200])} is not there'
+        raise RadiographError(came, f'a file below {root.name}', 'check the paths in the table')
+    _check_once(t, root)
     return t
+
+def _is_there(path):
+    try: return path.is_file()
+    except (OSError, ValueError): return False # a name that no file can have
+
+def _check_once(t, root):
+    "`RadiographError` for a film that has two classes"
+    known = {}
+    for film,label in zip(t.film, t.label):
+        first = known.setdefault(os.path.abspath(Path(root)/film), label)
+        if first==label: continue
+        came = f'the film {film} has the class {first!r} in one row and {label!r} in another'
+        raise RadiographError(came, 'one class a film', 'correct the label, or delete one row')

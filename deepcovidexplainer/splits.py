@@ -59,7 +59,7 @@ def assign_groups(
     t:pd.DataFrame,    # An index
     hashes:np.ndarray, # N×256 bool, in the order of `t`
     max_bits:int=12,   # As for `near_duplicates`
-)->pd.DataFrame:       # `t` with `group` (patients joined by their copies) and `duplicate` (copies of one film share its number); `reserved` spread over each group
+)->pd.DataFrame:       # `t` with `group` (patients joined by their copies), `duplicate` (copies share its number), `reserved`
     "One group for everything that must stay on one side of a split"
     copies = near_duplicates(hashes, max_bits)
     patients = pd.factorize(t.patient)[0]
@@ -73,7 +73,7 @@ def grouped(
     t:pd.DataFrame,  # An index
     root:str|Path,   # The folder that its `film` paths start from
     folder:str|Path, # Where the hashes are kept
-)->pd.DataFrame:     # As `assign_groups` gives it
+)->pd.DataFrame:     # The table, as `assign_groups` gives it
     "`assign_groups` for films on disk, whose hashes are computed once"
     return assign_groups(t, kept_hashes(t, root, folder))
 
@@ -92,8 +92,9 @@ def patient_split(
     "Class-stratified folds that keep every patient and every copy on one side"
     from sklearn.model_selection import StratifiedGroupKFold
     key = _who(t)
-    if key.nunique()<n_folds:
-        raise RadiographError(f'{key.nunique()} patients for {n_folds} folds', 'more patients than folds', 'use fewer folds')
+    patients = key.nunique()
+    if patients<n_folds:
+        raise RadiographError(f'{patients} patients for {n_folds} folds', 'more patients than folds', 'use fewer folds')
     groups = np.unique(key, return_inverse=True)[1]
     order = np.random.RandomState(seed).permutation(groups.max()+1) # a generator that NumPy keeps as it is
     fold = np.full(len(t), -1)
@@ -111,8 +112,8 @@ def check_split(
     if not both: return
     name = t.patient if 'patient' in t else key
     first = name[key.isin(both)].iloc[0]
-    raise RadiographError(f'{len(both)} patients on both sides of the split, {first} among them', 'every patient on one side',
-                          'split with `patient_split`')
+    came = f'{len(both)} patients on both sides of the split, {first} among them'
+    raise RadiographError(came, 'every patient on one side', 'split with `patient_split`')
 
 # %% ../nbs/11_splits.ipynb #h1s026
 def PatientSplitter(
@@ -131,7 +132,9 @@ def PatientSplitter(
 # %% ../nbs/11_splits.ipynb #c026
 def doubtful(t):
     "Training labels that a radiologist contradicted"
-    return ((t.label=='pneumonia') & (t.quality=='Normal')) | ((t.label=='normal') & t.quality.isin(['Lung Opacity', 'No Lung Opacity / Not Normal']))
+    nothing_seen = (t.label=='pneumonia') & (t.quality=='Normal')
+    something_seen = (t.label=='normal') & t.quality.isin(['Lung Opacity', 'No Lung Opacity / Not Normal'])
+    return nothing_seen | something_seen
 
 def _fold_of(t, rows, n_folds, seed):
     "The groups of the first fold among `rows`"
@@ -146,7 +149,7 @@ def assign_roles(
     valid_folds:int=8,             # The validation set is one of so many folds of the rest
     trust_reports:bool=False,      # Train on NIH labels, too, that a radiologist contradicted
     others:bool=False,             # Train on films of other diseases, too, which are only known not to be normal
-    seed:int=0,                    # Of the folds
+    seed:int=0,                    # Seed of the folds
     classes:tuple=CLASSES,         # Labels that are classes
 )->pd.DataFrame:                   # `t` with `role`
     "Training, validation, test, external or left out, never two for one patient"

@@ -23,7 +23,7 @@ def _edge(x, width=.012):
 class _Person:
     "Proportions, in the chest's coordinates"
     turn:float       # Radians
-    shift:tuple      # Of the middle: across, down
+    shift:tuple      # Shift of the middle: across, down
     zoom:tuple       # Across, down
     cage:float       # Half the widest part of the rib cage
     apex:float       # Height of the lungs' tips
@@ -33,12 +33,12 @@ class _Person:
     knob:float       # Radius of the aortic arch
     ribs:int         # Pairs
     rib0:float       # Height of the first
-    slope:float      # Of the ribs
+    slope:float      # Slope of the ribs
     clavicle:float   # Height
     body:float       # Half the width of the trunk
     fat:float        # 1: a middling patient
     exposure:float   # 1: a middling film
-    tilt:float       # Of the exposure, from side to side
+    tilt:float       # Slope of the exposure, from side to side
 
 @dataclass
 class _Chest:

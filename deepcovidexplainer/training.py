@@ -5,10 +5,16 @@
 # %% auto #0
 __all__ = ['LOG_COLUMNS', 'Recipe', 'Study', 'study_of', 'EpochLog', 'fit_networks', 'train', 'Lessons', 'teach', 'fit_student']
 
+# %% ../nbs/18_training.ipynb #j22q1
+from .core import quiet_fastai
+
+# %% ../nbs/18_training.ipynb #j22q2
+quiet_fastai()
+
 # %% ../nbs/18_training.ipynb #c003
 import json,shutil
 from contextlib import contextmanager,nullcontext
-from dataclasses import asdict,dataclass
+from dataclasses import asdict,dataclass,replace
 from pathlib import Path
 
 import cv2,numpy as np,pandas as pd
@@ -16,10 +22,10 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 
 from fastcore.basics import noop
-from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,write_json
+from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,write_json,write_whole
 from .ensemble import Member,average_posteriors,calibrate,save_ensemble
-from .learner import DistillationLoss,radiograph_learner
-from .loaders import augment,film_cache,radiograph_dls,sample_weights
+from .learner import DistillationLoss,InwardGradients,TwinConsistency,radiograph_learner
+from .loaders import augment,film_cache,film_tfms,radiograph_dls,sample_weights
 from .models import Card,has_one_size,load_weights,pick_device
 from .preprocess import Preprocess
 from .scores import score
@@ -43,10 +49,14 @@ class Recipe:
     strength:float = 1.     # Share of the training films that are disturbed
     crop:str|None = None    # `'lungs'`: cut films to them
     field:float|None = None # Rim around the lung field, as a share of the side: all else is blank; None: nothing is
+    swap:float = 0.         # Share of the films whose lungs are laid onto a body from another source
+    mix:float = 0.          # Share of the films that get coarse shades of a film from another source
+    twins:float = 0.        # Weight of the divergence between a film and its twin on another body
+    inward:float = 0.       # Weight of the gradients outside the lungs
     half:bool = False       # Train in bfloat16
     frozen:tuple = ()       # Parts of the network that keep their start weights
     average:bool = False    # One member, the mean of the snapshots' weights, instead of one a snapshot
-    seed:int = 0            # Of weights, draws and augmentation
+    seed:int = 0            # Seed of weights, draws and augmentation
 
     def __post_init__(self):
         if len(self.sizes) not in (1, self.cycles) or max(self.sizes)!=self.sizes[-1]:
@@ -56,9 +66,25 @@ class Recipe:
         if len(set(self.sizes))>1 and has_one_size(self.arch):
             came = f"the sizes {', '.join(map(str, self.sizes))} for {self.arch}, which is built for one"
             raise RadiographError(came, 'one size', f'the size {self.sizes[-1]} alone')
+        self._check_bodies()
+
+    def _check_bodies(self):
+        if self.field is not None and self.fields:
+            wanted = 'swap, twins and inward 0, as no body is seen'
+            raise RadiographError('a recipe that sees the lung field alone', wanted, 'leave `field` out')
+        if self.twins and self.inward:
+            raise RadiographError('twins and inward at once', 'one of the two', 'leave one out')
 
     @property
     def sides(self): "One side a cycle"; return self.sizes*self.cycles if len(self.sizes)==1 else self.sizes
+
+    @property
+    def fields(self): "Whether lung fields are kept beside the films"; return bool(self.swap or self.twins or self.inward)
+
+    def kept(self):
+        "How films are kept to be drawn from: larger where lungs are taken out of them"
+        p = self.preprocess()
+        return replace(p, size=max(320, p.size)) if self.fields else p
 
     def preprocess(self):
         "How a film is prepared"
@@ -73,7 +99,7 @@ class Study:
     table:pd.DataFrame # One row a film, with `label` and `group`
     root:Path          # The folder that its `film` paths start from
     valid:np.ndarray   # N bool: the films that validate
-    classes:tuple=()   # In the order of the logits; default: every label, those of `CLASSES` first
+    classes:tuple=()   # Classes in the order of the logits; default: every label, those of `CLASSES` first
 
     def __post_init__(self): self.classes = tuple(self.classes) or classes_of(self.table.label)
 
@@ -169,16 +195,28 @@ def _learner(study, recipe, films, device, workers):
     drawn = dict(bs=r.bs, balance=r.balance, seed=r.seed, strength=r.strength, draws=r.draws)
     own = dict(vocab=study.classes, preprocess=p, crop=r.crop, root=study.root)
     where = dict(device=torch.device(device), num_workers=workers)
+    if r.fields or r.mix: own['item_tfms'] = _parts(r)
     dls = radiograph_dls(study.table, films, study.valid, **seen, **drawn, **own, **where)
-    return radiograph_learner(dls, r.arch, r.init, half=r.half, frozen=r.frozen, seed=r.seed)
+    inside = [TwinConsistency(r.twins)]*(r.twins>0)+[InwardGradients(r.inward)]*(r.inward>0)
+    return radiograph_learner(dls, r.arch, r.init, half=r.half, frozen=r.frozen, seed=r.seed, cbs=inside)
+
+def _parts(r):
+    "The augmentation of a recipe"
+    alone = r.field is not None
+    along = dict(twins=r.twins>0, outlines=r.inward>0)
+    return film_tfms(strength=1 if alone else r.strength, field=alone, swap=r.swap, mix=r.mix, **along)
+
+def _kept_films(study, recipe, folder):
+    "The study's films as a recipe draws from them"
+    return film_cache(study.table, study.root, recipe.kept(), folder, recipe.crop, fields=recipe.fields)
 
 def fit_networks(
     study:Study,       # What to train on
     recipe:Recipe,     # How
     folder:str|Path,   # Where snapshots and checkpoint are kept
     films=None,        # The study's films from `film_cache`; None: made and kept in `folder`
-    name:str='',       # Of the snapshots; default: the network's
-    device:str='cpu',  # From `pick_device`
+    name:str='',       # Name of the snapshots; default: the network's
+    device:str='cpu',  # Device, as `pick_device` gives it
     workers:int=0,     # Processes that augment films
     bars:bool=False,   # Show progress bars
     say=print,         # Called with each line of the training log; None: nobody
@@ -188,7 +226,7 @@ def fit_networks(
     prepared = recipe.preprocess()
     averaged = folder.parent/f'{name}.safetensors'
     if recipe.average and averaged.exists(): return [averaged]
-    if films is None: films = film_cache(study.table, study.root, prepared, folder, recipe.crop)
+    if films is None: films = _kept_films(study, recipe, folder)
     learn = _learner(study, recipe, films, device, workers)
     how = dict(crop=recipe.crop, data=study.about(), recipe=dict(asdict(recipe), device=device))
     card = Card(recipe.arch, prepared.to_dict(), study.classes, **how)
@@ -253,12 +291,13 @@ def train(
     settings = dict(asdict(recipe), valid=int(study.valid.sum()), index=fingerprint(rows))
     if study.classes!=CLASSES: settings['classes'] = study.classes
     _same_run(work/'command.json', settings)
-    films = film_cache(study.table, study.root, recipe.preprocess(), work, recipe.crop)
+    films = _kept_films(study, recipe, work)
     write_json(work/'command.json', settings)
     paths = fit_networks(study, recipe, work, films, device=device, workers=workers, bars=bars, say=say)
+    if recipe.fields: films = film_cache(study.table, study.root, recipe.preprocess(), work, recipe.crop)
     e = _calibrated(paths, study, films, out.name)
     save_ensemble(e, out)
-    _log(e, recipe.average).to_csv(out/'log.csv', index=False)
+    write_whole(out/'log.csv', lambda p: _log(e, recipe.average).to_csv(p, index=False))
     return e
 
 # %% ../nbs/18_training.ipynb #d011
@@ -289,7 +328,7 @@ def teach(
     size:int=160,      # Their side in pixels
     weights=None,      # N numbers: how often each film is drawn; None: every source as often
     strength:float=.5, # Share of the pictures that are disturbed
-    seed:int=0,        # Of draws and disturbances
+    seed:int=0,        # Seed of draws and disturbances
 )->Lessons:            # The same for the same films, teacher and draws
     "What a teacher says of a fixed set of pictures; made once and kept in `folder`"
     w = sample_weights(t, 'source') if weights is None else np.asarray(weights, float)
@@ -324,14 +363,14 @@ class _LessonLoader(DataLoader):
 
 def fit_student(
     study:Study,       # Whose validation films are looked at after each epoch
-    films:np.ndarray,  # Its films, from `film_cache`
-    lessons:Lessons,   # From `teach`
+    films:np.ndarray,  # Films of the study, from `film_cache`
+    lessons:Lessons,   # What `teach` gave
     recipe:Recipe,     # `draws` is the number of lessons in an epoch; balance and strength belong to the lessons
     folder:str|Path,   # Where snapshots and checkpoint are kept
-    name:str='',       # Of the snapshots; default: the network's
-    share:float=.7,    # Of the teacher in the loss
-    temperature:float=2., # That softens both
-    device:str='cpu',  # From `pick_device`
+    name:str='',       # Name of the snapshots; default: the network's
+    share:float=.7,    # Share of the teacher in the loss
+    temperature:float=2., # Temperature that softens both
+    device:str='cpu',  # Device, as `pick_device` gives it
     **how,             # More for the cards: who taught
 )->list:               # Paths of the snapshots
     "Train a network on lessons in cosine cycles; a run that was stopped goes on"

@@ -16,10 +16,11 @@ from .ensemble import Ensemble,load_folder
 
 # %% ../nbs/19_zoo.ipynb #c005
 _RELEASES = 'https://github.com/deepcovidexplainer/deepcovidexplainer/releases/download/ensembles-1/{name}.zip'
-RELEASED = {'densenet201':'8cee6977204a57e32763420943ce11988be658ab6a9524ce9cfeff3ee1c4a81b',
-            'resnet18':'0390cb97b8014d56a4ac865abfa700718c8eceb01b36ac8b28e15ea6614ea4db',
-            'vgg16':'868e2e160a872db4819699d056586f20d9b3052553aafee6259afa8cac556ae4',
-            'whole-film':'a769df3608caf4e9a1ea5c72c22d52360486e1ec7cc5b0865f17692c48794833'} # Ensemble → SHA-256 of its archive, which a release carries beside the wheel
+RELEASED = { # Ensemble → SHA-256 of its archive, which a release carries beside the wheel
+    'densenet201':'8cee6977204a57e32763420943ce11988be658ab6a9524ce9cfeff3ee1c4a81b',
+    'resnet18':'0390cb97b8014d56a4ac865abfa700718c8eceb01b36ac8b28e15ea6614ea4db',
+    'vgg16':'868e2e160a872db4819699d056586f20d9b3052553aafee6259afa8cac556ae4',
+    'whole-film':'a769df3608caf4e9a1ea5c72c22d52360486e1ec7cc5b0865f17692c48794833'}
 
 def list_ensembles()->list[str]:
     "Ensembles by name: what ships inside the package, then what is fetched at its first use"
@@ -31,19 +32,23 @@ def ensemble_folder(
 )->Path:           # The folder with its `ensemble.json`
     "Where an ensemble lies; fetched if need be"
     name = str(name)
+    known = list_ensembles()
     beside = package_file().parent/'release'/'ensembles' # a checkout of the repository
     for place in (package_file('weights')/name, beside/name):
-        if name in list_ensembles() and (place/'ensemble.json').is_file(): return place
+        if name in known and (place/'ensemble.json').is_file(): return place
     if name in RELEASED: return _cached(f'{_RELEASES.format(name=name)}#sha256={RELEASED[name]}')
     if re.match('https?://', name): return _cached(name)
     if Path(name).is_dir(): return Path(name)
-    wanted = f"one of {', '.join(list_ensembles())}, a folder with an ensemble.json, or a web address that ends in #sha256=…"
+    others = 'a folder with an ensemble.json, or a web address that ends in #sha256=…'
+    wanted = f"one of {', '.join(known)}, {others}"
     raise RadiographError(f'no ensemble named {name!r}', wanted, 'check the name or path')
 
 def _cached(url):
     "The folder that keeps what `URL#sha256=…` names; fetched at the first call"
     address,_,sha256 = str(url).partition('#sha256=')
-    if not re.fullmatch('[0-9a-fA-F]{64}', sha256): raise RadiographError(f'{address} without a checksum', '64 hexadecimal digits after #sha256=', 'ask who published it, or compute them with `sha256sum`')
+    if not re.fullmatch('[0-9a-fA-F]{64}', sha256):
+        todo = 'ask who published it, or compute them with `sha256sum`'
+        raise RadiographError(f'{address} without a checksum', '64 hexadecimal digits after #sha256=', todo)
     folder = cache_dir()/'ensembles'/sha256.lower()[:32]
     return folder if folder.exists() else fetch_ensemble(address, sha256, folder)
 
@@ -52,12 +57,17 @@ _ONE = ForkSafeLock()
 @lru_cache(maxsize=4)
 def _load(folder, stamp): return load_folder(folder)
 
+def _stamp(folder):
+    "What changes with a file of an ensemble"
+    files = sorted(p for ending in ('json', 'safetensors') for p in folder.glob(f'*.{ending}'))
+    return tuple((p.name, *file_stamp(p)) for p in files)
+
 def load_ensemble(
     name:str|Path='default', # One of `list_ensembles()`, a folder that `save_ensemble` wrote, or `https://…/NAME.zip#sha256=…`
 )->Ensemble:                 # Ready to predict; the same object for the same name
     "A trained ensemble; `RadiographError` lists the known names"
     folder = ensemble_folder(name)
-    with _ONE: return _load(folder, tuple(file_stamp(folder/'ensemble.json'))) # threads that call first load it once
+    with _ONE: return _load(folder, _stamp(folder)) # threads that call first load it once
 
 # %% ../nbs/19_zoo.ipynb #c010
 _MOST = 4<<30 # Bytes that an ensemble may unpack to
@@ -66,25 +76,31 @@ def _only_files(archive):
     "`RadiographError` for an archive with folders in it"
     import zipfile
     if not zipfile.is_zipfile(archive): return # `unpack` says so
-    bad = [n for n in zipfile.ZipFile(archive).namelist() if not n.endswith('/') and Path(n).name!=n]
-    if bad: raise RadiographError(f'an archive with the path {bad[0]!r}', 'files at its top level alone', 'zip the files of the folder, not the folder')
+    names = zipfile.ZipFile(archive).namelist()
+    bad = next((n for n in names if not n.endswith('/') and Path(n).name!=n), None)
+    if bad is None: return
+    todo = 'zip the files of the folder, not the folder'
+    raise RadiographError(f'an archive with the path {bad!r}', 'files at its top level alone', todo)
 
 def fetch_ensemble(
-    url:str,            # Of a .zip whose top level holds ensemble.json and its files
-    sha256:str,         # Of the archive
+    url:str,            # Address of a .zip whose top level holds ensemble.json and its files
+    sha256:str,         # SHA-256 of the archive
     folder:str|Path,    # Where the ensemble goes; must not exist yet
     timeout:float=60,   # Seconds without an answer before giving up
-    **kwargs,           # For `fetch`: tries, pause
+    **kwargs,           # Keywords for `fetch`: tries, pause
 )->Path:                # The folder, for `load_ensemble`
-    "Download, check and unpack an ensemble; a cut transfer resumes at the next call, and nothing unchecked gets the folder's name"
+    "Download, check and unpack an ensemble; a cut transfer resumes, and nothing unchecked gets the folder's name"
     folder = Path(folder)
-    if folder.exists(): raise RadiographError(f'{folder.name} exists already', 'a new folder', 'remove it, or load it with `load_ensemble`')
+    if folder.exists():
+        todo = 'remove it, or load it with `load_ensemble`'
+        raise RadiographError(f'{folder.name} exists already', 'a new folder', todo)
     archive = folder.with_name(f'.{folder.name}.zip')
     fetch(url, archive, sha256, timeout=timeout, **kwargs)
     try:
         _only_files(archive)
         with tempfile.TemporaryDirectory(dir=folder.parent) as tmp:
             new = unpack(archive, Path(tmp)/'new', max_bytes=_MOST)
-            load_folder(new); os.replace(new, folder)
+            load_folder(new)
+            os.replace(new, folder)
     finally: archive.unlink()
     return folder

@@ -24,8 +24,10 @@ def main(where):
         if found!=RELEASED: sys.exit(f'zoo.RELEASED says {RELEASED}, the folders give {found}')
         print(f'{len(found)} archives are what the package asks for')
         return
-    out = Path(where); out.mkdir(parents=True, exist_ok=True)
+    out = Path(where)
+    out.mkdir(parents=True, exist_ok=True)
     for name, sha256 in found.items():
-        (out/f'{name}.zip').write_bytes(archive(HERE/name)); print(name, sha256)
+        (out/f'{name}.zip').write_bytes(archive(HERE/name))
+        print(name, sha256)
 
 if __name__ == '__main__': main(sys.argv[1])
