@@ -350,8 +350,7 @@ def weights_state(
     tensors = [t for t in tensors if t is not None]
     counts = [0 if t.is_inference() else t._version for t in tensors]
     places = [t.data_ptr() for t in tensors]
-    flags = [m.training for m in parts]
-    return [places, counts, flags, _sums(tensors)]
+    return [places, counts, _sums(tensors)]
 
 def _sums(tensors):
     "One number each: what also changes with a weight that was written past PyTorch's count, through `.data` or NumPy"
@@ -415,14 +414,14 @@ def _says_the_same(model, net, most=1e-4):
 def _first(out): return out[0] if isinstance(out, tuple) else out
 
 def merged(
-    model, # A network in evaluation mode; stays as it is
+    model, # A network; stays as it is, and is taken in evaluation mode
 ):         # A copy, or the network itself where nothing can be merged
     "A network whose batch norms are part of its convolutions: the same scores but for the sixth digit"
     import torch
-    if any(m.training for m in model.modules()): return model
     with own_settings(),torch.inference_mode(False),torch.no_grad():
-        net = deepcopy(model)
+        plain = deepcopy(model).eval()
+        net = deepcopy(plain)
         parts = list(net.modules())
         done = sum(map(_merge, parts))
-        fine = done and _says_the_same(model, net)
+        fine = done and _says_the_same(plain, net)
     return net if fine else model
