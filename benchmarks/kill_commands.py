@@ -26,13 +26,15 @@ def films(folder):
 def arguments(command, data, out):
     if command=='explain': return [data, '--out', out, '--methods', '']
     if command=='evaluate': return ['--data', data/'index.csv', '--out', out, '--n_boot', '20']
-    return ['--table', data/'index.csv', '--out', out, '--sizes', '64', '--cycles', '2', '--epochs', '1', '--bs', '4', '--folds', '2', '--device', 'cpu']
+    small = '--sizes 64 --cycles 2 --epochs 1 --bs 4 --folds 2 --device cpu'
+    return ['--table', data/'index.csv', '--out', out, *small.split()]
 
 def start(command, data, out):
     run = data.parent/f'dce_{command}.py' # a command parses its arguments only as a program
     run.write_text(f'from deepcovidexplainer.cli import dce_{command}\n\ndce_{command}()\n')
     env = dict(os.environ, OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore')
-    return subprocess.Popen([sys.executable, run, *map(str, arguments(command, data, out))], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, start_new_session=True)
+    line = [sys.executable, run, *map(str, arguments(command, data, out))]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, start_new_session=True)
 
 def ended(child):
     "Wait for its end; what it printed is told where it failed"
@@ -62,7 +64,10 @@ def content(path):
 
 def half(out): return [p for p in out.rglob('.*') if p.is_file()]
 
-def left(out): return {p.relative_to(out).as_posix():content(p) for p in sorted(out.rglob('*')) if p.is_file() and not p.name.startswith('.')}
+def left(out):
+    "Path → content of every file that is not hidden"
+    files = [p for p in sorted(out.rglob('*')) if p.is_file() and not p.name.startswith('.')]
+    return {p.relative_to(out).as_posix():content(p) for p in files}
 
 def run(command, data, out, after=None):
     "Start, and end it after so many seconds; how long it ran, None where it was ended. What it left is whole"
@@ -99,8 +104,11 @@ def row(command, data, kills, rng, work):
         runs += 1
         took = lasted if not left_to_do else min(took, lasted)
         shutil.rmtree(out)
-    print(f'dce_{command}: ended {kills} times, came to its end {runs} times; {len(whole)} files, {len(apart)} differ, {len(lying)} half-written', *apart[:5], *lying[:5], flush=True)
-    return dict(command=f'dce_{command}', kills=kills, ends=runs, files=len(whole), differ=len(apart), half_written=len(lying))
+    ended = f'dce_{command}: ended {kills} times, came to its end {runs} times'
+    found = f'{len(whole)} files, {len(apart)} differ, {len(lying)} half-written'
+    print(f'{ended}; {found}', *apart[:5], *lying[:5], flush=True)
+    counts = dict(files=len(whole), differ=len(apart), half_written=len(lying))
+    return dict(command=f'dce_{command}', kills=kills, ends=runs, **counts)
 
 def keep(row, seed):
     "Beside the rows of other commands"

@@ -4,8 +4,8 @@
 
 A real process trains a ResNet-18 on drawn films (CPU, one thread) and is ended with SIGKILL: at random moments of an epoch, while its
 checkpoint is being written, and while a snapshot is being written. The same command goes on each time. At the end every snapshot, its
-card (which holds the log) and the checkpoint must equal those of an undisturbed run to the bit, but for the time they took, and no half-written file may lie about.
-Prints a table; the exit status is 1 when anything differs.
+card (which holds the log) and the checkpoint must equal those of an undisturbed run to the bit, but for the time they took, and no
+half-written file may lie about. Prints a table; the exit status is 1 when anything differs.
 """
 import argparse, json, os, random, signal, subprocess, sys, tempfile, time
 from fnmatch import fnmatch
@@ -26,7 +26,8 @@ def films(data):
     from deepcovidexplainer.loaders import film_cache
     from deepcovidexplainer.sources import read_table
     from deepcovidexplainer.preprocess import Preprocess
-    t, recipe = read_table(data/'index.csv'), Preprocess(size=64, equalize='hist+clahe', diffuse=False, unsharp=False, remove_text=False)
+    t = read_table(data/'index.csv')
+    recipe = Preprocess(size=64, equalize='hist+clahe', diffuse=False, unsharp=False, remove_text=False)
     return t, film_cache(t, data, recipe, data/'cache', crop=None), recipe
 
 def train(data, out):
@@ -49,10 +50,12 @@ def train(data, out):
     t, x, recipe = films(data)
     learn = radiograph_learner(radiograph_dls(t, x, patient_split(t, 4)==0, size=64, bs=4), 'resnet18')
     with learn.no_bar(), learn.no_logging():
-        fit_snapshots(learn, out, Card('resnet18', recipe.to_dict(), crop=None), CYCLES, EPOCHS, sizes=(48, 48, 64, 64, 64), cbs=[Tell()])
+        card = Card('resnet18', recipe.to_dict(), crop=None)
+        fit_snapshots(learn, out, card, CYCLES, EPOCHS, sizes=(48, 48, 64, 64, 64), cbs=[Tell()])
 
 def start(data, out):
-    return subprocess.Popen([sys.executable, '-W', 'ignore', __file__, '--data', data, '--out', out], stdout=subprocess.PIPE, text=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
+    line = [sys.executable, '-W', 'ignore', __file__, '--data', data, '--out', out]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
 
 def undisturbed(data, out):
     "Its epochs' length in seconds"
@@ -132,7 +135,8 @@ def main(seed):
         print(f'{"last":>4}  {done:>11}  left alone, status {status}')
         wrong, names = compare(calm, out)
     print(f'\n{len(names)} files compared: {", ".join(names)}')
-    print(f'{kills} kills;', f'different: {", ".join(wrong)}' if wrong else 'all equal but for the time they took', f'({time.time()-began:.0f} s)')
+    outcome = f'different: {", ".join(wrong)}' if wrong else 'all equal but for the time they took'
+    print(f'{kills} kills;', outcome, f'({time.time()-began:.0f} s)')
     return 1 if wrong or status or kills<len(PLAN) else 0
 
 if __name__ == '__main__':

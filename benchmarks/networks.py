@@ -2,12 +2,12 @@
 
     python -m benchmarks networks
 
-Network by network and method by method: does it work, or with which words is it refused; by how much do the sums of LRP miss the scores; and
-how fast does the probability fall when the most relevant pixels are painted over, beside a random order. Films are drawn, so that it runs
-anywhere. The default's first network comes with its weights; small networks are trained briefly, which is enough to ask what they look
-at and no more; large ones stay untrained, since conservation does not hang on training, and are not asked for deletion. First comes the
-randomisation check of contrastive LRP on the default's first network. Writes `results/networks.json` in the package, which *Your own network*
-and *Your own rule* read. About three minutes of one core.
+Network by network and method by method: does it work, or with which words is it refused; by how much do the sums of LRP miss the
+scores; and how fast does the probability fall when the most relevant pixels are painted over, beside a random order. Films are drawn,
+so that it runs anywhere. The default's first network comes with its weights; small networks are trained briefly, which is enough to ask
+what they look at and no more; large ones stay untrained, since conservation does not hang on training, and are not asked for deletion.
+First comes the randomisation check of contrastive LRP on the default's first network. Writes `results/networks.json` in the package,
+which *Your own network* and *Your own rule* read. About three minutes of one core.
 """
 import argparse, json
 from functools import partial
@@ -24,7 +24,8 @@ from deepcovidexplainer.lrp import lrp, lrp_attributions
 from deepcovidexplainer.models import create_model, register_arch
 
 LARGE = ('vgg16', 'vgg19', 'resnet34', 'densenet161', 'densenet201', 'resnet50')
-SMALL = ('resnet18', 'efficientnet_b0', 'convnext_atto', 'mobilenetv3_small_100', 'regnetx_002', 'vit_tiny_patch16_224', 'vision_learner(resnet18)')
+SMALL = ('resnet18', 'efficientnet_b0', 'convnext_atto', 'mobilenetv3_small_100', 'regnetx_002',
+         'vit_tiny_patch16_224', 'vision_learner(resnet18)')
 
 def quick(name, size):
     "A method, with fewer steps than its default"
@@ -94,7 +95,7 @@ def by_chance(model, x):
     return round(float(np.mean(areas)), 4)
 
 def conservation(model, x):
-    "Worst of the films: |ΣR/score − 1| of LRP, and the largest share that a layer divided evenly; None where it is refused"
+    "Worst of the films: |ΣR/score − 1| of LRP, and the largest share that a layer divided evenly; None if refused"
     try: checks = [lrp_attributions(form(model, 'lrp'), film[None])['lrp'].checks for film in x]
     except RadiographError: return None
     return dict(error=max(c['conservation_error'] for c in checks), evenly=round(max(c['evenly'] for c in checks), 4))
@@ -149,7 +150,8 @@ def main(work, steps, size, ready):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--work', type=Path, default='runs/networks', help='where parts are kept, so that a run that was stopped goes on')
+    where = 'where parts are kept, so that a run that was stopped goes on'
+    p.add_argument('--work', type=Path, default='runs/networks', help=where)
     p.add_argument('--ready', action='store_true', help='write the rows that are kept already, and no others')
     p.add_argument('--steps', type=int, default=25, help='of training, 12 films each')
     p.add_argument('--size', type=int, default=64, help='side of the drawn films in pixels')

@@ -21,7 +21,8 @@ def fetched(folder):
 
 class Viewer(http.server.SimpleHTTPRequestHandler):
     "Files of the viewer; every other address is its one page"
-    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, '.wasm': 'application/wasm', '.js': 'text/javascript'}
+    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {
+        '.wasm': 'application/wasm', '.js': 'text/javascript'}
     def log_message(self, *args): pass
     def end_headers(self):
         self.send_header('Cross-Origin-Opener-Policy', 'same-origin')
@@ -83,7 +84,8 @@ def main():
         server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), serve)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         driver = chromium()
-        try: look(driver, f'http://127.0.0.1:{server.server_port}', [str(Path(f).resolve()) for f in a.files], a.out, a.pause)
+        home, files = f'http://127.0.0.1:{server.server_port}', [str(Path(f).resolve()) for f in a.files]
+        try: look(driver, home, files, a.out, a.pause)
         finally:
             driver.quit()
             server.shutdown()

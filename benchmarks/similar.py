@@ -23,8 +23,14 @@ from deepcovidexplainer.radiograph import load_radiograph
 
 HOLD_OUT = () # As in `outside.py ship`: every adult source is trained on
 TERMS = { # source → what has to be said where its films are shown
-    'nih': dict(licence='NIH Clinical Center: free use with citation', attribution='NIH Clinical Center, ChestX-ray8: X. Wang, Y. Peng, L. Lu, Z. Lu, M. Bagheri, R. M. Summers, CVPR 2017, doi:10.1109/CVPR.2017.369'),
-    'covid-cxnet': dict(licence='CC BY 4.0', attribution='A. Haghanifar, M. Molahasani Majdabadi, S. Ko, COVID-CXNet dataset, doi:10.6084/m9.figshare.12580328; scaled down')}
+    'nih': dict(
+        licence='NIH Clinical Center: free use with citation',
+        attribution='NIH Clinical Center, ChestX-ray8: X. Wang, Y. Peng, L. Lu, Z. Lu, M. Bagheri, R. M. Summers, '
+                    'CVPR 2017, doi:10.1109/CVPR.2017.369'),
+    'covid-cxnet': dict(
+        licence='CC BY 4.0',
+        attribution='A. Haghanifar, M. Molahasani Majdabadi, S. Ko, COVID-CXNet dataset, '
+                    'doi:10.6084/m9.figshare.12580328; scaled down')}
 SIDE, LIMIT = 64, 1_000_000 # Pixels of a thumbnail's side, bytes of the file
 
 def training_films(root, work):
@@ -64,11 +70,17 @@ def main(ensemble, work, n):
     out = folder/'similar.safetensors'
     save_file(dict(features=features, thumbnails=thumbnails), out)
     os.chmod(out, 0o644)
-    if out.stat().st_size>LIMIT: raise SystemExit(f'{out.name} has {out.stat().st_size:,} bytes, more than {LIMIT:,}: ask for fewer films with --n')
+    size = out.stat().st_size
+    if size>LIMIT: raise SystemExit(f'{out.name} has {size:,} bytes, more than {LIMIT:,}: ask for fewer films with --n')
     member = ensemble.members[0]
-    write_json(folder/'similar.json', dict(member=member.name, member_sha256=member.card.sha256, sha256=sha256_of(out), drawn_from=len(pool), terms=TERMS,
-                                           films=[dict(film=r.film, label=r.label, source=r.source) for r in rows]))
-    print(f'{len(rows)} of {len(pool)} films, {out.stat().st_size:,} bytes, for {member.name}')
+    write_json(folder/'similar.json', dict(
+        member=member.name,
+        member_sha256=member.card.sha256,
+        sha256=sha256_of(out),
+        drawn_from=len(pool),
+        terms=TERMS,
+        films=[dict(film=r.film, label=r.label, source=r.source) for r in rows]))
+    print(f'{len(rows)} of {len(pool)} films, {size:,} bytes, for {member.name}')
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
