@@ -2,14 +2,17 @@
 
     python -m benchmarks archive                     # 200 films, every way
     python -m benchmarks archive --films 5000 --ways "ours, 2 workers" --out flat.json   # memory over a long run
+    python -m benchmarks archive --before FOLDER     # also film by film as an older version did it: a folder with its `deepcovidexplainer`
     python -m benchmarks archive --reference         # the distributions behind `drift`: the test films of the card
 
-Films of the public collections (`DCE_DATA`), drawn with a seed and listed again where there are too few. Each way runs in a process of its own, on one
-thread a process, and is timed by the clock and in processor seconds, its own start (measured on one film) taken off. On a machine that others use
-only processor seconds can be compared. Where the time goes comes from the columns of the table; memory is the sum over driver and workers, each page
-counted in full in each process. Needs the extras screen, ray, fast and benchmarks.
+Films of the public collections (`DCE_DATA`), drawn with a seed and listed again where there are too few. What needs no workers runs in one process on
+one thread, way after way; workers, Ray and an older version have processes of their own. All are timed by the clock and in processor seconds, their
+start (measured on one film) taken off. On a machine that others use only processor seconds can be compared, and so is where the time goes. Memory is the
+sum over driver and workers, each page counted in full in each process. The answers so far are written after each way. Needs the extras screen, ray, fast
+and benchmarks.
 """
 import argparse, json, os, resource, subprocess, sys, tempfile, time
+from contextlib import contextmanager
 from pathlib import Path
 
 STEPS = ('fetch', 'decode', 'lungs', 'clean', 'networks', 'explain')
@@ -42,13 +45,17 @@ def inputs(paths):
 def batches(x, bs): return (x[i:i+bs] for i in range(0, len(x), bs))
 
 def bare(paths, bs):
+    "The networks as timm builds them, nothing else"
     import torch
     e, x = inputs(paths)
     ready = [torch.cat(b) for b in batches(x, bs)]
-    e.member_posteriors(ready[0])
+    def run(b):
+        for m in e.members: m.model(b)
     def work():
-        for b in ready: e.member_posteriors(b)
-    return timed(work)
+        for b in ready: run(b)
+    with torch.inference_mode():
+        run(ready[0])
+        return timed(work)
 
 def judged(paths, bs=32):
     "Our networks' part alone, films clean and at hand"
@@ -74,8 +81,7 @@ def xrv_loop(paths, theirs):
     import numpy as np, torch, torchxrayvision as xrv
     from PIL import Image
     from deepcovidexplainer import load_ensemble
-    e = load_ensemble()
-    size = 224 if theirs else e.preprocess.size
+    e = load_ensemble(); size = 224 if theirs else e.preprocess.size
     crop, resize = xrv.datasets.XRayCenterCrop(), xrv.datasets.XRayResizer(size, engine='cv2')
     net = xrv.models.DenseNet(weights=None).eval() if theirs else None
     def one(path):
@@ -85,35 +91,45 @@ def xrv_loop(paths, theirs):
     one(paths[0])
     return timed(lambda: [one(p) for p in paths])
 
+@contextmanager
+def cpu_clock(seconds, step):
+    "As the columns of the table, in seconds of the processor"
+    began = time.process_time()
+    try: yield
+    finally: seconds[step] = time.process_time()-began
+
+def here(paths, fast=False):
+    "Screening in this process, its start taken off, and what each step takes of the processor"
+    from deepcovidexplainer import screen as room
+    room._clock = cpu_clock
+    with tempfile.TemporaryDirectory() as tmp:
+        tmp = Path(tmp)
+        folders = archive(tmp/'one', paths[:1]), archive(tmp/'films', paths)
+        def run(folder): room.screen(folder, tmp/f'{folder.name}.out', workers=0, fast=fast, progress=False)
+        start, total = (timed(lambda: run(f)) for f in folders)
+        return *(b-a for a, b in zip(start, total)), dict(steps=steps(tmp/'films.out'))
+
 def ours(folder, out, workers, engine):
     from deepcovidexplainer.screen import screen
     engine, _, how = engine.partition('+')
     screen(folder, out, workers=workers, engine=engine, fast=how=='fast', progress=False)
 
-WAYS = {
-    'bare networks, batches of 32 (the ceiling)': lambda p, d: bare(p, 32),
-    'bare networks, one by one': lambda p, d: bare(p, 1),
-    'our networks on clean films': lambda p, d: judged(p),
-    'our networks on clean films, fast': lambda p, d: fast(p),
-    'film by film (predict_and_explain)': lambda p, d: film_by_film(p),
-    'a loop as of torchxrayvision, our networks': lambda p, d: xrv_loop(p, False),
-    'a loop as of torchxrayvision, its DenseNet-121': lambda p, d: xrv_loop(p, True)}
-SCREENS = {
-    'ours, 1 worker': (1, 'local'),
-    'ours, 2 workers': (2, 'local'),
-    'ours, 1 worker, fast': (1, 'local+fast'),
-    'ours, 2 workers, fast': (2, 'local+fast'),
-    'ours on Ray, 2 actors': (2, 'ray')}
+BEFORE = 'film by film (predict_and_explain), an older version'
+
+CEILING, HERE, ALONE = 'bare networks, batches of 32 (the ceiling)', 'ours, in one process', 'film by film (predict_and_explain)'
+WAYS = {BEFORE: film_by_film, CEILING: lambda p: bare(p, 32), HERE: here, 'ours, in one process, fast': lambda p: here(p, True), ALONE: film_by_film,
+        'our networks on clean films': judged, 'our networks on clean films, fast': fast, 'bare networks, one by one': lambda p: bare(p, 1),
+        'a loop as of torchxrayvision, our networks': lambda p: xrv_loop(p, False), 'a loop as of torchxrayvision, its DenseNet-121': lambda p: xrv_loop(p, True)}
+SCREENS = {'ours, 1 worker': (1, 'local'), 'ours, 2 workers': (2, 'local'), 'ours, 1 worker, fast': (1, 'local+fast'), 'ours, 2 workers, fast': (2, 'local+fast'), 'ours on Ray, 2 actors': (2, 'ray')}
 
 def environment():
     from deepcovidexplainer.screen import _MEMORY, _THREADS
     return {**os.environ, **_THREADS, **_MEMORY}
 
-def call(*args):
-    "This script as a process of its own"
-    done = subprocess.run([sys.executable, '-W', 'ignore', __file__, *map(str, args)], env=environment(), capture_output=True, text=True)
-    if done.returncode: raise RuntimeError(done.stderr[-1500:])
-    return done.stdout
+def older(folder):
+    "One thread, another version, and memory as that version had it"
+    from deepcovidexplainer.screen import _THREADS
+    return {**os.environ, **_THREADS, 'PYTHONPATH': str(folder)}
 
 def resident(mark):
     "MB of all processes that carry a mark"
@@ -144,9 +160,8 @@ def steps(out):
     found = {s: float(sum(v[s] or 0 for v in t.seconds)/len(t)) for s in STEPS}
     rows = t.astype(object).where(t.notna(), None).drop(columns=['members', 'doubts', 'prediction_set', 'zones']).to_dict('records')
     with tempfile.TemporaryDirectory() as tmp:
-        table = Table(tmp)
-        (Path(tmp)/'films').mkdir()
-        found['write'] = timed(lambda: table.write(0, rows))[0]/len(rows)
+        table = Table(tmp); (Path(tmp)/'films').mkdir()
+        found['write'] = timed(lambda: table.write(0, rows))[1]/len(rows)
     return found
 
 def flat(memory):
@@ -156,42 +171,73 @@ def flat(memory):
     third = max(1, len(busy)//3)
     return float(np.median(busy[-third:])/np.median(busy[:third])) if len(busy)>=6 else None
 
-def main(n, ways, out):
-    films, rows = sources(n), []
+def decoding(repeats=3):
+    "Milliseconds of the processor to decode a file of each kind, the decoder's process counted"
+    from deepcovidexplainer.core import data_dir, package_file
+    from deepcovidexplainer.radiograph import load_radiograph
+    def used(): return sum(getattr(resource.getrusage(who), k) for who in (resource.RUSAGE_SELF,) for k in ('ru_utime', 'ru_stime'))+sum(sum(c.cpu_times()[:2]) for c in psutil.Process().children(recursive=True))
+    import psutil
+    kinds = {'PNG': Path(sources(1)[0]), 'DICOM, not compressed': package_file('samples', 'normal.dcm')}
+    kinds |= {f'DICOM, {k}': data_dir()/'dicom'/f for k, f in {'JPEG': 'rsna_mono2_jpeg.dcm', 'JPEG 2000': 'RG1_J2KI.dcm', 'JPEG-LS': 'RG1_JLSN.dcm'}.items()}
+    told = {}
+    for kind, path in kinds.items():
+        film, began = load_radiograph(path), used()
+        for _ in range(repeats): load_radiograph(path)
+        told[kind] = dict(milliseconds=round(1e3*(used()-began)/repeats, 1), pixels=list(film.shape))
+    return told
+
+def told_of(name, films, row):
+    "A line of the table, printed"
+    print(f'{name:48} {films/row["clock"]:7.2f} films/s by the clock, {row["processor"]/films*1e3:7.1f} ms of the processor a film', *([f'{row["megabytes"]:.0f} MB', f'memory last/first third {row["flat"]:.2f}' if row['flat'] else '', f'start {row["start"]:.1f} s'] if 'flat' in row else []), flush=True)
+    return dict(way=name, films=films, **row)
+
+def in_one_process(names, listed, env=None):
+    "(name, row) of ways that need no workers, one after the other"
+    child = subprocess.Popen([sys.executable, '-W', 'ignore', __file__, '--way', ';'.join(names), '--list', listed], env=env or environment(), cwd=tempfile.gettempdir(), stdout=subprocess.PIPE, text=True)
+    for line in child.stdout:
+        if line.startswith('{"way"'): yield (told := json.loads(line)).pop('way'), told
+    child.wait()
+
+def with_workers(name, folder, single, place):
+    "A row of a way with processes of its own"
+    workers, engine = SCREENS[name]
+    start = screened(single, place.with_suffix('.one'), workers, engine)
+    total = screened(folder, place, workers, engine)
+    # one worker starts for one film; the others' starts cost their processors, not the clock
+    return dict(clock=total[0]-start[0], processor=total[1]-start[1], start=start[0], megabytes=max(total[2]), flat=flat(total[2]), memory=[round(m) for m in total[2]])
+
+def all_ways(films, ways, before, tmp):
+    "(name, row), those that need no workers first"
+    (tmp/'list.json').write_text(json.dumps(films))
+    wanted = [name for name in [*WAYS, *SCREENS] if not ways or name in ways]
+    if before and BEFORE in wanted: yield from in_one_process([BEFORE], tmp/'list.json', older(before))
+    here = [name for name in wanted if name in WAYS and name!=BEFORE]
+    if here: yield from in_one_process(here, tmp/'list.json')
+    folder, single = archive(tmp/'films', films), archive(tmp/'one', films[:1])
+    for name in wanted:
+        if name not in SCREENS: continue
+        try: yield name, with_workers(name, folder, single, tmp/name)
+        except Exception as error: print(f'{name}: {str(error)[-300:]}', flush=True)
+
+def main(n, ways, out, before=None):
+    rows, decode = [], {} if ways else decoding()
     with tempfile.TemporaryDirectory() as tmp:
-        tmp = Path(tmp)
-        (tmp/'list.json').write_text(json.dumps(films))
-        folder, single = archive(tmp/'films', films), archive(tmp/'one', films[:1])
-        for name in [*WAYS, *SCREENS]:
-            if ways and name not in ways: continue
-            try:
-                if name in WAYS: row = json.loads(call('--way', name, '--list', tmp/'list.json').splitlines()[-1])
-                else:
-                    workers, engine = SCREENS[name]
-                    place = tmp/name
-                    start = screened(single, place.with_suffix('.one'), workers, engine)
-                    total = screened(folder, place, workers, engine)
-                    # one worker starts for one film; the others' starts cost their processors, not the clock
-                    row = dict(clock=total[0]-start[0], processor=total[1]-start[1], start=start[0], megabytes=max(total[2]), flat=flat(total[2]), memory=[round(m) for m in total[2]], steps=steps(place))
-            except Exception as error:
-                print(f'{name}: {str(error)[-300:]}', flush=True)
-                continue
-            rows.append(dict(way=name, films=n, **row))
-            print(f'{name:48} {n/row["clock"]:7.2f} films/s by the clock, {row["processor"]/n*1e3:7.1f} ms of the processor a film', *([f'{row["megabytes"]:.0f} MB', f'memory last/first third {row["flat"]:.2f}' if row['flat'] else '', f'start {row["start"]:.1f} s'] if 'flat' in row else []), flush=True)
-    told = summary(rows)
+        for name, row in all_ways(sources(n), ways, before, Path(tmp)):
+            rows.append(told_of(name, n, row))
+            told = dict(summary(rows), decode=decode)
+            if out: Path(out).write_text(json.dumps(dict(films=n, load=os.getloadavg(), cores=os.cpu_count(), rows=rows, **told), indent=1)+'\n')
     print(json.dumps(told, indent=1))
-    if out: Path(out).write_text(json.dumps(dict(films=n, load=os.getloadavg(), cores=os.cpu_count(), rows=rows, **told), indent=1)+'\n')
 
 def summary(rows):
     "Ratios, where the time goes, and a million films on paper"
     by = {r['way']: r for r in rows}
     speed = {k: {c: r['films']/r[c] for c in ('clock', 'processor')} for k, r in by.items()}
-    pairs = [('ours, 1 worker', 'bare networks, batches of 32 (the ceiling)'), ('our networks on clean films', 'bare networks, batches of 32 (the ceiling)'), ('our networks on clean films, fast', 'our networks on clean films'), ('ours, 1 worker, fast', 'ours, 1 worker'),
-             ('ours, 2 workers, fast', 'film by film (predict_and_explain)'), ('ours, 2 workers', 'film by film (predict_and_explain)'),
-             ('ours on Ray, 2 actors', 'ours, 2 workers'), ('ours, 2 workers', 'a loop as of torchxrayvision, our networks')]
+    pairs = [(HERE, CEILING), ('our networks on clean films', CEILING), ('our networks on clean films, fast', CEILING), ('ours, in one process, fast', CEILING), (HERE, BEFORE),
+             ('ours, in one process, fast', BEFORE), (ALONE, BEFORE), (HERE, ALONE), (HERE, 'a loop as of torchxrayvision, our networks'), ('ours, 2 workers', HERE),
+             ('ours, 2 workers', 'ours, 1 worker'), ('ours, 2 workers, fast', 'ours, in one process, fast'), ('ours on Ray, 2 actors', 'ours, 2 workers')]
     ratios = {f'{a} ÷ {b}': {c: round(speed[a][c]/speed[b][c], 3) for c in speed[a]} for a, b in pairs if a in by and b in by}
-    one = by.get('ours, 1 worker')
-    return dict(ratios=ratios, milliseconds={k: round(1e3*v, 2) for k, v in one['steps'].items()} if one else {}, core_hours_for_a_million={k: round(1e6*r['processor']/r['films']/3600, 1) for k, r in by.items()})
+    parts = {k: round(1e3*v, 2) for k, v in by[HERE]['steps'].items()} if HERE in by else {}
+    return dict(ratios=ratios, milliseconds=parts, core_hours_for_a_million={k: round(1e6*r['processor']/r['films']/3600, 1) for k, r in by.items()})
 
 def make_reference(cache):
     "The measures of the card's test films → `deepcovidexplainer/results/screen_reference.json`"
@@ -213,20 +259,17 @@ def make_reference(cache):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--films', type=int, default=200)
-    p.add_argument('--ways', help='names of ways, separated by semicolons')
-    p.add_argument('--out', help='JSON')
-    p.add_argument('--reference', action='store_true', help='make the distributions behind drift')
-    p.add_argument('--cache', help='folder for the hashes of films')
-    p.add_argument('--way', help=argparse.SUPPRESS)
-    p.add_argument('--list', help=argparse.SUPPRESS)
-    p.add_argument('--screen', nargs=4, help=argparse.SUPPRESS)
+    p.add_argument('--films', type=int, default=200); p.add_argument('--ways', help='names of ways, separated by semicolons'); p.add_argument('--out', help='JSON')
+    p.add_argument('--reference', action='store_true', help='make the distributions behind drift'); p.add_argument('--cache', help='folder for the hashes of films')
+    p.add_argument('--before', type=lambda f: Path(f).resolve(), help='folder with an older deepcovidexplainer')
+    p.add_argument('--way', help=argparse.SUPPRESS); p.add_argument('--list', help=argparse.SUPPRESS); p.add_argument('--screen', nargs=4, help=argparse.SUPPRESS)
     a = p.parse_args()
     if a.screen: ours(a.screen[0], a.screen[1], int(a.screen[2]), a.screen[3])
     elif a.way:
-        import torch
-        torch.set_num_threads(1)
-        clock, processor = WAYS[a.way](json.loads(Path(a.list).read_text()), None)
-        print(json.dumps(dict(clock=clock, processor=processor)))
+        import torch; torch.set_num_threads(1)
+        for name in a.way.split(';'):
+            try: clock, processor, *more = WAYS[name](json.loads(Path(a.list).read_text()))
+            except Exception as error: print(f'{name}: {error}'[-300:], file=sys.stderr, flush=True); continue
+            print(json.dumps(dict(way=name, clock=clock, processor=processor, **(more[0] if more else {}))), flush=True)
     elif a.reference: make_reference(a.cache or tempfile.mkdtemp())
-    else: main(a.films, a.ways and [w.strip() for w in a.ways.split(';')], a.out)
+    else: main(a.films, a.ways and [w.strip() for w in a.ways.split(';')], a.out, a.before)

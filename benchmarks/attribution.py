@@ -1,6 +1,7 @@
 """Do the heatmaps keep their promises, and what do they cost?
 
     DCE_DATA=folder/with/the/collections python benchmarks/attribution.py --weights runs
+    python -m benchmarks attribution --only-cost     # → results/heatmap_cost.json
 
 Conservation, agreement with independent implementations, behaviour on odd films, cost beside the peers, memory. Real films; trained
 weights where `--weights` holds a card of that architecture, random weights with random batch-norm statistics elsewhere. Results go to
@@ -16,7 +17,7 @@ from torch import nn
 
 from deepcovidexplainer.core import CLASSES, data_dir
 from deepcovidexplainer.sources import read_index
-from deepcovidexplainer.cam import cam_maps
+from deepcovidexplainer.cam import CAM_METHODS, cam_maps
 from deepcovidexplainer.canonical import canonical
 from deepcovidexplainer.lrp import Pass, lrp
 from deepcovidexplainer.core import write_json
@@ -25,7 +26,7 @@ from deepcovidexplainer.radiograph import load_radiograph
 from deepcovidexplainer.zoo import load_ensemble
 
 PAPER = list_archs()[:6] # VGG-16 and -19, ResNet-18 and -34, DenseNet-161 and -201
-COST = ('resnet18', 'vgg19', 'densenet161')
+COST = dict(resnet18=.28, vgg19=.28, densenet161=.30, efficientnet_lite0=None) # What all four maps may cost, as a share of the peers' one by one
 OUT = Path(__file__).parents[1]/'deepcovidexplainer'/'results'
 ROWS = []
 
@@ -68,18 +69,14 @@ def off(model, x):
 def conservation(models, x):
     for arch, (model, weights) in models.items():
         net = canonical(model)
-        with torch.no_grad():
-            scores = model(x)
-            error = (net(x)-scores).abs().max()/scores.abs().max()
+        with torch.no_grad(): scores = model(x); error = (net(x)-scores).abs().max()/scores.abs().max()
         note('canonical form: error of the logits, relative', arch, error, 1e-4, weights)
         note('conservation |ΣR/logit − 1|, worst film', arch, off(net, x), 1e-3, weights, f'{len(x)} real films, {x.shape[-1]} px')
 
 def zennit_map(model, x, target, composite):
     x = x.clone().requires_grad_()
     with composite.context(model) as m:
-        out = m(x)
-        start = torch.zeros_like(out)
-        start[:,target] = out[:,target].detach()
+        out = m(x); start = torch.zeros_like(out); start[:,target] = out[:,target].detach()
         return torch.autograd.grad(out, x, start)[0].detach().sum(1)
 
 def merged(module):
@@ -87,8 +84,7 @@ def merged(module):
     last = None
     for name, child in list(module.named_children()):
         if isinstance(child, nn.BatchNorm2d) and isinstance(getattr(module, last), nn.Conv2d):
-            setattr(module, last, nn.utils.fuse_conv_bn_eval(getattr(module, last), child))
-            setattr(module, name, nn.Identity())
+            setattr(module, last, nn.utils.fuse_conv_bn_eval(getattr(module, last), child)); setattr(module, name, nn.Identity())
         elif list(child.children()): merged(child)
         last = name
     return module
@@ -100,14 +96,12 @@ def against_zennit(x):
     additions = zennit.canonizers.CompositeCanonizer((zennit.torchvision.ResNetBottleneckCanonizer(), zennit.torchvision.ResNetBasicBlockCanonizer()))
     stock = lambda name: getattr(torchvision.models, name)(num_classes=3)
     for name, make in dict(vgg16=create_model, vgg19=create_model, resnet18=stock, resnet34=stock).items():
-        torch.manual_seed(0)
-        model, own = shake(make(name)).double(), make is create_model
+        torch.manual_seed(0); model, own = shake(make(name)).double(), make is create_model
         films = x.double() if own else x.double().repeat(1, 3, 1, 1)
         for rule, composite in dict(paper=c.EpsilonPlusFlat, **{'alpha2-beta1':c.EpsilonAlpha2Beta1Flat}).items():
             theirs = zennit_map(merged(deepcopy(model)), films, 1, composite(epsilon=.1, stabilizer=1e-12, zero_params='bias', canonizers=None if own else [additions]))
             note(f'difference from zennit, float64, {rule}', name, (lrp(model, films, 1, rule, eps=.1)-theirs).abs().max()/theirs.abs().max(), 1e-4, 'random')
-    torch.manual_seed(0)
-    model, films = shake(stock('resnet18')), x.repeat(1, 3, 1, 1)
+    torch.manual_seed(0); model, films = shake(stock('resnet18')), x.repeat(1, 3, 1, 1)
     with torch.no_grad(): scores = model(films)[:,1]
     without = (zennit_map(model, films, 1, c.EpsilonPlusFlat(zero_params='bias')).sum((1, 2))/scores-1).abs().min()
     note('control: smallest |ΣR/logit − 1| without canonical form', 'resnet18', without, None, 'random', 'must exceed 1e-3, or the test of conservation could not fail')
@@ -158,21 +152,15 @@ def nothing_grows(ensemble, x):
     for m in ensemble.members:
         net, most, off = canonical(m.model), 0., 0.
         for film in x:
-            seen = Pass(net, film[None])
-            c = int(seen.logits.argmax())
-            look = seen.look([c])
-            r = lrp(seen, film[None], c)
-            share = (look.a*look.g[0]).sum((2, 3)).double()
-            score = float(seen.logits[0, c])
+            seen = Pass(net, film[None]); c = int(seen.logits.argmax()); look = seen.look([c]); r = lrp(seen, film[None], c)
+            share = (look.a*look.g[0]).sum((2, 3)).double(); score = float(seen.logits[0, c])
             features = float(share.abs().sum()/share.sum().abs())*abs(score) # a score can be next to zero, what makes it up cannot
             most, off = max(most, float(r.abs().sum())/features), max(off, abs(float(r.sum(dtype=torch.double))-score)/features)
         note('sum of |R| on the film ÷ on the features, at most', m.name, most, 1.001, 'shipped', f'{len(x)} real films, {x.shape[-1]} px, top class')
         note('|sum of R − score| ÷ sum of |R| on the features', m.name, off, 1e-4, 'shipped', f'{len(x)} real films, {x.shape[-1]} px, top class')
 
 def seconds(f):
-    start = time.process_time()
-    f()
-    return time.process_time()-start
+    start = time.process_time(); f(); return time.process_time()-start
 
 def peers(model, x):
     "Name → function: each of the four maps by a library of its own"
@@ -189,21 +177,13 @@ def peers(model, x):
     def pytorch_grad_cam():
         with GradCAMPlusPlus(model, [layer]) as method: return method(x, [ClassifierOutputTarget(0)])
     def zennit_lrp(): return zennit_map(model, x, 0, zennit.composites.EpsilonPlusFlat(zero_params='bias'))
-    return {
-        'CAM, torchcam':torchcam,
-        'Grad-CAM, captum':captum,
-        'Grad-CAM++, pytorch-grad-cam':pytorch_grad_cam,
-        'LRP, zennit':zennit_lrp}
+    return {'CAM, torchcam':torchcam, 'Grad-CAM, captum':captum, 'Grad-CAM++, pytorch-grad-cam':pytorch_grad_cam, 'LRP, zennit':zennit_lrp}
 
 def cost(x, repeats):
     "All four maps of one film beside the peers and beside the floor, interleaved, medians"
     for arch in COST:
-        model = network(arch, None)[0]
-        net = canonical(model)
-        def ours():
-            seen = Pass(net, x)
-            cam_maps(seen, x, 0)
-            lrp(seen, x, 0)
+        model = network(arch, None)[0]; net = canonical(model)
+        def ours(): seen = Pass(net, x); cam_maps(seen, x, 0); lrp(seen, x, 0)
         def forward_backward(): return torch.autograd.grad(model(f := x.clone().requires_grad_())[0,0], f)
         jobs = {'ours, all four':ours, 'one forward and backward':forward_backward, 'one LRP pass':lambda: lrp(net, x, 0), **peers(model, x)}
         for f in jobs.values(): f()
@@ -211,7 +191,7 @@ def cost(x, repeats):
         median = {k:statistics.median(t[k] for t in times) for k in jobs}
         for k, s in median.items(): note(f'processor seconds: {k}', arch, s, None, 'random', f'median of {repeats}, {x.shape[-1]} px')
         whole = list(median.values())
-        note('cost of all four ÷ peers one by one', arch, whole[0]/sum(whole[3:]), .35, 'random')
+        note('cost of all four ÷ peers one by one', arch, whole[0]/sum(whole[3:]), COST[arch], 'random')
         note('cost of all four ÷ (forward + backward + one LRP pass)', arch, whole[0]/(whole[1]+whole[2]), 1.3, 'random')
 
 def memory(x, n=1000):
@@ -220,39 +200,38 @@ def memory(x, n=1000):
     model, process = network('resnet18', None)[0], psutil.Process()
     net = canonical(model)
     for i in range(n):
-        f = x[i%len(x)][None]
-        cam_maps(model, f)
-        lrp(net, f)
-        if i==9:
-            gc.collect()
-            early = process.memory_info().rss
+        f = x[i%len(x)][None]; cam_maps(model, f); lrp(net, f)
+        if i==9: gc.collect(); early = process.memory_info().rss
     gc.collect()
     note(f'resident memory after {n} explanations ÷ after ten', 'resnet18', process.memory_info().rss/early, 1.02, 'random', f'{x.shape[-1]} px, cam, grad-cam, grad-cam++, lrp')
 
-def main(weights, films, repeats):
-    torch.set_num_threads(1)
-    warnings.filterwarnings('ignore')
+def libraries(): return {k:importlib.metadata.version(k) for k in ('torch', 'timm', 'captum', 'zennit', 'grad-cam', 'torchcam') if any(d.metadata['Name'].lower()==k for d in importlib.metadata.distributions())}
+
+def cost_alone(repeats):
+    "What maps cost beside the peers → `results/heatmap_cost.json`"
+    cost(nn.functional.interpolate(real_films(1, 64), (224, 224), mode='bilinear'), repeats)
+    rows = [dict(network=r['network'], what=r['what'], value=round(r['value'], 4), bound=r['bound']) for r in ROWS]
+    write_json(OUT/'heatmap_cost.json', dict(rows=rows, repeats=repeats, machine=f'{platform.machine()}, one thread, processor seconds', versions=libraries()))
+
+def main(weights, films, repeats, only_cost=False):
+    torch.set_num_threads(1); warnings.filterwarnings('ignore')
+    if only_cost: return cost_alone(repeats)
     start, models = time.process_time(), {arch:network(arch, weights) for arch in PAPER}
     x = real_films(films, 64)
     small = nn.functional.interpolate(x, (32, 32), mode='area')
     memory(small[:20])
-    conservation(models, x[:32])
-    against_zennit(x[:2])
-    against_loops(models, x[:3])
-    never_nan(models, small)
+    conservation(models, x[:32]); against_zennit(x[:2]); against_loops(models, x[:3]); never_nan(models, small)
     nothing_grows(load_ensemble(), real_films(min(films, 200), 224))
     if repeats: cost(nn.functional.interpolate(x[:1], (224, 224), mode='bilinear'), repeats)
     OUT.mkdir(exist_ok=True)
-    table = pd.DataFrame(ROWS)
-    table.to_csv(OUT/'attribution.csv', index=False, float_format='%.6g')
-    libraries = {k:importlib.metadata.version(k) for k in ('torch', 'timm', 'captum', 'zennit', 'grad-cam', 'torchcam') if any(d.metadata['Name'].lower()==k for d in importlib.metadata.distributions())}
-    write_json(OUT/'attribution.json', dict(films=len(x), repeats=repeats, processor_seconds=round(time.process_time()-start), machine=f'{platform.machine()}, one thread', versions=libraries,
+    table = pd.DataFrame(ROWS); table.to_csv(OUT/'attribution.csv', index=False, float_format='%.6g')
+    write_json(OUT/'attribution.json', dict(films=len(x), repeats=repeats, processor_seconds=round(time.process_time()-start), machine=f'{platform.machine()}, one thread', versions=libraries(),
                                             holds=int((table.holds==True).sum()), of=int(table.holds.notna().sum()), fails=[f'{r.what}: {r.network}' for r in table[table.holds==False].itertuples()]))
     print((OUT/'attribution.json').read_text())
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--weights', type=Path, default=None, help='folder that is searched for trained weights with their cards')
-    p.add_argument('--films', type=int, default=500, help='real films for the search for NaN')
-    p.add_argument('--repeats', type=int, default=5, help='of each timing; 0 leaves cost out')
+    p.add_argument('--films', type=int, default=500, help='real films for the search for NaN'); p.add_argument('--repeats', type=int, default=5, help='of each timing; 0 leaves cost out')
+    p.add_argument('--only-cost', action='store_true', help='time alone, beside the peers')
     main(**vars(p.parse_args()))

@@ -18,7 +18,8 @@ __all__ = [*_DOOR, '__version__']
 _NAMES = {
     'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of quiet_fastai '
              'package_file data_dir fingerprint sha256_of html_table safe_cell write_whole write_json sweep never_over '
-             'read_json read_tensors file_stamp kept_array own_settings keep_pages ForkSafeLock own_figures made_apart'),
+             'read_json read_tensors file_stamp kept_array own_settings keep_pages ForkSafeLock own_figures made_apart '
+             'weights_state made_of merged'),
     'radiograph': ('SUFFIXES plain_name Radiograph quiet age_years is_chest is_dataset oriented load_radiograph '
                    'get_radiograph_files list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',

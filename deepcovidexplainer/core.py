@@ -6,12 +6,15 @@
 __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_colours', 'class_numbers', 'RadiographError', 'NoFilm', 'class_of',
            'quiet_fastai', 'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell',
            'write_whole', 'write_json', 'sweep', 'never_over', 'read_json', 'read_tensors', 'file_stamp', 'kept_array',
-           'own_settings', 'keep_pages', 'ForkSafeLock', 'own_figures', 'made_apart']
+           'own_settings', 'keep_pages', 'ForkSafeLock', 'own_figures', 'made_apart', 'weights_state', 'made_of',
+           'merged']
 
 # %% ../nbs/00_core.ipynb #c002
 import hashlib,html,json,os,re,secrets,threading,time,unicodedata
 from contextlib import contextmanager,nullcontext
+from copy import deepcopy
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 # %% ../nbs/00_core.ipynb #c005
 CLASSES = ('normal', 'pneumonia', 'covid-19') # Posteriors are always in this order
@@ -332,3 +335,93 @@ def made_apart(
     "Make a network without a trace in the caller's generator"
     import torch
     with _MAKING,own_settings(),torch.random.fork_rng(devices=[]): return make().float()
+
+# %% ../nbs/00_core.ipynb #w017
+def weights_state(
+    model, # A network
+)->list:   # Where each tensor lies, how often it was written to, what it sums to
+    "What changes when a weight does"
+    parts = [model]
+    tensors = []
+    for m in parts: # grows as it goes: faster than `modules`, and asked for every film
+        parts += filter(None, m._modules.values())
+        tensors += m._parameters.values()
+        tensors += m._buffers.values()
+    tensors = [t for t in tensors if t is not None]
+    counts = [0 if t.is_inference() else t._version for t in tensors]
+    places = [t.data_ptr() for t in tensors]
+    return [places, counts, _sums(tensors)]
+
+def _sums(tensors):
+    "One number each: what also changes with a weight that was written past PyTorch's count, through `.data` or NumPy"
+    import torch
+    with torch.inference_mode():
+        sums = [t.sum(dtype=torch.float64).cpu() for t in tensors]
+        return torch.stack(sums).tolist() if sums else []
+
+_MADE = WeakKeyDictionary() # Network → function → (the state of its weights, what the function made of it)
+
+def made_of(
+    make,  # Function of a network
+    model, # The network
+):         # What the function gives
+    "Made once, and again when the weights were changed since"
+    kept = _MADE.setdefault(model, {})
+    state = weights_state(model)
+    was,made = kept.get(make, (None, None))
+    if was==state: return made
+    made = make(model)
+    kept[make] = state,made
+    return made
+
+# %% ../nbs/00_core.ipynb #w018
+def _is_pair(conv, norm):
+    "Can the convolution take over the norm?"
+    from torch import nn
+    if not isinstance(conv, nn.Conv2d): return False
+    if not isinstance(norm, nn.BatchNorm2d): return False
+    if norm.running_mean is None: return False
+    return conv.out_channels==norm.num_features
+
+def _merge(part):
+    "Norms that are listed behind a convolution go into it; how many"
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+    layers = list(part.named_children())
+    done = 0
+    for (name,conv),(other,norm) in zip(layers, layers[1:]):
+        if not _is_pair(conv, norm): continue
+        act = getattr(norm, 'act', None) # timm's norms hold the activation
+        setattr(part, name, fuse_conv_bn_eval(conv, norm))
+        setattr(part, other, act or nn.Identity())
+        done += 1
+    return done
+
+def _says_the_same(model, net, most=1e-4):
+    "Do two networks agree on a drawn film? What is listed behind a layer need not run behind it"
+    import torch
+    from torch import nn
+    convs = (m for m in model.modules() if isinstance(m, nn.Conv2d))
+    first = next(convs)
+    gen = torch.Generator().manual_seed(0)
+    film = torch.randn(2, first.in_channels, 64, 64, generator=gen)
+    film = film.to(first.weight)
+    try: a,b = _first(model(film)),_first(net(film))
+    except Exception: return False # a network for films of another size
+    apart = (a-b).abs().max()
+    return bool(apart<=most*a.abs().max())
+
+def _first(out): return out[0] if isinstance(out, tuple) else out
+
+def merged(
+    model, # A network; stays as it is, and is taken in evaluation mode
+):         # A copy, or the network itself where nothing can be merged
+    "A network whose batch norms are part of its convolutions: the same scores but for the sixth digit"
+    import torch
+    with own_settings(),torch.inference_mode(False),torch.no_grad():
+        plain = deepcopy(model).eval()
+        net = deepcopy(plain)
+        parts = list(net.modules())
+        done = sum(map(_merge, parts))
+        fine = done and _says_the_same(plain, net)
+    return net if fine else model

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .core import CLASSES,DISCLAIMER,RadiographError,html_table,own_settings,read_tensors,sha256_of
+from .core import CLASSES,DISCLAIMER,RadiographError,html_table,made_of,merged,own_settings,read_tensors,sha256_of
 from .scores import apply_temperature,conformal_threshold,fit_temperature,nll,prediction_sets
 from .lungs import as_lungs
 from .core import write_whole,write_json
@@ -291,7 +291,7 @@ def features_and_logits(model, x):
     "Averaged last activation (B×C) and logits (B×K) in one forward pass"
     import torch
     with torch.inference_mode():
-        both = model(x) if isinstance(model, FastNet) else pooled_features(model, x)
+        both = pooled_features(model, x) if isinstance(model, torch.nn.Module) else model(x)
     features,logits = (v.cpu().numpy() for v in both)
     return features,logits
 
@@ -395,7 +395,8 @@ class Ensemble:
         x,           # B×1×S×S tensor from `inputs`
     ):               # `(p, features)`: M×B×K calibrated posteriors, B×d features of the first member
         "Every member's opinion"
-        features,logits = zip(*(features_and_logits(m.fast or m.model, x) for m in self.members))
+        nets = [m.fast or made_of(merged, m.model) for m in self.members]
+        features,logits = zip(*(features_and_logits(net, x) for net in nets))
         def calibrated(z): return apply_temperature(_softmax(z.astype(float)), self.temperature, self.bias)
         return np.stack(list(map(calibrated, logits))),features[0]
 

@@ -79,6 +79,7 @@ class FastNet:
         options = ort.SessionOptions()
         options.intra_op_num_threads,options.inter_op_num_threads = torch.get_num_threads(),1
         options.log_severity_level = 3
+        options.enable_cpu_mem_arena = False # what it keeps of large batches is a gigabyte a process, and it is no faster
         return ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
 
     def _compare(self, module, films, path, most=1e-3):

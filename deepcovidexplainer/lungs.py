@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import cv2,numpy as np
 
-from .core import PALETTE,RadiographError,made_apart,package_file,read_json,read_tensors,sha256_of
+from .core import PALETTE,RadiographError,made_apart,merged,package_file,read_json,read_tensors,sha256_of
 from .preprocess import equalize_field,widened
 
 # %% ../nbs/04_lungs.ipynb #c005
@@ -111,7 +111,13 @@ def run_lungs_by(
     "Another way to run the network that ships, in the whole process"
     _RUN['by'] = look
 
-def _net(): return shipped_lung_net() if _RUN['by'] is None else SimpleNamespace(look=_RUN['by'])
+@lru_cache(1)
+def _lean_net():
+    "That network as it runs fastest"
+    import torch
+    return merged(shipped_lung_net()).to(memory_format=torch.channels_last)
+
+def _net(): return _lean_net() if _RUN['by'] is None else SimpleNamespace(look=_RUN['by'])
 
 def _film_array(film):
     x = film if isinstance(film, np.ndarray) else getattr(film, 'data', film) # an array's own `.data` is its buffer

@@ -7,16 +7,16 @@ __all__ = ['METHODS', 'DEFAULT_METHODS', 'Method', 'ensemble_attributions', 'pre
 
 # %% ../nbs/31_pipeline.ipynb #c003
 import warnings
+from copy import copy
 from dataclasses import dataclass,replace
 from difflib import get_close_matches
 from functools import partial
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from .attribution import Attribution,Later,as_bits,kept,mean_attribution,mean_share
 from .command import asks_back
-from .core import RadiographError,class_of,own_settings
+from .core import RadiographError,class_of,made_of,merged,own_settings
 from .similar import similar_films
 from .words import explain,method_title
 from .cam import CAM_METHODS,CAPTUM_METHODS,cam_evidence
@@ -71,34 +71,48 @@ def _known(methods):
     raise RadiographError(f'the method {unknown!r}', f"some of {', '.join(METHODS)}", todo)
 
 # %% ../nbs/31_pipeline.ipynb #c009
-_CANONICAL = WeakKeyDictionary() # Network → (the state of its weights, its canonical form)
-
-def _sums(tensors):
-    "One number each: what also changes with a weight that was written past PyTorch's count, through `.data` or NumPy"
-    import torch
-    with torch.inference_mode(): return torch.stack([t.sum(dtype=torch.float64).cpu() for t in tensors]).tolist()
-
-def _weights(model):
-    "What changes when a weight does"
-    tensors = [*model.parameters(), *model.buffers()]
-    counts = [0 if t.is_inference() else t._version for t in tensors]
-    return [t.data_ptr() for t in tensors],counts,_sums(tensors)
+_LARGEST = 64<<20 # Bytes of activations that a member may keep
 
 def _canonical(model):
-    "The canonical form, made again when the weights were changed since"
-    state = _weights(model)
-    made_of,known = _CANONICAL.get(model, (None, None))
-    if made_of==state: return known
-    made = canonical(model)
-    _CANONICAL[model] = state,made
-    return made
+    "Made of what tells its posteriors, so that both say the same to the last digit"
+    return canonical(made_of(merged, model))
 
-def _member_maps(model, x, target, methods, classes):
+class _Seen:
+    "A network in canonical form that tells features and scores, and remembers its last pass"
+    def __init__(self, net): self.net,self.kept = net,None
+
+    def __call__(self, x):
+        seen = Pass(self.net, x)
+        small = sum(v.nbytes for v in seen.values)<=_LARGEST
+        self.kept = (x, seen) if small else None
+        return seen.look().a.mean((2, 3)),seen.logits
+
+    def take(self, x):
+        "The pass over a film, once; None where it is another film"
+        kept,self.kept = self.kept,None
+        return kept[1] if kept and kept[0].data_ptr()==x.data_ptr() else None
+
+def _seeing(ensemble, methods):
+    "With members that remember their last pass, where heatmaps are going to ask for it; else the ensemble itself"
+    if not any(m in _LRP for m in methods) or any(m.fast for m in ensemble.members): return ensemble
+    try: nets = [made_of(_canonical, m.model) for m in ensemble.members]
+    except RadiographError: return ensemble
+    if not all(net.features for net in nets): return ensemble
+    out = copy(ensemble)
+    out.members = [replace(m, fast=_Seen(net)) for m,net in zip(ensemble.members, nets)]
+    return out
+
+def _pass(member, x):
+    "A member's pass over a film: the one that told its posteriors, or another"
+    seen = member.fast.take(x) if isinstance(member.fast, _Seen) else None
+    return seen or Pass(made_of(_canonical, member.model), x)
+
+def _member_maps(member, x, target, methods, classes):
     "Method → `Attribution` on the grid of `x`; class → its signed map, where a class activation map was asked for"
     cams = [m for m in methods if m in CAM_METHODS]
     rules = [_LRP[m] for m in methods if m in _LRP]
-    number = classes.index(target)
-    seen = Pass(_canonical(model), x) if rules else model # one forward pass for all of them
+    model,number = member.model,classes.index(target)
+    seen = _pass(member, x) if rules else model # one forward pass for all of them
     look = seen if rules and seen.net.features else model
     maps,signed = {},{}
     if cams: maps,signed = cam_evidence(look, x, target, cams, classes=classes)
@@ -118,7 +132,7 @@ def _mean_evidence(signed):
 
 def _all_maps(ensemble, x, target, methods):
     "Of every member: (its maps, its signed maps)"
-    each = [_member_maps(m.model, x, target, methods, ensemble.classes) for m in ensemble.members]
+    each = [_member_maps(m, x, target, methods, ensemble.classes) for m in ensemble.members]
     return tuple(zip(*each))
 
 def _refusal(ensemble, x, target, method):
@@ -208,11 +222,14 @@ def _or_error(f, *args):
 _BATCH = 8 # Films of a list that are in memory together
 
 def _explained(films, ensemble, methods, target, max_side):
-    "Explanations, or the error at a film's place; the networks see the films of a batch together"
-    for i in range(0, len(films), _BATCH):
-        looks = [_or_error(_look, film, ensemble, max_side) for film in films[i:i+_BATCH]]
-        read = [f for f in looks if isinstance(f, _Film)]
-        told = iter(ensemble.predict_many(x=[f.x for f in read]))
+    "Explanations, or the error at a film's place; films share a pass where no heatmap needs one of its own"
+    seeing = _seeing(ensemble, _known(methods))
+    size = _BATCH if seeing is ensemble else 1
+    ensemble = seeing
+    for i in range(0, len(films), size):
+        looks = [_or_error(_look, film, ensemble, max_side) for film in films[i:i+size]]
+        read = [f.x for f in looks if isinstance(f, _Film)]
+        told = iter(ensemble.predict_many(x=read if size>1 or not read else read[0]))
         for f in looks:
             if isinstance(f, RadiographError): yield f
             else: yield _or_error(_answer, f, next(told), ensemble, methods, target)
