@@ -21,7 +21,7 @@ from fastcore.basics import patch
 
 from .attribution import overlay
 from .command import asks_back,command
-from .core import CLASSES,DISCLAIMER,RadiographError,package_file
+from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,package_file
 from .explanation import speaker
 from .lungs import lung_zones
 from .pipeline import DEFAULT_METHODS
@@ -275,7 +275,8 @@ def _head(max_size):
              f'<input class="dce-files" type="file" multiple></label>')
     told = '<div class="dce-sending dce-status"></div><div class="dce-kept-out dce-refused"></div>'
     limits = f'<p class="dce-small">{escape(DISCLAIMER)}</p><p class="dce-small">{A["kept"]}</p>'
-    return f'<style>{_shipped("app.css")}</style><h1>{A["title"]}</h1>{limits}',entry+told
+    colours = ';'.join(f'--dce-{k}:{PALETTE[k]}' for k in ('first', 'second', 'ink', 'soft'))
+    return f'<style>.dce-app{{{colours}}}{_shipped("app.css")}</style><h1>{A["title"]}</h1>{limits}',entry+told
 
 # %% ../nbs/35_app.ipynb #a023
 _KEPT = 8 # Films whose heatmaps stay in memory

@@ -24,7 +24,8 @@ DISCLAIMER = ('Research use only, not a medical device. The result can be wrong,
 
 PALETTE = { # One table of colours for all figures and pages
     'normal':'#3b7d4f', 'pneumonia':'#d98e04', 'covid-19':'#b0413e', # The classes
-    'first':'#1f5a86', 'other':'#9bb4c9',                            # What is found, and what is set beside it
+    'first':'#1f5a86', 'other':'#9bb4c9', 'second':'#8fabc2',        # What is found, and what is set beside it in figures and on pages
+    'ink':'#1b2530', 'soft':'#4d5b68',                               # Text of pages
     'right':'#4cc9f0', 'left':'#ffb703',                             # The patient's lungs
     'text':'#ffb000',                                                # Letters burnt into a film
     'more':'6a51a3 1f7a8c 8c6d31 c2588f 5c6b73 4f6d1f',              # Classes of one's own, in this order

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np,pandas as pd
 from fastcore.basics import patch
 
-from .core import CLASSES,DISCLAIMER,RadiographError,class_numbers,html_table,own_figures,safe_cell
+from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,class_numbers,html_table,own_figures,safe_cell
 from .sources import read_index,read_table
 from .splits import assign_groups,assign_roles,difference_hash,kept_hashes
 from .ensemble import average_posteriors,majority_vote,max_prediction
@@ -361,10 +361,10 @@ _CAPTIONS = {
     'predictive_values.csv':'Predictive values at the stated prevalence'}
 _PAGE = '''<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">\
 <title>{title}</title><style>
-body{{font:15px/1.5 system-ui,sans-serif;color:#1b2530;max-width:1100px;margin:0 auto;padding:8px 20px}}\
+body{{font:15px/1.5 system-ui,sans-serif;color:{ink};max-width:1100px;margin:0 auto;padding:8px 20px}}\
 table{{border-collapse:collapse;font-size:.85em;margin:1em 0}}td,th{{border:1px solid #d9e0e6;padding:3px 9px;text-align:left}}
 caption{{text-align:left;font-weight:600;padding:.4em 0}}img{{max-width:340px}}\
-.notice{{background:#eef3f7;border-left:4px solid #1f5a86;padding:.5em .9em}}.wide{{overflow-x:auto}}</style></head><body>
+.notice{{background:#eef3f7;border-left:4px solid {first};padding:.5em .9em}}.wide{{overflow-x:auto}}</style></head><body>
 <h1>{title}</h1><p class="notice">{notice}</p><p>{lead}</p>{pictures}{tables}<p>Tables as CSV: {links}. \
 What was said of each film: <a href="predictions.csv">predictions.csv</a>.</p></body></html>
 '''
@@ -411,6 +411,8 @@ def page(self:Trial, tables=None)->str:
     def table(f, t): return f'<div class="wide">{html_table(_spans(t), _CAPTIONS[f])}</div>'
     def link(f): return f'<a href="{f}">{f}</a>'
     return _PAGE.format(
+        ink=PALETTE['ink'],
+        first=PALETTE['first'],
         title=html.escape(f'Evaluation of the ensemble “{self.ensemble.name}”'),
         notice=DISCLAIMER,
         lead=html.escape(_lead(self)),

@@ -456,7 +456,9 @@ def report_content(
 def _templates():
     from jinja2 import Environment,FileSystemLoader,StrictUndefined
     loader = FileSystemLoader(package_file('templates'))
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    pages.globals['palette'] = PALETTE
+    return pages
 
 def _film_picture(e, side, W):
     "Film, outlines and window of the page"
@@ -517,10 +519,14 @@ def report_html(
     return template.render(**said, **_captions(maps, W), **pictures, id=ours, page=page)
 
 # %% ../nbs/30_report.ipynb #f001
-_INK,_SOFT,_LINE = (27, 37, 48),(77, 91, 104),(185, 194, 202)
-_ACCENT,_SECOND = (31, 90, 134),(143, 171, 194)
+def _rgb(name):
+    "A colour of `PALETTE` as three numbers 0…255"
+    return tuple(bytes.fromhex(PALETTE[name].lstrip('#')))
+
+_INK,_SOFT,_LINE = _rgb('ink'),_rgb('soft'),(185, 194, 202)
+_ACCENT,_SECOND = _rgb('first'),_rgb('second')
 _WARN,_AMBER,_DARK = (255, 242, 210),(199, 119, 0),(20, 20, 20)
-_SIDES = dict(right=(76, 201, 240), left=(255, 183, 3))
+_SIDES = dict(right=_rgb('right'), left=_rgb('left'))
 
 def _fonts():
     "DejaVu Sans, regular and bold, as matplotlib ships it; found without importing matplotlib"

@@ -304,5 +304,6 @@ def screen_report(
     from jinja2 import Environment,FileSystemLoader,StrictUndefined
     loader = FileSystemLoader(package_file('templates'))
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    pages.globals['palette'] = PALETTE
     page = pages.get_template('screen.html.j2').render(**report_parts(out, n))
     return write_whole(Path(out)/'report.html', lambda p: p.write_text(page, encoding='utf-8'))
