@@ -337,12 +337,13 @@ def view(pair, size, margin, mirrored):
     x = equalize_field(film, widened(field>127, RIM))
     return np.ascontiguousarray(x[:,::-1]) if mirrored else x
 
-def viewed(root, work):
-    "Rows of each run of the recipe, asked about six views of a film: three margins, mirrored or not"
+def viewed(root, work, known=()):
+    "Rows of each run of the recipe that is not known yet, asked about six views of a film: three margins, mirrored or not"
     t, films = study(root, work, 'A')
     asked = measured_films(t)
     pairs = films[t.role.isin(['external', 'test']).to_numpy()]
     for path in sorted((work/'outside').glob('lungs-A-?.safetensors')):
+        if f'{path.stem} once' in known: continue
         model, card = load_weights(path)
         card.preprocess = dict(card.preprocess, field=RIM)
         e = Ensemble([Member(path.stem, model, card)])
@@ -354,17 +355,19 @@ def viewed(root, work):
         yield from answered('one view', f'{path.stem} once', asked, told[0], exchange=None)
         yield from answered('six views', f'{path.stem} six', asked, np.mean(told, 0), exchange=None)
 
+ORDER = (*VARIANTS, 'one view', 'six views')
+
 def main_ablate(work, out):
-    "Measure every run of a variant that was not measured before; the rest stays"
+    "Measure every run that was not measured before; the rest stays"
     rows = json.loads(out.read_text(encoding='utf-8')) if out.exists() else []
     known = {r['run'] for r in rows}
+    def runs(name): return {p.stem for p in (work/'outside').glob(f'{name}-A-?.safetensors')}
+    def keep(more):
+        rows.extend(more)
+        write_json(out, sorted(rows, key=lambda r: (ORDER.index(r['variant']), r['run'])))
     for variant in filter(None, VARIANTS):
-        runs = {p.stem for p in (work/'outside').glob(f'{variant}-A-?.safetensors')}
-        if not runs-known: continue
-        rows += ablated(variant, data_dir(), work, known)
-        write_json(out, sorted(rows, key=lambda r: (list(VARIANTS).index(r['variant']) if r['variant'] in VARIANTS else 99, r['run'])))
-    if list((work/'outside').glob('lungs-A-?.safetensors')) and not any('once' in r for r in known):
-        write_json(out, rows+list(viewed(data_dir(), work)))
+        if runs(variant)-known: keep(ablated(variant, data_dir(), work, known))
+    if runs('lungs'): keep(viewed(data_dir(), work, known))
 
 NAMES = ('lungs alone, sources left out', 'the default of version 0.1')
 

@@ -224,15 +224,15 @@ _BATCH = 8 # Films of a list that are in memory together
 def _explained(films, ensemble, methods, target, max_side):
     "Explanations, or the error at a film's place; films share a pass where no heatmap needs one of its own"
     seeing = _seeing(ensemble, _known(methods))
-    size = _BATCH if seeing is ensemble else 1
-    ensemble = seeing
+    alone = seeing is not ensemble # one film at a time: a member remembers its pass over that very tensor
+    size = 1 if alone else _BATCH
     for i in range(0, len(films), size):
-        looks = [_or_error(_look, film, ensemble, max_side) for film in films[i:i+size]]
+        looks = [_or_error(_look, film, seeing, max_side) for film in films[i:i+size]]
         read = [f.x for f in looks if isinstance(f, _Film)]
-        told = iter(ensemble.predict_many(x=read if size>1 or not read else read[0]))
+        told = iter(seeing.predict_many(x=read[0] if alone and read else read))
         for f in looks:
             if isinstance(f, RadiographError): yield f
-            else: yield _or_error(_answer, f, next(told), ensemble, methods, target)
+            else: yield _or_error(_answer, f, next(told), seeing, methods, target)
 
 def _explain_list(films, *how, errors='raise'):
     "Every film of a list; an error carries what was explained before it"

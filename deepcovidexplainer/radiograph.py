@@ -593,14 +593,16 @@ def _processing(ds):
     return 'for processing' if _value(ds, 'SOPClassUID')==_PROCESSING_SOP else stated or None
 
 _NOWHERE = ('', 'UNKNOWN', 'OTHER', 'NONE', 'N/A', 'NA', 'UNSPECIFIED', 'NOT SPECIFIED')
-_CHEST = r'CHEST|CXR|THORA(X|CAL)|TORA(X|CE)|LUNG|PULM|POUMON|PECHO|BRUST(?!BEIN)' # In several languages
+_CHEST = r'CHEST|CXR|THORA(X|CAL)|TORA(X|CE)|LUNG|PULM|POUMON|PECHO|BRUST' # In several languages
+_BONES = r'SPINE|VERTEBR|WIRBEL|BRUSTBEIN|RACHIS|COLUMNA' # Bones that have the chest in their names
 
 def is_chest(
     part, # What a header calls the part of the body, or None
 )->bool:  # True, too, where it says nothing
     "Does a header speak of the chest?"
     part = str(part or '').strip().upper()
-    return part in _NOWHERE or bool(re.search(_CHEST, part))
+    chest = re.search(_CHEST, part) and not re.search(_BONES, part)
+    return part in _NOWHERE or bool(chest)
 
 def _body_part(ds):
     "BodyPartExamined, or else what AnatomicRegionSequence means"

@@ -192,10 +192,9 @@ def _learner(study, recipe, films, device, workers):
     import torch
     p,r = recipe.preprocess(),recipe
     seen = dict(size=r.sides[0], mean=p.mean, std=p.std)
-    drawn = dict(bs=r.bs, balance=r.balance, seed=r.seed, strength=r.strength, draws=r.draws)
+    drawn = dict(bs=r.bs, balance=r.balance, seed=r.seed, draws=r.draws, item_tfms=_parts(r))
     own = dict(vocab=study.classes, preprocess=p, crop=r.crop, root=study.root)
     where = dict(device=torch.device(device), num_workers=workers)
-    if r.fields or r.mix: own['item_tfms'] = _parts(r)
     dls = radiograph_dls(study.table, films, study.valid, **seen, **drawn, **own, **where)
     inside = [TwinConsistency(r.twins)]*(r.twins>0)+[InwardGradients(r.inward)]*(r.inward>0)
     return radiograph_learner(dls, r.arch, r.init, half=r.half, frozen=r.frozen, seed=r.seed, cbs=inside)
