@@ -37,7 +37,7 @@ _NAMES = {
                 'read_kermany read_siim read_actualmed read_index classes_of read_table check_index'),
     'splits': ('difference_hash film_hashes kept_hashes near_duplicates assign_groups grouped patient_split '
                'check_split PatientSplitter doubtful assign_roles'),
-    'loaders': ('film_cache augment vary_field augment_field swap_background mix_amplitude class_weights '
+    'loaders': ('film_cache augment nudge vary_field augment_field swap_background mix_amplitude class_weights '
                 'sample_weights FilmItem FilmTransform Spare SwapBackground Twin Shrink Outline MixAmplitude Warp '
                 'Expose Shade Degrade Boxes VaryField film_tfms TensorRadiograph Standardize ReadFilm Labels '
                 'RadiographDL RadiographBlock LabelBlock radiograph_block radiograph_dls'),

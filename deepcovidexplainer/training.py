@@ -25,7 +25,7 @@ from fastcore.basics import noop
 from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,write_json,write_whole
 from .ensemble import Member,average_posteriors,calibrate,save_ensemble
 from .learner import DistillationLoss,InwardGradients,TwinConsistency,radiograph_learner
-from .loaders import augment,film_cache,film_tfms,radiograph_dls,sample_weights
+from .loaders import augment,film_cache,film_tfms,nudge,radiograph_dls,sample_weights
 from .models import Card,has_one_size,load_weights,pick_device
 from .preprocess import Preprocess
 from .scores import score
@@ -341,8 +341,9 @@ def teach(
 # %% ../nbs/18_training.ipynb #d015
 class _LessonLoader(DataLoader):
     "Lessons as standardised tensors and targets, half of them mirrored, in another order each round"
-    def __init__(self, lessons, state, draws, mean, std, seed, bs):
+    def __init__(self, lessons, state, draws, mean, std, seed, bs, move=0., mixed=0.):
         self.lessons,self.state,self.mean,self.std,self.seed = lessons,state,mean,std,seed
+        self.move,self.mixed = move,mixed
         super().__init__(bs=bs, n=min(draws or len(lessons), len(lessons)), drop_last=True)
 
     def set_epoch(self, i, size=None): self.state.epoch,self.state.size = i,size or self.state.size
@@ -352,13 +353,23 @@ class _LessonLoader(DataLoader):
         order = np.random.default_rng([self.seed, rounds]).permutation(len(self.lessons))
         return order[part*self.n:(part+1)*self.n].tolist()
 
+    def _picture(self, i, rng):
+        "Picture `i`, mirrored or not, and moved"
+        s = self.state.size
+        x = cv2.resize(self.lessons.pictures[i], (s, s), interpolation=cv2.INTER_AREA)
+        if rng.random()<.5: x = x[:,::-1]
+        return nudge(x, self.move, rng) if self.move else x
+
     def create_item(self, i):
         import torch
-        s,l = self.state.size,self.lessons
-        x = cv2.resize(l.pictures[i], (s, s), interpolation=cv2.INTER_AREA)
-        if np.random.default_rng([self.seed, self.state.epoch, i]).random()<.5: x = x[:,::-1]
+        rng,l = np.random.default_rng([self.seed, self.state.epoch, i]),self.lessons
+        x,y,told = self._picture(i, rng),l.y[i],l.told[i]
+        if rng.random()<self.mixed: # a picture between two has no label, and the teacher's word is between two
+            j,part = rng.integers(len(l)),rng.random()
+            x = part*x+(1-part)*self._picture(j, rng)
+            y,told = -1,part*told+(1-part)*l.told[j]
         x = (x[None].astype(np.float32)/255-self.mean)/self.std
-        return torch.from_numpy(x),torch.from_numpy(np.r_[l.y[i], l.told[i]].astype(np.float32))
+        return torch.from_numpy(x),torch.from_numpy(np.r_[y, told].astype(np.float32))
 
 def fit_student(
     study:Study,       # Whose validation films are looked at after each epoch
@@ -369,6 +380,8 @@ def fit_student(
     name:str='',       # Name of the snapshots; default: the network's
     share:float=.7,    # Share of the teacher in the loss
     temperature:float=2., # Temperature that softens both
+    move:float=0.,     # Each time a picture is seen it is shifted and scaled by up to this share of its side, and turned by up to as many radians
+    mixed:float=0.,    # Share of the pictures that are mixed with another (mixup)
     device:str='cpu',  # Device, as `pick_device` gives it
     **how,             # More for the cards: who taught
 )->list:               # Paths of the snapshots
@@ -377,12 +390,13 @@ def fit_student(
     p,r = recipe.preprocess(),recipe
     own = dict(vocab=study.classes, preprocess=p, root=study.root, device=torch.device(device))
     valid = radiograph_dls(study.table, films, study.valid, r.sides[0], p.mean, p.std, r.bs, **own).valid
-    dls = DataLoaders(_LessonLoader(lessons, valid.state, r.draws, p.mean, p.std, r.seed, r.bs), valid, device=valid.device)
+    seen = _LessonLoader(lessons, valid.state, r.draws, p.mean, p.std, r.seed, r.bs, move, mixed)
+    dls = DataLoaders(seen, valid, device=valid.device)
     dls.vocab = study.classes
     learn = radiograph_learner(dls, r.arch, r.init, half=r.half, frozen=r.frozen, seed=r.seed)
     learn.logger = EpochLog()
     learn.loss_func = DistillationLoss(share, temperature, learn.loss_func)
-    about = dict(asdict(r), lessons=len(lessons), teacher_share=share, temperature=temperature, device=device, **how)
+    about = dict(asdict(r), lessons=len(lessons), teacher_share=share, temperature=temperature, move=move, mixed=mixed, device=device, **how)
     card = Card(r.arch, p.to_dict(), study.classes, data=study.about(), recipe=about)
     run = dict(cycles=r.cycles, epochs=r.epochs, lr=r.lr, sizes=r.sides)
     with learn.no_bar(): return fit_snapshots(learn, folder, card, name=name or r.arch, seed=r.seed, **run)
