@@ -33,10 +33,9 @@ NETWORKS = ('resnet18', 'resnet34', 'vgg16', 'vgg19', 'densenet161', 'densenet20
 START = Path('release/ensembles') # Networks that were trained on the same films before, without a teacher
 STUDENT = Recipe(cycles=4, epochs=3, sizes=(96, 160, 160, 160), draws=4096, lr=1e-3, half=True)
 DEAR, SMALL = ('vgg16', 'vgg19', 'densenet161', 'densenet201'), (96, 128, 128, 128) # Networks that cost ten times as much see less
-VARIED = dict(move=.1, mixed=.5)
 WAYS = { # Share of the teacher in the loss, and what else is changed
-    'both':dict(share=.7, **VARIED), 'labels':dict(share=0., move=.1), 'teacher':dict(share=1., **VARIED), 'hasty':dict(share=.7, epochs=1, **VARIED),
-    'same':dict(share=.7), # every picture as the teacher saw it
+    'both':dict(share=.7), 'labels':dict(share=0.), 'teacher':dict(share=1.), 'hasty':dict(share=.7, epochs=1),
+    'varied':dict(share=.7, move=.1, mixed=.5), # each picture moved anew, every other one mixed
 }
 
 def roles(root, work):
