@@ -25,10 +25,12 @@ def _table(data):
     if hasattr(data, 'detach'): data = data.detach().cpu().float().numpy()
     data = np.asarray(data)
     if data.ndim!=2 or 0 in data.shape or data.dtype.kind not in 'fiub':
-        raise RadiographError(f'a heatmap of shape {data.shape} and type {data.dtype}', 'one H×W table of numbers', 'take one film of the batch: maps[0]')
+        came = f'a heatmap of shape {data.shape} and type {data.dtype}'
+        raise RadiographError(came, 'one H×W table of numbers', 'take one film of the batch: maps[0]')
     data = np.ascontiguousarray(data, np.float32)
-    if not np.isfinite(data).all(): raise RadiographError('a heatmap with NaN or infinite values', 'finite numbers', 'check the network: its output overflows')
-    return data
+    if np.isfinite(data).all(): return data
+    todo = 'check the network: its output overflows'
+    raise RadiographError('a heatmap with NaN or infinite values', 'finite numbers', todo)
 
 def _plain(value):
     "A number, truth value or text that JSON can hold"
@@ -38,7 +40,9 @@ def _plain(value):
     return float(value) if np.isfinite(value) else str(float(value))
 
 def _same_shape(a, shape, what):
-    if np.shape(a)!=shape: raise RadiographError(f'{what} of shape {np.shape(a)}', f'{shape}, the shape of the heatmap', 'bring both onto one grid: attribution.on(film, box)')
+    if np.shape(a)==shape: return
+    came,wanted = f'{what} of shape {np.shape(a)}',f'{shape}, the shape of the heatmap'
+    raise RadiographError(came, wanted, 'bring both onto one grid: attribution.on(film, box)')
 
 # %% ../nbs/20_attribution.ipynb #m002
 class Later:
@@ -138,8 +142,9 @@ class Attribution:
         if negative and not self.signed:
             raise RadiographError('negative values in an unsigned heatmap', 'values ≥ 0', 'signed=True')
         if self.film is not None: _same_shape(self.film.data, data.shape, 'a film')
-        if not (agreement is None or isinstance(agreement, Later)): _same_shape(agreement, data.shape, 'an agreement map')
-        self.checks = {**{k:_plain(v) for k,v in self.checks.items()}, 'empty':not data.any()}
+        if isinstance(agreement, np.ndarray): _same_shape(agreement, data.shape, 'an agreement map')
+        self.checks = {k:_plain(v) for k,v in self.checks.items()}
+        self.checks['empty'] = not data.any()
 
 # %% ../nbs/20_attribution.ipynb #c011
 @patch
@@ -159,13 +164,14 @@ def share(self:Attribution,
     return float(positive[np.asarray(mask, bool)].sum()/(positive.sum() or 1))
 
 # %% ../nbs/20_attribution.ipynb #c013
+def _blurred(data, blur): return cv2.GaussianBlur(data, (0,0), blur) if blur else data
+
 def strongest_half(
     data,           # H×W
     blur=0.,        # Standard deviation of a blur beforehand, in pixels
 ):                  # H×W bool
     "The smallest set of pixels that holds half of the positive relevance"
-    positive = np.maximum(data, 0)
-    if blur: positive = cv2.GaussianBlur(positive, (0,0), blur)
+    positive = _blurred(np.maximum(data, 0), blur)
     if not positive.any(): return np.zeros(data.shape, bool)
     ordered = np.sort(positive, axis=None)[::-1]
     held = np.cumsum(ordered, dtype=float)
@@ -177,30 +183,38 @@ def to_dict(self:Attribution,
     masks:dict|None=None, # Name → H×W bool: areas to give the share for
 )->dict:                  # JSON-safe, without pixels
     "Method, target, peak, how concentrated it is, shares and checks"
-    total = float(np.abs(self.data).sum(dtype=float))
-    positive = float(np.maximum(self.data, 0).sum(dtype=float))
-    return dict(method=self.method, target=self.target, signed=self.signed, shape=list(self.data.shape), peak=self.peak() and list(self.peak()),
-                sum=float(self.data.sum(dtype=float)), positive_share=positive/(total or 1), half_area=float(strongest_half(self.data).mean()),
-                agreement=None if self.agreement is None else float(self.agreement.max()),
-                shares={k:self.share(m) for k,m in (masks or {}).items()}, checks=dict(self.checks))
+    def added(table): return float(table.sum(dtype=float))
+    data,peak,agreement = self.data,self.peak(),self.agreement
+    positive,total = added(np.maximum(data, 0)),added(np.abs(data))
+    return dict(
+        method=self.method, target=self.target, signed=self.signed,
+        shape=list(data.shape), peak=peak and list(peak), sum=added(data),
+        positive_share=positive/(total or 1),
+        half_area=float(strongest_half(data).mean()),
+        agreement=None if agreement is None else float(agreement.max()),
+        shares={k:self.share(m) for k,m in (masks or {}).items()},
+        checks=dict(self.checks))
 
 # %% ../nbs/20_attribution.ipynb #c016
 @patch
 def __repr__(self:Attribution):
     h,w = self.data.shape
     head = f'Attribution({self.method} for {self.target}, {h}×{w}'
-    if self.peak() is None: return f"{head}, {'empty' if self.checks['empty'] else 'nothing speaks for it'})"
-    return f'{head}, peak at row {self.peak()[0]}, column {self.peak()[1]}, half of it on {strongest_half(self.data).mean():.0%} of the film)'
+    peak,half = self.peak(),strongest_half(self.data).mean()
+    if peak: return f'{head}, peak at row {peak[0]}, column {peak[1]}, half of it on {half:.0%} of the film)'
+    return f"{head}, {'empty' if self.checks['empty'] else 'nothing speaks for it'})"
 
 # %% ../nbs/20_attribution.ipynb #c023
 _RED_BLUE = PALETTE['red-blue']
 
 def _colours(signed):
     "256×3 uint8, from low to high"
-    if not signed: return cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:,None], cv2.COLORMAP_INFERNO)[:,0,::-1].copy()
-    stops = np.array([[int(c[i:i+2], 16) for i in (0, 2, 4)] for c in _RED_BLUE.split()], float)
-    at = np.linspace(0, len(stops)-1, 256)
-    return np.stack([np.interp(at, np.arange(len(stops)), s) for s in stops.T], 1).round().astype(np.uint8)
+    steps = np.arange(256, dtype=np.uint8)
+    if not signed: return cv2.applyColorMap(steps[:,None], cv2.COLORMAP_INFERNO)[:,0,::-1].copy()
+    stops = np.array([list(bytes.fromhex(c)) for c in _RED_BLUE.split()])
+    at,where = np.linspace(0, len(stops)-1, 256),np.arange(len(stops))
+    bands = [np.interp(at, where, band) for band in stops.T]
+    return np.stack(bands, 1).round().astype(np.uint8)
 
 # %% ../nbs/20_attribution.ipynb #c024
 def eye_scale(
@@ -223,26 +237,38 @@ def overlay(
     "The film tinted by a heatmap"
     data = _table(data)
     signed = bool((data<0).any()) if signed is None else signed
-    if blur: data = cv2.GaussianBlur(data, (0,0), blur)
+    data = _blurred(data, blur)
     value = np.clip(data/(scale or eye_scale(data)), -1 if signed else 0, 1)
-    colour = _colours(signed)[np.round((value+1)*127.5 if signed else value*255).astype(int)].astype(np.float32)
-    if film is None: return colour.round().astype(np.uint8)
+    step = np.round((value+1)*127.5 if signed else value*255)
+    colour = _colours(signed)[step.astype(int)]
+    if film is None: return colour
     grey = np.asarray(getattr(film, 'data', film), np.float32)
     _same_shape(grey, data.shape, 'a film')
     part = alpha*np.abs(value)[...,None]
-    return np.clip(255*grey[...,None]*(1-part) + colour*part, 0, 255).round().astype(np.uint8)
+    mixed = 255*grey[...,None]*(1-part) + colour.astype(np.float32)*part
+    return np.clip(mixed, 0, 255).round().astype(np.uint8)
 
 # %% ../nbs/20_attribution.ipynb #c027
 def _draw_bar(ax, a, scale):
     "A colour bar with raw values"
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap,Normalize
-    colours = ScalarMappable(Normalize(-scale if a.signed else 0, scale), ListedColormap(_colours(a.signed)/255))
-    bar = ax.figure.colorbar(colours, ax=ax, fraction=.046, pad=.03, ticks=[-scale, 0, scale] if a.signed else [0, scale])
-    bar.ax.set_yticklabels([f'against\n{-scale:.2g}', '0', f'for\n{scale:.2g}'] if a.signed else ['0', f'{scale:.2g}'], fontsize=7)
+    ticks,labels = [0, scale],['0', f'{scale:.2g}']
+    if a.signed: ticks,labels = [-scale, 0, scale],[f'against\n{-scale:.2g}', '0', f'for\n{scale:.2g}']
+    colours = ScalarMappable(Normalize(ticks[0], scale), ListedColormap(_colours(a.signed)/255))
+    bar = ax.figure.colorbar(colours, ax=ax, fraction=.046, pad=.03, ticks=ticks)
+    bar.ax.set_yticklabels(labels, fontsize=7)
     bar.outline.set_visible(False)
 
 # %% ../nbs/20_attribution.ipynb #c028
+def _title(a): return f'{a.method}: {a.target}'+' (empty)'*a.checks['empty']
+
+def _bare(ax, title):
+    "A picture without ticks and frame"
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.set_title(title, fontsize=9)
+
 @patch
 def show(self:Attribution,
     ax=None,                # matplotlib axis to draw on; None: a new figure
@@ -257,12 +283,12 @@ def show(self:Attribution,
     "The film tinted by the map, with a colour bar in raw values"
     import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=figsize, layout='constrained')[1]
-    data = cv2.GaussianBlur(self.data, (0,0), blur) if blur else self.data
+    data = _blurred(self.data, blur)
     scale = scale or eye_scale(data)
     ax.imshow(overlay(self.film, data, self.signed, scale, alpha))
-    if contour and self.agreement is not None and np.ptp(self.agreement): ax.contour(self.agreement, [.999], colors='w', linewidths=.9)
-    ax.set(xticks=[], yticks=[]); ax.spines[:].set_visible(False)
-    ax.set_title(title if title is not None else f'{self.method}: {self.target}'+(' (empty)' if self.checks['empty'] else ''), fontsize=9)
+    marked = self.agreement if contour else None
+    if marked is not None and np.ptp(marked): ax.contour(marked, [.999], colors='w', linewidths=.9)
+    _bare(ax, _title(self) if title is None else title)
     ax.set_xlabel(DISCLAIMER.split('.')[0], fontsize=6, color='grey')
     if bar: _draw_bar(ax, self, scale)
     return ax
@@ -270,11 +296,14 @@ def show(self:Attribution,
 # %% ../nbs/20_attribution.ipynb #c031
 @patch
 def _repr_html_(self:Attribution):
-    picture = cv2.imencode('.jpg', overlay(self.film, self.data, self.signed)[...,::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    picture = overlay(self.film, self.data, self.signed)[...,::-1]
+    jpeg = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    alt,coded = html.escape(repr(self), quote=True),base64.b64encode(jpeg).decode()
     d = self.to_dict()
-    row = {'method':self.method, 'target':self.target, 'peak (row, column)':d['peak'] or 'none', 'half of it on':f"{d['half_area']:.1%} of the film", **self.checks}
-    return (f'<img alt="{html.escape(repr(self), quote=True)}" style="max-width:280px" src="data:image/jpeg;base64,{base64.b64encode(picture).decode()}">'
-            f'{html_table([row])}<p><small>{html.escape(DISCLAIMER)}</small></p>')
+    half = f"{d['half_area']:.1%} of the film"
+    row = {'method':self.method, 'target':self.target, 'peak (row, column)':d['peak'] or 'none', 'half of it on':half}
+    img = f'<img alt="{alt}" style="max-width:280px" src="data:image/jpeg;base64,{coded}">'
+    return f'{img}{html_table([row|self.checks])}<p><small>{html.escape(DISCLAIMER)}</small></p>'
 
 # %% ../nbs/20_attribution.ipynb #c034
 def _cover(
@@ -296,11 +325,13 @@ def _paste(data, shape, box):
 def _box(box, shape):
     "`box` as four whole numbers inside `shape`; None is all of it"
     h,w = shape
-    try: top,left,bottom,right = (0, 0, h, w) if box is None else (int(round(float(v))) for v in box)
-    except (TypeError,ValueError): raise RadiographError(f'the box {box!r}', 'four numbers: top, left, bottom, right') from None
-    if not (0<=top<bottom<=h and 0<=left<right<=w):
-        raise RadiographError(f'the box {top, left, bottom, right} on a film of {h}×{w}', f'0 ≤ top < bottom ≤ {h} and 0 ≤ left < right ≤ {w}')
-    return top,left,bottom,right
+    if box is None: return 0,0,h,w
+    try: top,left,bottom,right = (int(round(float(v))) for v in box)
+    except (TypeError,ValueError):
+        raise RadiographError(f'the box {box!r}', 'four numbers: top, left, bottom, right') from None
+    if 0<=top<bottom<=h and 0<=left<right<=w: return top,left,bottom,right
+    came = f'the box {top, left, bottom, right} on a film of {h}×{w}'
+    raise RadiographError(came, f'0 ≤ top < bottom ≤ {h} and 0 ≤ left < right ≤ {w}')
 
 # %% ../nbs/20_attribution.ipynb #c035
 def _paste_agreement(agreement, shape, box):
@@ -356,12 +387,16 @@ def _overlap(maps):
 
 def _worst(values):
     "One check for all members: the number furthest from zero, else what they say"
-    if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values): return max(values, key=abs)
-    return values[0] if len(set(values))==1 else ', '.join(sorted({str(v) for v in values}))
+    if all(type(v) in (int, float) for v in values): return max(values, key=abs)
+    return values[0] if len(set(values))==1 else _listed(values)
 
-def _one(values, what):
+def _listed(values): return ', '.join(sorted({str(v) for v in values}))
+
+def _one(what, values):
+    "What all of them are"
     if len(set(values))==1: return values[0]
-    raise RadiographError(f"heatmaps of different {what}: {', '.join(sorted({str(v) for v in values}))}", f'one {what}', 'average them separately')
+    came = f'heatmaps of different {what}: {_listed(values)}'
+    raise RadiographError(came, f'one {what}', 'average them separately')
 
 # %% ../nbs/20_attribution.ipynb #c040
 def mean_share(
@@ -377,23 +412,36 @@ def _marks(blur, *tables):
 
 def _divided(a, amount): return _with(a, data=Later(mean_share, [amount], kept(a, 'data')), members={})
 
+def _averaged(maps, shape):
+    "(mean, agreement) of maps that say something"
+    if not maps: return np.zeros(shape),np.zeros(shape, np.float32)
+    tables = [kept(a, 'data') for a in maps]
+    mean = Later(mean_share, [_amount(a) for a in maps], *tables)
+    return mean,Later(_marks, .02*max(shape), *tables)
+
+def _of_all(checks):
+    "What was checked in every member"
+    names = [k for k in checks[0] if all(k in c for c in checks)]
+    return {k:_worst([c[k] for c in checks]) for k in names}
+
 def mean_attribution(
     maps:list,      # One `Attribution` per member: same method, target and grid
     names=None,     # Names of the members; None: numbers from 1
 )->Attribution:     # Their mean, with `agreement` and `members` filled in
-    "Average the members' heatmaps, each as a share of its own amount; `RadiographError` when they do not belong together"
+    "Average the members' heatmaps, each as a share of its own amount; `RadiographError` for maps of different kinds"
     maps = list(maps)
     if not maps: raise RadiographError('no heatmap', 'at least one', 'ask for one member or more')
-    method,target,shape = _one([a.method for a in maps], 'methods'),_one([a.target for a in maps], 'targets'),_one([a.data.shape for a in maps], 'shapes')
+    method = _one('methods', [a.method for a in maps])
+    target = _one('targets', [a.target for a in maps])
+    shape = _one('shapes', [a.data.shape for a in maps])
     said = [a for a in maps if not a.checks['empty']]
-    tables,amounts = [kept(a, 'data') for a in said],[_amount(a) for a in said]
-    data = Later(mean_share, amounts, *tables) if said else np.zeros(shape)
-    agreement = Later(_marks, .02*max(shape), *tables) if said else np.zeros(shape, np.float32)
-    checks = {k:_worst([a.checks[k] for a in maps]) for k in maps[0].checks if all(k in a.checks for a in maps)}
+    data,agreement = _averaged(said, shape)
+    checks = _of_all([a.checks for a in maps])
     checks |= dict(members=len(maps), empty_members=len(maps)-len(said), overlap=_overlap(said))
     names = names or map(str, range(1, len(maps)+1))
     members = {k:_divided(a, _amount(a) or 1) for k,a in zip(names, maps, strict=True)}
-    return Attribution(data, method, target, checks, maps[0].film, agreement, any(a.signed for a in maps), members)
+    signed = any(a.signed for a in maps)
+    return Attribution(data, method, target, checks, maps[0].film, agreement, signed, members)
 
 # %% ../nbs/20_attribution.ipynb #n972693
 @patch
@@ -406,8 +454,7 @@ def by_member(self:Attribution)->dict: # Member → `Attribution` on the grid of
 def _draw_agreement(ax, a):
     "The share of members that mark each pixel, on the film"
     ax.imshow(overlay(a.film, a.agreement, False, 1., alpha=.9))
-    ax.set(xticks=[], yticks=[]); ax.spines[:].set_visible(False)
-    ax.set_title(f"agreement (overlap {a.checks['overlap']:.0%})", fontsize=9)
+    _bare(ax, f"agreement (overlap {a.checks['overlap']:.0%})")
     _draw_bar(ax, replace(a, data=a.agreement, signed=False), 1.)
 
 @patch
@@ -418,9 +465,11 @@ def show_members(self:Attribution,
 ):                     # The axes
     "Each member's map on one colour scale, then where they agree; `RadiographError` for a map that is no average"
     import matplotlib.pyplot as plt
-    if not self.members: raise RadiographError('the map of one network', 'an average over members', 'mean_attribution, or an ensemble')
+    if not self.members:
+        todo = 'mean_attribution, or an ensemble'
+        raise RadiographError('the map of one network', 'an average over members', todo)
     maps = self.by_member()
-    scale = max(eye_scale(cv2.GaussianBlur(a.data, (0,0), blur) if blur else a.data) for a in maps.values())
+    scale = max(eye_scale(_blurred(a.data, blur)) for a in maps.values())
     n = len(maps)+1
     columns = columns or n
     rows = -(-n//columns)

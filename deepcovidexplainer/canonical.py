@@ -262,8 +262,8 @@ _ACTIVATIONS = dict(relu=nn.ReLU, relu_=nn.ReLU, relu6=nn.ReLU6, silu=nn.SiLU, g
 _FUNCTIONS = {k:_writes(make) for k,make in _ACTIVATIONS.items()}
 _FUNCTIONS |= {k:_either('__add__') for k in ('add', '__add__', '__radd__')}
 _FUNCTIONS |= {k:_either('__mul__') for k in ('mul', '__mul__', '__rmul__')}
-_FUNCTIONS |= dict(cat=_cat, concat=_cat, flatten=_Wire.flatten, mean=_Wire.mean, permute=_Wire.permute, dropout=_as_it_is,
-                   adaptive_avg_pool2d=_pooled)
+_FUNCTIONS |= dict(cat=_cat, concat=_cat, flatten=_Wire.flatten, mean=_Wire.mean, permute=_Wire.permute)
+_FUNCTIONS |= dict(dropout=_as_it_is, adaptive_avg_pool2d=_pooled)
 
 # %% ../nbs/22_canonical.ipynb #c012
 class _Tap(nn.Module):
@@ -326,7 +326,8 @@ def _flat(m):
     "fastai's `Flatten`"
     return nn.Flatten()
 
-_REWRITTEN = dict(ConvMlp=_dense_head, Attention=_Heads, PatchEmbed=_patches, VisionTransformer=_transformer, Flatten=_flat)
+_REWRITTEN = dict(ConvMlp=_dense_head, Attention=_Heads, PatchEmbed=_patches)
+_REWRITTEN |= dict(VisionTransformer=_transformer, Flatten=_flat)
 
 # %% ../nbs/22_canonical.ipynb #n220i
 def _rewrite(module):

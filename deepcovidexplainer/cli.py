@@ -194,7 +194,9 @@ def _explain(films, out, kind, ensemble, methods, target, who, jobs=1, quiet=Fal
     "What `dce_explain` does; its exit status"
     from deepcovidexplainer.models import pick_device
     paths,root = _files(films, out),_root(films)
-    if not paths: raise RadiographError('no film in '+', '.join(map(str, films)), 'a film, or a folder of films', 'check the path')
+    if not paths:
+        asked = ', '.join(map(str, films))
+        raise RadiographError(f'no film in {asked}', 'a film, or a folder of films', 'check the path')
     targets = _targets(paths, out, kind, root)
     single = list(targets.values())==[Path(out)]
     if jobs<1: raise RadiographError(f'{jobs} jobs', 'at least one', 'correct --jobs')
@@ -209,7 +211,7 @@ def dce_explain(
     out:str=_OUT,              # A file that ends in .html, .pdf, .png or .json for one film, else a folder
     kind:_argument(str, 'What is written into a folder', choices=_ENDINGS)='html',
     ensemble:str='default',  # Name of an ensemble that ships with the package, or a folder with one
-    methods:str='default', # Heatmaps, separated by commas; an empty text for none; default: Grad-CAM, Grad-CAM++ and LRP, as far as they can serve the networks
+    methods:str='default', # Heatmaps, separated by commas; an empty text for none; default: Grad-CAM, Grad-CAM++, LRP, where they can serve
     target:str=None,         # Class to explain, one of the ensemble's, such as covid-19; default: the most probable
     identifiers:bool=False,  # Write UID, study date and view of a DICOM film into its answer
     salt:str=None,           # Salt of the hash that stands in place of a UID: who knows it can compute the hash again
@@ -217,7 +219,7 @@ def dce_explain(
     jobs:int=1,              # Films explained at the same time, each in a process of its own
     quiet:bool=False,        # Print failures only
 ):
-    "Explain chest radiographs: a class, probabilities, heatmaps and sentences for each film. Research use only, not a medical device."
+    "Explain films: a class, probabilities, heatmaps and sentences for each. Research use only, not a medical device."
     films = [films] if isinstance(films, (str, Path)) else films
     methods = None if methods=='default' else tuple(m.strip() for m in methods.split(',') if m.strip())
     who = dict(identifiers=identifiers, salt=salt)
@@ -239,15 +241,19 @@ def _shares(text):
         raise RadiographError(f'the prevalence {text!r}', wanted, 'correct --prevalence') from None
 
 def _progress(done, total):
-    if sys.stderr.isatty(): print(f'\r{done} of {total} films', end='\n' if done==total else '', file=sys.stderr, flush=True)
+    end = '\n' if done==total else ''
+    if sys.stderr.isatty(): print(f'\r{done} of {total} films', end=end, file=sys.stderr, flush=True)
 
 def _against_card(trial):
     "Whether the numbers of the card came out again, in words"
     from deepcovidexplainer.evaluation import differences,score_table
-    card = trial.ensemble.about['scores']; apart = differences(trial.scores(), card)
-    for r in apart.head(5).to_dict('records'): yield f"  card: {r['part']}, {r['score']}: {r['value in the card']}, now {r['value now']}"
-    if not trial.films.attrs['same']: yield 'The rules for who is tested, or the data folder, are not those that the card was made with.'
-    yield f'{len(score_table(card))-len(apart)} of {len(score_table(card))} numbers of the card reproduced to the last digit'
+    card = trial.ensemble.about['scores']
+    apart,numbers = differences(trial.scores(), card),len(score_table(card))
+    for r in apart.head(5).to_dict('records'):
+        yield f"  card: {r['part']}, {r['score']}: {r['value in the card']}, now {r['value now']}"
+    if not trial.films.attrs['same']:
+        yield 'The rules for who is tested, or the data folder, are not those that the card was made with.'
+    yield f'{numbers-len(apart)} of {numbers} numbers of the card reproduced to the last digit'
 
 def _evaluate(weights, data, out, n_boot, prevalence, errors):
     from deepcovidexplainer.core import data_dir
@@ -255,19 +261,22 @@ def _evaluate(weights, data, out, n_boot, prevalence, errors):
     from deepcovidexplainer.zoo import load_ensemble
     if n_boot<1: raise RadiographError(f'{n_boot} resamples', 'at least 1; 2000 for a publication', 'correct --n_boot')
     shares,data = _shares(prevalence),data or data_dir()
-    if data is None: raise RadiographError('no data were given', 'a CSV index or a folder', '--data index.csv, or set the environment variable DCE_DATA')
+    if data is None:
+        todo = '--data index.csv, or set the environment variable DCE_DATA'
+        raise RadiographError('no data were given', 'a CSV index or a folder', todo)
     never_over([Path(out)/name for name in TRIAL_FILES], [data])
     trial = try_ensemble(load_ensemble(weights), data, Path(out)/'cache', n_boot, shares, _progress, errors)
     return trial,save_trial(trial, out)
 
-@command('dce_evaluate --data films.csv --out told', 'dce_evaluate --weights ensemble --data folder_of_classes --n_boot 200')
+@command('dce_evaluate --data films.csv --out told',
+         'dce_evaluate --weights ensemble --data folder_of_classes --n_boot 200')
 def dce_evaluate(
     weights:str='default',   # Name of an ensemble that ships with the package, or a folder with one
-    data:str=None,           # A CSV with the columns film and label (and patient, source, view, age, sex), or a folder with one subfolder a class, or that of the public collections; default: DCE_DATA
+    data:str=None,           # A CSV with film and label, a folder with a subfolder a class, or the public collections; default: DCE_DATA
     out:str='evaluation',    # Folder for tables, figures and index.html
     n_boot:int=2000,         # Resamples of patients behind the intervals
     prevalence:str=None,     # Add predictive values at shares such as normal=.9,pneumonia=.08,covid-19=.02
-    errors:_argument(str, 'A film that cannot be read stops the trial, or is reported and left out', choices=('raise', 'report'))='raise',
+    errors:_argument(str, 'An unreadable film stops the trial, or is reported', choices=('raise', 'report'))='raise',
     quiet:bool=False,        # Print failures only
 ):
     "Measure an ensemble on films whose truth is known, with intervals. Research use only, not a medical device."
@@ -324,7 +333,9 @@ def dce_screen(
 # %% ../nbs/39_cli.ipynb #t001
 def _numbers(text):
     try: return tuple(int(s) for s in str(text).split(','))
-    except ValueError: raise RadiographError(f'{text!r} where numbers belong', 'numbers separated by commas', 'for example --sizes 128,160,224') from None
+    except ValueError:
+        came,todo = f'{text!r} where numbers belong','for example --sizes 128,160,224'
+        raise RadiographError(came, 'numbers separated by commas', todo) from None
 
 # %% ../nbs/39_cli.ipynb #t002
 def _own_or_public(table, sources, data, classes):
@@ -389,7 +400,7 @@ def dce_train(
     seed:int=0,              # Seed of weights, draws and augmentation; the folds do not depend on it
     quiet:bool=False,        # Print failures only
 ):
-    "Train a snapshot ensemble on public or own films, split by patient; the same command again resumes. Research use only, not a medical device."
+    "Train a snapshot ensemble, split by patient; the same command goes on. Research use only, not a medical device."
     settings = {k:v for k,v in locals().items() if k!='out'}
     try:
         with _swept(out): e = _train(Path(out), settings)

@@ -122,7 +122,7 @@ class Prediction:
     members:dict                     # Member → its K calibrated probabilities
     prediction_set:tuple             # Classes that cannot be ruled out at `coverage`
     coverage:float=.9                # Promised frequency with which the set holds the truth, on films like the validation films
-    typicality:dict|None=None        # What `Typicality.judge` gave: `distance` from the training films, its `threshold`, perhaps `strangeness`
+    typicality:dict|None=None        # What `Typicality.judge` gave: distance, its threshold, perhaps strangeness
     temperature:float=1.             # Temperature that calibrated the posteriors
     ensemble:str='default'           # Name of the ensemble
     card:dict|None=None              # What the ensemble's `ensemble.json` holds; None for one that was not loaded

@@ -31,7 +31,7 @@ LIMITS = dict(
     overlap=.66,      # Overlap of the members' maps below which they count as looking at different places
     outside=.15,      # Share of the relevance outside the lungs that is worth a warning; networks that see lungs alone have .06
     text=.10,         # … and on burnt-in letters
-    rim=1/80,         # Share of the lungs' longer side: a hottest point that close to them is not called outside; two of the networks' 160 pixels
+    rim=1/80,         # Share of the lungs' longer side: a hottest point that close is not outside; two of 160 pixels
     doubt=.15,        # What is left of a posterior's distance from 1/3 when the picture is doubted
 )
 

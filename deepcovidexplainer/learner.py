@@ -47,7 +47,7 @@ class PartialLabelLoss(CrossEntropyLossFlat):
 
 # %% ../nbs/15_learner.ipynb #d002
 class DistillationLoss:
-    "Labels and a teacher, for B×K logits and B×(1+K) targets: a label's number, -1 for none, and the teacher's posteriors"
+    "Labels and a teacher. Logits B×K, targets B×(1+K): a label's number, -1 for none, and the teacher's posteriors"
     def __init__(self,
         share:float=.7,       # Share of the teacher, 0…1
         temperature:float=2., # Softens teacher and student
@@ -79,7 +79,7 @@ class DistillationLoss:
 
 # %% ../nbs/15_learner.ipynb #x5l002
 class TwinConsistency(Callback):
-    "Films and their twins on other bodies, both with the label; `weight` times the divergence of their posteriors joins the loss"
+    "Films and twins on other bodies, both with the label; the divergence of their posteriors joins the loss"
     def __init__(self,
         weight:float=1., # Weight of the symmetric KL divergence, in nats
     ): self.weight = weight

@@ -454,7 +454,8 @@ def _lrp_checks(out, rules):
     score,total = float(out.logits[0,c]),float(out.maps[0][0].sum(dtype=torch.double))
     bias = 0. if out.bias is None else float(out.bias[c])
     error,share = (abs(total/score-1), bias/score) if score else (abs(total), 0.)
-    return dict(rule=rules.name, score=score, conservation_error=error, bias_share=share, evenly=max(out.even, default=0.))
+    even = max(out.even, default=0.)
+    return dict(rule=rules.name, score=score, conservation_error=error, bias_share=share, evenly=even)
 
 def _method(rules): return 'lrp' if rules.name=='z+' else f'lrp-{rules.name}'
 
@@ -476,7 +477,8 @@ def lrp_attributions(
         if not out.single and out.index.shape[1]!=1:
             raise RadiographError(f'{out.index.shape[1]} targets', 'one class', 'lrp, which takes several')
         name = target_name(int(out.index[0,0]), out.logits.shape[1], classes)
-        maps[_method(rule)] = Attribution(out.maps[0][0].sum(0), _method(rule), name, _lrp_checks(out, rule), signed=True)
+        table,method = out.maps[0][0].sum(0),_method(rule)
+        maps[method] = Attribution(table, method, name, _lrp_checks(out, rule), signed=True)
     return maps if film is None else {m:a.on(film, box) for m,a in maps.items()}
 
 LRP_METHODS = {_method(c):partial(lrp, rule=name) for name,c in LRP_RULES.items()} # Name → function of (model, x, target)

@@ -79,7 +79,9 @@ class Recipe:
     def sides(self): "One side a cycle"; return self.sizes*self.cycles if len(self.sizes)==1 else self.sizes
 
     @property
-    def fields(self): "Whether lung fields are kept beside the films"; return bool(self.swap or self.twins or self.inward)
+    def fields(self):
+        "Whether lung fields are kept beside the films"
+        return bool(self.swap or self.twins or self.inward)
 
     def kept(self):
         "How films are kept to be drawn from: larger where lungs are taken out of them"
@@ -137,7 +139,8 @@ def _check_side(t, side, classes):
     gone = [c for c in classes if c not in set(t.label)]
     if not gone: return
     came = f'no film of the class {gone[0]!r} among the {len(t)} that {side}'
-    raise RadiographError(came, 'every class on both sides, split by patient', 'add patients, or choose other --fold and --folds')
+    todo = 'add patients, or choose other --fold and --folds'
+    raise RadiographError(came, 'every class on both sides, split by patient', todo)
 
 def study_of(
     t:pd.DataFrame,  # An index, from `read_index` or `read_table`
@@ -166,7 +169,8 @@ LOG_COLUMNS = dict(
     balanced_accuracy_score='mean sensitivity of the classes on the validation films, 0 to 1',
 ) # Column of `log.csv` → what it holds
 
-_LEGEND = ('Training log. Losses: cross-entropy in nats, less is better. Macro-F1 and balanced accuracy: of the validation '
+_LEGEND = ('Training log. Losses: cross-entropy in nats, less is better. '
+           'Macro-F1 and balanced accuracy: of the validation '
            'films, 0 to 1.')
 _HEADING = 'epoch  train loss  valid loss  macro-F1  balanced accuracy  time (min:s)'
 _ROW = '{:>5}  {:>10.3f}  {:>10.3f}  {:>8.3f}  {:>17.3f}  {:>12}'
@@ -334,8 +338,10 @@ def teach(
     rows = np.random.default_rng(seed).choice(len(t), draws, p=w/w.sum())
     drawn = fingerprint(dict(films=list(t.film), rows=rows.tolist(), size=size, seed=seed, strength=strength))
     who = fingerprint([m.card.sha256 for m in teacher.members])
-    pictures = kept_array(Path(folder)/f'pictures-{drawn}.npy', lambda: _drawn_pictures(films, rows, size, seed, strength))
-    told = kept_array(Path(folder)/f'told-{drawn}-{who}.npy', lambda: average_posteriors(teacher.posteriors(pictures)[0]))
+    def draw(): return _drawn_pictures(films, rows, size, seed, strength)
+    def ask(): return average_posteriors(teacher.posteriors(pictures)[0])
+    pictures = kept_array(Path(folder)/f'pictures-{drawn}.npy', draw)
+    told = kept_array(Path(folder)/f'told-{drawn}-{who}.npy', ask)
     return Lessons(pictures, _lesson_numbers(t.label.iloc[rows], teacher.classes), told)
 
 # %% ../nbs/18_training.ipynb #d015
@@ -380,7 +386,7 @@ def fit_student(
     name:str='',       # Name of the snapshots; default: the network's
     share:float=.7,    # Share of the teacher in the loss
     temperature:float=2., # Temperature that softens both
-    move:float=0.,     # Each time a picture is seen it is shifted and scaled by up to this share of its side, and turned by up to as many radians
+    move:float=0.,     # How far pictures are shifted, scaled and turned each time they are seen: `nudge`
     mixed:float=0.,    # Share of the pictures that are mixed with another (mixup)
     device:str='cpu',  # Device, as `pick_device` gives it
     **how,             # More for the cards: who taught
@@ -396,7 +402,8 @@ def fit_student(
     learn = radiograph_learner(dls, r.arch, r.init, half=r.half, frozen=r.frozen, seed=r.seed)
     learn.logger = EpochLog()
     learn.loss_func = DistillationLoss(share, temperature, learn.loss_func)
-    about = dict(asdict(r), lessons=len(lessons), teacher_share=share, temperature=temperature, move=move, mixed=mixed, device=device, **how)
+    teaching = dict(lessons=len(lessons), teacher_share=share, temperature=temperature, move=move, mixed=mixed)
+    about = dict(asdict(r), **teaching, device=device, **how)
     card = Card(r.arch, p.to_dict(), study.classes, data=study.about(), recipe=about)
     run = dict(cycles=r.cycles, epochs=r.epochs, lr=r.lr, sizes=r.sides)
     with learn.no_bar(): return fit_snapshots(learn, folder, card, name=name or r.arch, seed=r.seed, **run)
