@@ -27,6 +27,8 @@ def one(film, threads):
     "What a fresh process does; its seconds as JSON"
     seconds, out = {}, Path(tempfile.mkdtemp())/'film.html'
     began = used()
+    from deepcovidexplainer.command import as_program
+    as_program()
     from deepcovidexplainer import cli
     import deepcovidexplainer.pipeline as pipeline
     import torch

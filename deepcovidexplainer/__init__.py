@@ -19,7 +19,7 @@ _NAMES = {
     'core': ('CLASSES DISCLAIMER PALETTE class_colours class_numbers RadiographError NoFilm class_of quiet_fastai '
              'package_file data_dir fingerprint sha256_of html_table safe_cell write_whole write_json sweep never_over '
              'read_json read_tensors file_stamp kept_array own_settings keep_pages ForkSafeLock own_figures made_apart '
-             'weights_state made_of merged'),
+             'weights_state made_of copied merged'),
     'radiograph': ('SUFFIXES plain_name Radiograph quiet age_years is_chest is_dataset oriented load_radiograph '
                    'get_radiograph_files list_samples sample_radiograph'),
     'synth': 'synth_radiograph synth_dataset',
@@ -29,7 +29,7 @@ _NAMES = {
               'zone_shares lung_box Lungs find_lungs as_lungs lung_mask show_lungs plain_field'),
     'lung_training': ('FILM SHARES ABOUT USE LEARNED HELD_OUT LICENCE mask_files load_pair mask_pairs disturbed '
                       'stranger dice fit_lungs dice_scores summary measure_lungs save_lungs train_lungs'),
-    'command': 'NoSuchKeyword asks_back',
+    'command': 'as_program NoSuchKeyword asks_back',
     'fast': 'FastNet fast_lungs',
     'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
     'sources': ('COLUMNS OTHER SOURCES READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover '

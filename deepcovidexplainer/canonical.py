@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .core import RadiographError
+from .core import RadiographError,copied
 
 # %% ../nbs/22_canonical.ipynb #c006
 class Add(nn.Module):
@@ -557,7 +557,7 @@ def canonical(
     "The network in canonical form; `RadiographError` when it has layers without a rule"
     if isinstance(model, Canonical): return model
     with torch.inference_mode(False), torch.no_grad():
-        net = _forget_hooks(deepcopy(model).eval())
+        net = _forget_hooks(copied(model).eval())
         if any(p.dtype in (torch.float16, torch.bfloat16) for p in net.parameters()): net.float()
         tape = _read(net)
         _once(tape)

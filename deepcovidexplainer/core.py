@@ -7,7 +7,7 @@ __all__ = ['CLASSES', 'DISCLAIMER', 'PALETTE', 'class_colours', 'class_numbers',
            'quiet_fastai', 'package_file', 'data_dir', 'fingerprint', 'sha256_of', 'html_table', 'safe_cell',
            'write_whole', 'write_json', 'sweep', 'never_over', 'read_json', 'read_tensors', 'file_stamp', 'kept_array',
            'own_settings', 'keep_pages', 'ForkSafeLock', 'own_figures', 'made_apart', 'weights_state', 'made_of',
-           'merged']
+           'copied', 'merged']
 
 # %% ../nbs/00_core.ipynb #c002
 import hashlib,html,json,os,re,secrets,threading,time,unicodedata
@@ -416,14 +416,42 @@ def _says_the_same(model, net, most=1e-4):
 
 def _first(out): return out[0] if isinstance(out, tuple) else out
 
+def _own_tensor(t):
+    "A copy of a parameter or buffer, of its kind"
+    from torch import nn
+    own = t.detach().clone()
+    return nn.Parameter(own, t.requires_grad) if type(t) is nn.Parameter else own
+
+def _by_the_book(model):
+    "Does a part of it want to be copied in its own way?"
+    import torch
+    kinds = {type(m) for m in model.modules()}
+    return any(hasattr(k, '__deepcopy__') or issubclass(k, torch.jit.ScriptModule) for k in kinds)
+
+def _copied_value(v, memo):
+    "A copy of an attribute; what most of them are, empty tables and plain values, without `deepcopy`'s search"
+    if v is None or type(v) in (bool, int, float, str): return v
+    return v.copy() if isinstance(v, dict) and not v else deepcopy(v, memo)
+
+def copied(
+    model, # A network
+):         # What `deepcopy` gives, four times as fast
+    "A network with modules and tensors of its own"
+    if _by_the_book(model): return deepcopy(model)
+    parts = list(model.modules())
+    memo = {id(m):m.__new__(type(m)) for m in parts}
+    for t in [*model.parameters(), *model.buffers()]: memo[id(t)] = _own_tensor(t)
+    for m in parts: memo[id(m)].__dict__ = {k:_copied_value(v, memo) for k,v in m.__dict__.items()}
+    return memo[id(model)]
+
 def merged(
     model, # A network; stays as it is, and is taken in evaluation mode
 ):         # A copy, or the network itself where nothing can be merged
     "A network whose batch norms are part of its convolutions: the same scores but for the sixth digit"
     import torch
     with own_settings(),torch.inference_mode(False),torch.no_grad():
-        plain = deepcopy(model).eval()
-        net = deepcopy(plain)
+        plain = copied(model).eval()
+        net = copied(plain)
         parts = list(net.modules())
         done = sum(map(_merge, parts))
         fine = done and _says_the_same(plain, net)
