@@ -145,21 +145,31 @@ def measure_one(stem, paths, t, films, root, teacher):
     p = average_posteriors(said)
     outside = average_posteriors(e.posteriors(films[away])[0])
     name, way, seed = stem.rsplit('-', 2)
-    row = dict(network=name, way=way, seed=int(seed), films=int(at.sum()), macro_f1=interval(group, lambda i: f1(y[i], p[i])),
+    sizes = e.members[0].card.recipe['sizes']
+    row = dict(network=name, way=way, seed=int(seed), sizes=sizes, films=int(at.sum()), macro_f1=interval(group, lambda i: f1(y[i], p[i])),
                snapshots=[round(f1(y, q), 4) for q in said], less_teacher=interval(group, lambda i: f1(y[i], p[i])-f1(y[i], teacher[i])), minutes=minutes(paths),
                left_out=left_out(outside, t), exchange=exchange_scores(exchanged(e, t, root)))
     return row, e, p
 
+def kept_rows(rows):
+    "Rows of the result that runs elsewhere gave, under other recipes, before those that were measured now"
+    path = package_file('results')/'distil.json'
+    before = json.loads(path.read_text())['students'] if path.exists() else []
+    def key(r): return r['network'], r['way'], r['seed'], tuple(r['sizes'])
+    now = {key(r) for r in rows}
+    return [r for r in before if key(r) not in now]+rows
+
 def measure(root, work, out):
     "Rows of every run, the networks together, and an ensemble of each network"
     t = roles(root, work)
-    films = film_cache(t, root, recipe_of('hist+clahe', STUDENT.sizes[-1]), work/'films')
+    def seen(size): return film_cache(t, root, recipe_of('hist+clahe', size), work/'films')
     whole = film_cache(t, root, recipe_of('hist+clahe'), work/'films')
     at = (t.role=='test').to_numpy()
     y, group = class_numbers(t.label[at]), t.group[at].to_numpy()
     teacher = average_posteriors(load_ensemble(TEACHER).posteriors(whole[at])[0])
     rows, told = [], {}
     for stem, paths in trained(work).items():
+        films = seen(load_weights(paths[-1])[1].preprocess['size'])
         row, e, p = measure_one(stem, paths, t, films, root, teacher)
         rows.append(row)
         print(stem, row['macro_f1'], row['less_teacher'], flush=True)
@@ -171,7 +181,7 @@ def measure(root, work, out):
     groups = [list(told), ['vgg19', 'densenet161']]
     sets = [together(told, g, y, group) for g in groups if len(g)>1 and set(g)<=set(told)]
     beside = dict(name=TEACHER, macro_f1=interval(group, lambda i: f1(y[i], teacher[i])))
-    write_json(package_file('results')/'distil.json', dict(teacher=beside, students=rows, together=sets))
+    write_json(package_file('results')/'distil.json', dict(teacher=beside, students=kept_rows(rows), together=sets))
 
 if __name__ == '__main__':
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
