@@ -36,6 +36,7 @@ DEAR, SMALL = ('vgg16', 'vgg19', 'densenet161', 'densenet201'), (96, 128, 128, 1
 WAYS = { # Share of the teacher in the loss, and what else is changed
     'both':dict(share=.7), 'labels':dict(share=0.), 'teacher':dict(share=1.), 'hasty':dict(share=.7, epochs=1),
     'varied':dict(share=.7, move=.1, mixed=.5), # each picture moved anew, every other one mixed
+    'matched':dict(share=.7, match=1.), # and which pictures look alike to the teacher
 }
 
 def roles(root, work):
@@ -53,11 +54,11 @@ def evenly_and_home(t):
     w[home] = sample_weights(t[home].reset_index(drop=True), 'class+source')
     return (sample_weights(t, 'source')+w)/2
 
-def lessons_of(t, films, work):
+def lessons_of(t, films, work, features=False):
     "What the teacher says of pictures of the training films"
     part = t.lesson.to_numpy()
     mine = t[part].assign(label=t.taught[part]).reset_index(drop=True)
-    return teach(mine, films[part], load_ensemble(TEACHER), work/'distil', DRAWS, SIDE, weights=evenly_and_home(mine))
+    return teach(mine, films[part], load_ensemble(TEACHER), work/'distil', DRAWS, SIDE, weights=evenly_and_home(mine), features=features)
 
 def job_of(text):
     "(network, way, seed)"
@@ -73,11 +74,11 @@ def train(text, root, work):
     name, way, seed = job_of(text)
     t, films = roles(root, work), None
     films = film_cache(t, root, recipe_of('hist+clahe'), work/'films')
-    lessons = lessons_of(t, films, work)
     part = t.role.isin(['train', 'valid']).to_numpy()
     mine = t[part].reset_index(drop=True)
     study = Study(mine, root, (mine.role=='valid').to_numpy())
     how = dict(WAYS[way])
+    lessons = lessons_of(t, films, work, 'match' in how)
     epochs = how.pop('epochs', STUDENT.epochs)
     recipe = replace(STUDENT, arch=name, init=start_of(name), seed=seed, epochs=epochs, sizes=SMALL if name in DEAR else STUDENT.sizes)
     stem = f'{name}-{way}-{seed}'

@@ -47,8 +47,8 @@ _NAMES = {
                'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
                'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '
                'risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
-    'learner': ('PartialLabelLoss DistillationLoss TwinConsistency InwardGradients HalfPrecision body_and_head '
-                'radiograph_learner'),
+    'learner': ('PartialLabelLoss DistillationLoss TwinConsistency InwardGradients feature_alignment FeatureMatching '
+                'HalfPrecision body_and_head radiograph_learner'),
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',
     'ensemble': ('WORDS_OF_A_CLASS average_posteriors max_prediction majority_vote select_members power_law '
                  'layer_spectra spectral_quality Prediction Typicality Member features_and_logits Ensemble calibrate '

@@ -24,7 +24,7 @@ from fastai.data.load import DataLoader
 from fastcore.basics import noop
 from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,write_json,write_whole
 from .ensemble import Member,average_posteriors,calibrate,save_ensemble
-from .learner import DistillationLoss,InwardGradients,TwinConsistency,radiograph_learner
+from .learner import DistillationLoss,FeatureMatching,InwardGradients,TwinConsistency,radiograph_learner
 from .loaders import augment,film_cache,film_tfms,nudge,radiograph_dls,sample_weights
 from .models import Card,has_one_size,load_weights,pick_device
 from .preprocess import Preprocess
@@ -310,6 +310,7 @@ class Lessons:
     pictures:np.ndarray # N×S×S uint8: films as they are after augmentation
     y:np.ndarray        # N class numbers; K, one more than there are: another disease; -1: no label
     told:np.ndarray     # N×K posteriors of the teacher
+    felt:np.ndarray|None=None # N×F features of the teacher's first network
 
     def __len__(self): return len(self.y)
 
@@ -331,6 +332,7 @@ def teach(
     size:int=160,      # Their side in pixels
     weights=None,      # N numbers: how often each film is drawn; None: every source as often
     strength:float=.5, # Share of the pictures that are disturbed
+    features:bool=False, # Keep the features of the teacher's first network, too
     seed:int=0,        # Seed of draws and disturbances
 )->Lessons:            # The same for the same films, teacher and draws
     "What a teacher says of a fixed set of pictures; made once and kept in `folder`"
@@ -340,9 +342,11 @@ def teach(
     who = fingerprint([m.card.sha256 for m in teacher.members])
     def draw(): return _drawn_pictures(films, rows, size, seed, strength)
     def ask(): return average_posteriors(teacher.posteriors(pictures)[0])
+    def feel(): return teacher.posteriors(pictures)[1].astype(np.float16)
     pictures = kept_array(Path(folder)/f'pictures-{drawn}.npy', draw)
     told = kept_array(Path(folder)/f'told-{drawn}-{who}.npy', ask)
-    return Lessons(pictures, _lesson_numbers(t.label.iloc[rows], teacher.classes), told)
+    felt = kept_array(Path(folder)/f'felt-{drawn}-{who}.npy', feel) if features else None
+    return Lessons(pictures, _lesson_numbers(t.label.iloc[rows], teacher.classes), told, felt)
 
 # %% ../nbs/18_training.ipynb #d015
 class _LessonLoader(DataLoader):
@@ -366,6 +370,8 @@ class _LessonLoader(DataLoader):
         if rng.random()<.5: x = x[:,::-1]
         return nudge(x, self.move, rng) if self.move else x
 
+    def _felt(self, i): return [] if self.lessons.felt is None else self.lessons.felt[i]
+
     def create_item(self, i):
         import torch
         rng,l = np.random.default_rng([self.seed, self.state.epoch, i]),self.lessons
@@ -375,7 +381,7 @@ class _LessonLoader(DataLoader):
             x = part*x+(1-part)*self._picture(j, rng)
             y,told = -1,part*told+(1-part)*l.told[j]
         x = (x[None].astype(np.float32)/255-self.mean)/self.std
-        return torch.from_numpy(x),torch.from_numpy(np.r_[y, told].astype(np.float32))
+        return torch.from_numpy(x),torch.from_numpy(np.r_[y, told, self._felt(i)].astype(np.float32))
 
 def fit_student(
     study:Study,       # Whose validation films are looked at after each epoch
@@ -388,6 +394,7 @@ def fit_student(
     temperature:float=2., # Temperature that softens both
     move:float=0.,     # How far pictures are shifted, scaled and turned each time they are seen: `nudge`
     mixed:float=0.,    # Share of the pictures that are mixed with another (mixup)
+    match:float=0.,    # Weight of the teacher's features: `FeatureMatching`
     device:str='cpu',  # Device, as `pick_device` gives it
     **how,             # More for the cards: who taught
 )->list:               # Paths of the snapshots
@@ -396,6 +403,7 @@ def fit_student(
     p,r = recipe.preprocess(),recipe
     own = dict(vocab=study.classes, preprocess=p, root=study.root, device=torch.device(device))
     valid = radiograph_dls(study.table, films, study.valid, r.sides[0], p.mean, p.std, r.bs, **own).valid
+    if not match: lessons = replace(lessons, felt=None)
     seen = _LessonLoader(lessons, valid.state, r.draws, p.mean, p.std, r.seed, r.bs, move, mixed)
     dls = DataLoaders(seen, valid, device=valid.device)
     dls.vocab = study.classes
@@ -403,7 +411,8 @@ def fit_student(
     learn.logger = EpochLog()
     learn.loss_func = DistillationLoss(share, temperature, learn.loss_func)
     teaching = dict(lessons=len(lessons), teacher_share=share, temperature=temperature, move=move, mixed=mixed)
+    run = dict(cycles=r.cycles, epochs=r.epochs, lr=r.lr, sizes=r.sides)
+    if match: teaching['match'],run['cbs'] = match,[FeatureMatching(match)]
     about = dict(asdict(r), **teaching, device=device, **how)
     card = Card(r.arch, p.to_dict(), study.classes, data=study.about(), recipe=about)
-    run = dict(cycles=r.cycles, epochs=r.epochs, lr=r.lr, sizes=r.sides)
     with learn.no_bar(): return fit_snapshots(learn, folder, card, name=name or r.arch, seed=r.seed, **run)
