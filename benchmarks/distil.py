@@ -152,10 +152,8 @@ def measure_one(stem, paths, t, films, root, teacher):
                left_out=left_out(outside, t), exchange=exchange_scores(exchanged(e, t, root)))
     return row, e, p
 
-def kept_rows(rows):
-    "Rows of the result that runs elsewhere gave, under other recipes, before those that were measured now"
-    path = package_file('results')/'distil.json'
-    before = json.loads(path.read_text())['students'] if path.exists() else []
+def kept_rows(before, rows):
+    "Rows that runs elsewhere gave, or other recipes, before those that were measured now"
     def key(r): return r['network'], r['way'], r['seed'], tuple(r['sizes'])
     now = {key(r) for r in rows}
     return [r for r in before if key(r) not in now]+rows
@@ -182,7 +180,9 @@ def measure(root, work, out):
     groups = [list(told), ['vgg19', 'densenet161']]
     sets = [together(told, g, y, group) for g in groups if len(g)>1 and set(g)<=set(told)]
     beside = dict(name=TEACHER, macro_f1=interval(group, lambda i: f1(y[i], teacher[i])))
-    write_json(package_file('results')/'distil.json', dict(teacher=beside, students=kept_rows(rows), together=sets))
+    path = package_file('results')/'distil.json'
+    before = json.loads(path.read_text()) if path.exists() else dict(students=[], together=[])
+    write_json(path, dict(teacher=beside, students=kept_rows(before['students'], rows), together=sets or before['together']))
 
 if __name__ == '__main__':
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
