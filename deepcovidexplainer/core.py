@@ -422,11 +422,14 @@ def _own_tensor(t):
     own = t.detach().clone()
     return nn.Parameter(own, t.requires_grad) if type(t) is nn.Parameter else own
 
+_OWN_WAYS = {'__deepcopy__', '__getstate__', '__reduce__', '__reduce_ex__'}
+
 def _by_the_book(model):
     "Does a part of it want to be copied in its own way?"
     import torch
-    kinds = {type(m) for m in model.modules()}
-    return any(hasattr(k, '__deepcopy__') or issubclass(k, torch.jit.ScriptModule) for k in kinds)
+    kinds = {base for m in model.modules() for base in type(m).__mro__}
+    own = kinds-{object, torch.nn.Module}
+    return torch.jit.ScriptModule in own or any(_OWN_WAYS & set(vars(k)) for k in own)
 
 def _copied_value(v, memo):
     "A copy of an attribute; what most of them are, empty tables and plain values, without `deepcopy`'s search"
