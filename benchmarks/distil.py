@@ -72,7 +72,7 @@ def start_of(name):
 def train(text, root, work):
     "Snapshots of one student"
     name, way, seed = job_of(text)
-    t, films = roles(root, work), None
+    t = roles(root, work)
     films = film_cache(t, root, recipe_of('hist+clahe'), work/'films')
     part = t.role.isin(['train', 'valid']).to_numpy()
     mine = t[part].reset_index(drop=True)

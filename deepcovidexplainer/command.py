@@ -57,7 +57,7 @@ def _from_shell(caller):
 def as_program():
     "What a process may do that ends with its command: keep its memory, seldom look for garbage, and never at its end"
     keep_pages()
-    gc.set_threshold(50_000, 20, 20) # a fifth of a cold start went into looking while modules load
+    gc.set_threshold(50_000, 20, 20) # a seventh of a cold start went into looking while modules load
     atexit.register(gc.freeze)
 
 def command(*examples):
