@@ -15,6 +15,7 @@ quiet_fastai()
 import json,shutil
 from contextlib import contextmanager,nullcontext
 from dataclasses import asdict,dataclass,replace
+from functools import lru_cache
 from pathlib import Path
 
 import cv2,numpy as np,pandas as pd
@@ -341,8 +342,10 @@ def teach(
     drawn = fingerprint(dict(films=list(t.film), rows=rows.tolist(), size=size, seed=seed, strength=strength))
     who = fingerprint([m.card.sha256 for m in teacher.members])
     def draw(): return _drawn_pictures(films, rows, size, seed, strength)
-    def ask(): return average_posteriors(teacher.posteriors(pictures)[0])
-    def feel(): return teacher.posteriors(pictures)[1].astype(np.float16)
+    @lru_cache(1)
+    def asked(): return teacher.posteriors(pictures)
+    def ask(): return average_posteriors(asked()[0])
+    def feel(): return asked()[1].astype(np.float16)
     pictures = kept_array(Path(folder)/f'pictures-{drawn}.npy', draw)
     told = kept_array(Path(folder)/f'told-{drawn}-{who}.npy', ask)
     felt = kept_array(Path(folder)/f'felt-{drawn}-{who}.npy', feel) if features else None
@@ -370,18 +373,21 @@ class _LessonLoader(DataLoader):
         if rng.random()<.5: x = x[:,::-1]
         return nudge(x, self.move, rng) if self.move else x
 
-    def _felt(self, i): return [] if self.lessons.felt is None else self.lessons.felt[i]
+    def _told(self, i):
+        "The teacher's posteriors and, where they are kept, its features"
+        l = self.lessons
+        return l.told[i] if l.felt is None else np.r_[l.told[i], l.felt[i]]
 
     def create_item(self, i):
         import torch
         rng,l = np.random.default_rng([self.seed, self.state.epoch, i]),self.lessons
-        x,y,told = self._picture(i, rng),l.y[i],l.told[i]
+        x,y,told = self._picture(i, rng),l.y[i],self._told(i)
         if rng.random()<self.mixed: # a picture between two has no label, and the teacher's word is between two
             j,part = rng.integers(len(l)),rng.random()
             x = part*x+(1-part)*self._picture(j, rng)
-            y,told = -1,part*told+(1-part)*l.told[j]
+            y,told = -1,part*told+(1-part)*self._told(j)
         x = (x[None].astype(np.float32)/255-self.mean)/self.std
-        return torch.from_numpy(x),torch.from_numpy(np.r_[y, told, self._felt(i)].astype(np.float32))
+        return torch.from_numpy(x),torch.from_numpy(np.r_[y, told].astype(np.float32))
 
 def fit_student(
     study:Study,       # Whose validation films are looked at after each epoch
@@ -403,6 +409,8 @@ def fit_student(
     p,r = recipe.preprocess(),recipe
     own = dict(vocab=study.classes, preprocess=p, root=study.root, device=torch.device(device))
     valid = radiograph_dls(study.table, films, study.valid, r.sides[0], p.mean, p.std, r.bs, **own).valid
+    if match and lessons.felt is None:
+        raise RadiographError('lessons without features', 'those of the teacher', 'teach(…, features=True)')
     if not match: lessons = replace(lessons, felt=None)
     seen = _LessonLoader(lessons, valid.state, r.draws, p.mean, p.std, r.seed, r.bs, move, mixed)
     dls = DataLoaders(seen, valid, device=valid.device)
