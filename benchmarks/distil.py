@@ -33,10 +33,12 @@ NETWORKS = ('resnet18', 'resnet34', 'vgg16', 'vgg19', 'densenet161', 'densenet20
 START = Path('release/ensembles') # Networks that were trained on the same films before, without a teacher
 STUDENT = Recipe(cycles=4, epochs=3, sizes=(96, 160, 160, 160), draws=4096, lr=1e-3, half=True)
 DEAR, SMALL = ('vgg16', 'vgg19', 'densenet161', 'densenet201'), (96, 128, 128, 128) # Networks that cost ten times as much see less
+FIRST_BLOCKS = tuple(f'features.{i}' for i in (0, 2, 5, 7)) # The first four convolutions of a VGG
 WAYS = { # Share of the teacher in the loss, and what else is changed
     'both':dict(share=.7), 'labels':dict(share=0.), 'teacher':dict(share=1.), 'hasty':dict(share=.7, epochs=1),
     'varied':dict(share=.7, move=.1, mixed=.5), # each picture moved anew, every other one mixed
     'matched':dict(share=.7, match=1.), # and which pictures look alike to the teacher
+    'imagenet':dict(share=.7, epochs=1, lr=1e-4, frozen=FIRST_BLOCKS), # VGG from ImageNet: release/imagenet_vgg.py
 }
 
 def roles(root, work):
@@ -65,7 +67,9 @@ def job_of(text):
     name, way, seed = text.split('/') if '/' in text else (text, 'both', '0')
     return name, way, int(seed)
 
-def start_of(name):
+def start_of(name, way, work):
+    "Weights that a student starts from"
+    if way=='imagenet': return str(work/'starts'/f'{name}.safetensors')
     path = START/name/f'{name}.safetensors'
     return str(path) if path.exists() else 'scratch'
 
@@ -79,8 +83,9 @@ def train(text, root, work):
     study = Study(mine, root, (mine.role=='valid').to_numpy())
     how = dict(WAYS[way])
     lessons = lessons_of(t, films, work, 'match' in how)
-    epochs = how.pop('epochs', STUDENT.epochs)
-    recipe = replace(STUDENT, arch=name, init=start_of(name), seed=seed, epochs=epochs, sizes=SMALL if name in DEAR else STUDENT.sizes)
+    changed = {k:how.pop(k) for k in ('epochs', 'lr', 'frozen') if k in how}
+    sizes = SMALL if name in DEAR else STUDENT.sizes
+    recipe = replace(STUDENT, arch=name, init=start_of(name, way, work), seed=seed, sizes=sizes, **changed)
     stem = f'{name}-{way}-{seed}'
     about = dict(teacher=TEACHER, hardware=f'{platform.machine()}, CPU, one thread')
     return fit_student(study, films[part], lessons, recipe, work/'distil'/stem, stem, **how, **about)
