@@ -138,7 +138,7 @@ def main(site, only=None):
         print(f'    {said[:200]}', flush=True)
         walks.append(dict(goal=walk.__doc__, clicks=reader.clicks, words=words, seconds=round(reader.seconds, 1), said=said.partition(' → ')[0]))
     kept = dict(words_a_minute=WORDS_A_MINUTE, walks=walks)
-    if writes: (ROOT/'deepcovidexplainer'/'results'/'walk.json').write_text(json.dumps(kept, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+    if writes: (ROOT/'nbs'/'results'/'walk.json').write_text(json.dumps(kept, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
 
 if __name__ == '__main__':
     if sys.argv[1] == '--found': sys.exit(not (browser() and shutil.which('chromedriver') and find_spec('selenium')))

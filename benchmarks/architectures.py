@@ -3,7 +3,7 @@
     DCE_DATA=folder/with/the/collections python benchmarks/architectures.py --work runs
 
 Trains what is not trained yet (`train_default.py`; about three hours of one processor core in all) and keeps what every snapshot says of
-validation, test and external films in `deepcovidexplainer/results/architectures.csv.gz`, from which the tutorial *Reproduce the paper*
+validation, test and external films in `nbs/results/architectures.csv.gz`, from which the tutorial *Reproduce the paper*
 makes its tables (recipes beside it in `architectures.json`). With `--out FOLDER` the snapshot with the smallest validation loss of each
 network, or the mean of both stages' weights where its loss is smaller still, is written to `FOLDER/NAME`, kernels in 8 bits, calibrated
 and measured, for `load_ensemble`.
@@ -75,7 +75,7 @@ def main(work, names, out):
         r = ask(name, root, work)
         done.append(r)
         if out and name in PAPER_NETS and not (out/name/'ensemble.json').exists(): ship(name, r, root, work, out)
-    table = package_file()/'results'/'architectures.csv.gz'
+    table = package_file().parent/'nbs'/'results'/'architectures.csv.gz'
     table.parent.mkdir(exist_ok=True)
     pd.concat(done).to_csv(table, index=False)
     cards = {n:[json.loads(p.read_text()) for p in sorted((work/n).glob(f'{n}-*.json'))] for n in dict.fromkeys([*names, *(RUNS[n]['init'].rsplit('-', 1)[0] for n in names if RUNS[n]['init']!='scratch')])}

@@ -243,7 +243,7 @@ def summary(rows):
     return dict(ratios=ratios, milliseconds=parts, core_hours_for_a_million={k: round(1e6*r['processor']/r['films']/3600, 1) for k, r in by.items() if r['processor']})
 
 def make_reference(cache):
-    "The measures of the card's test films → `deepcovidexplainer/results/screen_reference.json`"
+    "The measures of the card's test films → `deepcovidexplainer/weights/screen_reference.json`"
     from deepcovidexplainer.core import data_dir
     from deepcovidexplainer.evaluation import card_films
     from deepcovidexplainer.screen import films_table, screen
@@ -256,7 +256,7 @@ def make_reference(cache):
         told = screen(films, tmp, workers=1)
         here, version = film_measures(tmp), films_table(tmp, ['ensemble_version']).ensemble_version.iloc[0]
     measures = {k: sorted(float(f'{v:.4g}') for v in here[k].dropna()) for k in here}
-    path = Path(__file__).resolve().parent.parent/'deepcovidexplainer'/'results'/'screen_reference.json'
+    path = Path(__file__).resolve().parent.parent/'deepcovidexplainer'/'weights'/'screen_reference.json'
     path.write_text(json.dumps(dict(ensemble_version=version, films=len(films), judged=int(here.normal.notna().sum()), measures=measures))+'\n')
     print(told, path.name)
 

@@ -5,7 +5,7 @@
 
 Conservation, agreement with independent implementations, behaviour on odd films, cost beside the peers, memory. Real films; trained
 weights where `--weights` holds a card of that architecture, random weights with random batch-norm statistics elsewhere. Results go to
-`results/attribution.csv` (one row a measurement, with its bound and whether it holds) and `.json` in the package. The peers for the
+`results/attribution.csv` (one row a measurement, with its bound and whether it holds) and `.json` in `nbs/results`. The peers for the
 cost part are optional: `pip install --no-deps grad-cam ttach torchcam zennit`. Times are processor seconds of one thread.
 """
 import argparse, gc, importlib.metadata, json, platform, statistics, time, warnings
@@ -27,7 +27,7 @@ from deepcovidexplainer.zoo import load_ensemble
 
 PAPER = list_archs()[:6] # VGG-16 and -19, ResNet-18 and -34, DenseNet-161 and -201
 COST = dict(resnet18=.28, vgg19=.28, densenet161=.30, efficientnet_lite0=None) # What all four maps may cost, as a share of the peers' one by one
-OUT = Path(__file__).parents[1]/'deepcovidexplainer'/'results'
+OUT = Path(__file__).parents[1]/'nbs'/'results'
 ROWS = []
 
 def note(what, network, value, bound=None, weights='', detail=''):

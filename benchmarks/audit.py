@@ -2,7 +2,7 @@
 
     DCE_DATA=folder/with/the/collections python benchmarks/audit.py --work runs/audit
 
-Writes `results/audit.json` in the package, from which the page *Shortcut audit* makes its tables. Films are looked at in portions that
+Writes `results/audit.json` beside the notebooks, from which the page *Shortcut audit* makes its tables. Films are looked at in portions that
 are kept, by ensemble and lung network: a run that was stopped goes on, and new weights are looked at afresh. About twenty minutes of one core.
 """
 import argparse, hashlib
@@ -366,7 +366,7 @@ if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--work', type=Path, default='runs/audit')
     p.add_argument('--weights', default='default')
-    p.add_argument('--out', type=Path, default=package_file()/'results'/'audit.json')
+    p.add_argument('--out', type=Path, default=package_file().parent/'nbs'/'results'/'audit.json')
     p.add_argument('--pictures', dest='pictures_folder', type=Path, help="folder with pictures that are no chest films and that the guard did not learn from; the results that ship saw Debian's packages gnome-backgrounds and plasma-workspace-wallpapers")
     p.add_argument('--ct', type=Path, help='folder with CT volumes, from which films are made (see `ct_films.py`)')
     main(**vars(p.parse_args()))

@@ -3,13 +3,13 @@
     python -m benchmarks cold --repeats 5
 
 Each run is a process of its own that does what the command does, in seconds of the processor (other programs do not count) and by the clock. The
-steps lie inside each other in no case; what is left is the start of Python and of the command. Goes to `results/cold.json` in the package.
+steps lie inside each other in no case; what is left is the start of Python and of the command. Goes to `results/cold.json` beside the notebooks.
 """
 import argparse, json, os, platform, resource, statistics, subprocess, sys, tempfile, time
 from functools import wraps
 from pathlib import Path
 
-OUT = Path(__file__).resolve().parents[1]/'deepcovidexplainer'/'results'/'cold.json'
+OUT = Path(__file__).resolve().parents[1]/'nbs'/'results'/'cold.json'
 STEPS = dict(weights='load_ensemble', decode='load_radiograph', lungs='find_lungs', guard='guard', maps='_ask', words='explain', similar='similar_films')
 
 def used(): return time.process_time()

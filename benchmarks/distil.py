@@ -6,7 +6,7 @@
 The teacher is `whole-film`, the default of version 0.1: it sees whole films, as the paper's networks do, and never saw Hannover,
 Shenzhen, Montgomery or the test fold of DarkCovidNet. What it says of 8,192 pictures is computed once and kept; all students learn
 from the same (`teach`, `fit_student`). A job is NETWORK, or NETWORK/WAY/SEED. Resumable: a run that was stopped goes on after its last
-epoch. `measure` writes `results/distil.json` in the package and, with `--out FOLDER`, an ensemble of each network for `load_ensemble`.
+epoch. `measure` writes `results/distil.json` beside the notebooks and, with `--out FOLDER`, an ensemble of each network for `load_ensemble`.
 """
 import argparse, json, platform
 from dataclasses import replace
@@ -185,7 +185,7 @@ def measure(root, work, out):
     groups = [list(told), ['vgg19', 'densenet161']]
     sets = [together(told, g, y, group) for g in groups if len(g)>1 and set(g)<=set(told)]
     beside = dict(name=TEACHER, macro_f1=interval(group, lambda i: f1(y[i], teacher[i])))
-    path = package_file('results')/'distil.json'
+    path = package_file().parent/'nbs'/'results'/'distil.json'
     before = json.loads(path.read_text()) if path.exists() else dict(students=[], together=[])
     write_json(path, dict(teacher=beside, students=kept_rows(before['students'], rows), together=sets or before['together']))
 

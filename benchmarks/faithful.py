@@ -2,8 +2,8 @@
 
     DCE_DATA=folder/with/the/collections python benchmarks/faithful.py --work runs/faithful
 
-Writes `results/faithful.csv` (means over patients with intervals), `results/faithful_randomisation.csv` and `results/faithful.json` in the
-package, from which the tutorial *Compare methods* makes its tables. Resumable: films that are done for these weights are not done
+Writes `results/faithful.csv` (means over patients with intervals), `results/faithful_randomisation.csv` and `results/faithful.json` in
+`nbs`, from which the tutorial *Compare methods* makes its tables. Resumable: films that are done for these weights are not done
 again. `--one-by-one` measures the paper's networks, which `architectures.py --out` wrote, on lesions and boxes. The comparison with other
 libraries needs `pip install deepcovidexplainer[benchmarks]`; it is left out, and said so, where they are missing.
 """
@@ -275,5 +275,5 @@ if __name__ == '__main__':
     p.add_argument('--films', type=int, help='at most so many of each collection; default: all')
     p.add_argument('--asked', type=int, default=20, help='films on which the network is asked again')
     p.add_argument('--one-by-one', dest='folders', type=Path, nargs='+', help='folders with ensembles of one network each: their lesions and boxes alone, to faithful_architectures.csv')
-    p.add_argument('--out', type=Path, default=Path(__file__).parent.parent/'deepcovidexplainer'/'results')
+    p.add_argument('--out', type=Path, default=Path(__file__).parent.parent/'nbs'/'results')
     main(**vars(p.parse_args()))

@@ -5,7 +5,7 @@
 EfficientNet-Lite0 on whole, equalised films at 224 px, its first stages fixed. It starts from ImageNet weights, learns three
 epochs of every other collection, without any patient of this one, and then the four training folds; two snapshots are averaged, for each
 of three seeds. Keeps every out-of-fold posterior, raw and calibrated on a validation part inside each fold, in
-`deepcovidexplainer/results/folds.csv.gz`. `imagenet` skips the other collections: what they are worth. Resumable.
+`nbs/results/folds.csv.gz`. `imagenet` skips the other collections: what they are worth. Resumable.
 """
 import argparse, shutil
 from pathlib import Path
@@ -90,6 +90,6 @@ if __name__ == '__main__':
         protocol, i, seed = job.split('/')
         done.append(one(protocol, int(i), int(seed), data_dir(), a.work))
         print(job, flush=True)
-    out = package_file()/'results'/'folds.csv.gz'
+    out = package_file().parent/'nbs'/'results'/'folds.csv.gz'
     out.parent.mkdir(exist_ok=True)
     pd.concat(done).to_csv(out, index=False)

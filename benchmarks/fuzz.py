@@ -425,7 +425,7 @@ def fuzz(door, seed, seconds):
 
 def kept(door, seed, n, counts, bad):
     "Counts added to those of other seeds"
-    path = package_file()/'results'/'fuzz.json'
+    path = package_file().parent/'nbs'/'results'/'fuzz.json'
     rows = json.loads(path.read_text()) if path.is_file() else {}
     old = rows.get(door, dict(seeds=[], cases=0, counts={}, wrong=0))
     if seed in old['seeds']: return

@@ -4,7 +4,7 @@
 
 Trains the same small network (EfficientNet-Lite0, ImageNet weights, its first stages fixed, 160 px) once for every step of `LADDER`
 and every set of sources in `FOLDS`, and keeps what each run says of every film it did not train on: `results/generalise.csv.gz`
-in the package, from which the tutorial *On a hospital it never saw* makes its tables. Resumable: what is finished is not done again.
+beside the notebooks, from which the tutorial *On a hospital it never saw* makes its tables. Resumable: what is finished is not done again.
 """
 import argparse, shutil
 from pathlib import Path
@@ -107,7 +107,7 @@ def main(work, jobs):
         name, fold, seed = job.rsplit('/', 2)
         done.append(one(name, recipes[name], fold, int(seed), root, work))
         print(job, flush=True)
-    out = package_file()/'results'/'generalise.csv.gz'
+    out = package_file().parent/'nbs'/'results'/'generalise.csv.gz'
     out.parent.mkdir(exist_ok=True)
     pd.concat(done).to_csv(out, index=False)
 

@@ -5,8 +5,8 @@
 Up to 150 films of each kind. `as they came`: adults of all collections, no more from one than from another; the same flipped, photographed
 from a screen in colour, and photographed in grey. Children from Kermany's collection, tuberculosis from Shenzhen and Montgomery. Views from
 the front and from the side are made from CT (see `ct_films.py`, whose volumes `--ct` names). Photographs are made: a film on a screen, seen at
-an angle, with the room around it, glare, the pattern of two grids, dark corners, noise, JPEG. Writes `results/guard_rates.json` in the
-package, which the page *Warnings* reads. What was looked at is kept in portions: a run that was stopped goes on. About half an hour of one core.
+an angle, with the room around it, glare, the pattern of two grids, dark corners, noise, JPEG. Writes `results/guard_rates.json` in
+`nbs`, which the page *Warnings* reads. What was looked at is kept in portions: a run that was stopped goes on. About half an hour of one core.
 """
 import argparse, json
 from pathlib import Path
@@ -178,7 +178,7 @@ def main(work, films, ct):
     found = {k:portions(k, list(f), change, root, ensemble, work, key) for k, (f, change) in drawn(root, films).items()}
     if ct: found |= views(ct, ensemble, work, key)
     rows = {k:row(v) for k, v in found.items()}
-    write_json(package_file()/'results'/'guard_rates.json', dict(about=dict(member=shipped.members[0].card.sha256, limits={k:LIMITS[k] for k in ('colour', 'gap', 'mirrored', 'photo')}, intervals='95 %, Wilson'), kinds=rows))
+    write_json(package_file().parent/'nbs'/'results'/'guard_rates.json', dict(about=dict(member=shipped.members[0].card.sha256, limits={k:LIMITS[k] for k in ('colour', 'gap', 'mirrored', 'photo')}, intervals='95 %, Wilson'), kinds=rows))
     for k, r in rows.items(): print(f"{k:30} {r['refused']['n']:4}: {r['refused']['value']:.3f} [{r['refused']['low']:.3f}, {r['refused']['high']:.3f}]", {w[8:]:v['value'] for w, v in r.items() if w!='refused'})
 
 if __name__ == '__main__':

@@ -112,7 +112,7 @@ def row(command, data, kills, rng, work):
 
 def keep(row, seed):
     "Beside the rows of other commands"
-    path = package_file()/'results'/'kills.json'
+    path = package_file().parent/'nbs'/'results'/'kills.json'
     kept = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
     write_json(path, kept | {row['command']:row | dict(seed=seed)})
 

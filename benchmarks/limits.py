@@ -3,7 +3,7 @@
     DCE_DATA=folder/with/the/collections python benchmarks/limits.py --work runs
 
 Explains validation films (neither trained on nor tested on), as many of each class, and writes quantiles of what the table `LIMITS` of
-28_explanation holds limits for to `results/limits.json` in the package. Run it again whenever the ensemble was trained again: that
+28_explanation holds limits for to `results/limits.json` beside the notebooks. Run it again whenever the ensemble was trained again: that
 notebook checks that its limits are still where it says they are. About two minutes of one core.
 """
 import argparse
@@ -46,7 +46,7 @@ def main(work, per_class):
         chest += [find_lungs(np.ascontiguousarray(np.rot90(e.film.data, k))).chest for k in (1, 2, 3)]
     keys = dict.fromkeys(k for r in rows for k in r)
     values = {k:np.array([r[k] for r in rows if k in r]) for k in keys}
-    write_json(package_file()/'results'/'limits.json', dict(members=[m.card.sha256 for m in ensemble.members], films=len(rows), drawn=len(t), levels=list(LEVELS), turned={'n':len(chest), 'most like an upright chest film':round(max(chest), 4)},
+    write_json(package_file().parent/'nbs'/'results'/'limits.json', dict(members=[m.card.sha256 for m in ensemble.members], films=len(rows), drawn=len(t), levels=list(LEVELS), turned={'n':len(chest), 'most like an upright chest film':round(max(chest), 4)},
         quantiles={k:dict(n=len(v), mean=round(float(v.mean()), 4), at=[round(float(q), 4) for q in np.quantile(v, LEVELS)]) for k, v in values.items()}))
 
 if __name__ == '__main__':

@@ -5,7 +5,7 @@
 Up to 150 films of each source (300 of NIH), each as it is and flipped from left to right. Films as they came count as not mirrored, which
 is nearly always so. A logistic regression is fitted to what the lung network sees around the lungs (`Lungs.around`), once without each
 source: no film of its patients, nor a copy of one, is learned from. What that says of the source left out goes to
-`results/mirrored.json` in the package; the weights from all sources, which ship, go to `weights/mirrored.json`. Films are looked at in
+`results/mirrored.json` beside the notebooks; the weights from all sources, which ship, go to `weights/mirrored.json`. Films are looked at in
 portions that are kept. About ten minutes of one core.
 """
 import argparse
@@ -95,7 +95,7 @@ def main(work):
                left_out={s:rows(t, plain, flipped, (t.source==s).to_numpy()) for s in sorted(set(t.source))} | {'adults of all sources':rows(t, plain, flipped, adult)},
                learned_from={'adults of all sources':rows(t, told(x[:, 0], w), told(x[:, 1], w), adult)},
                false_alarms=[dict(film=t.film[i], odds=round(float(plain[i]), 2)) for i in np.argsort(-plain) if plain[i]>LIMITS['mirrored']])
-    write_json(package_file()/'results'/'mirrored.json', out)
+    write_json(package_file().parent/'nbs'/'results'/'mirrored.json', out)
     short = [[[float(f'{v:.3g}') for v in r] for r in c] for c in w]
     write_json_short(package_file()/'weights'/'mirrored.json', dict(what='log-odds of a heart on the right: 112×8×4 weights of the left half of Lungs.around; the right half has their negatives', lungs=out['about']['lungs'], weights=short))
     for k, v in out['left_out'].items(): print(f"{k:24} {v['films']:5} films: {v['found']['value']:.3f} of the flipped found, {v['false_alarms']['value']:.4f} false alarms")

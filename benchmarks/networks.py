@@ -6,7 +6,7 @@ Network by network and method by method: does it work, or with which words is it
 scores; and how fast does the probability fall when the most relevant pixels are painted over, beside a random order. Films are drawn,
 so that it runs anywhere. The default's first network comes with its weights; the others are trained briefly, large ones for half as long,
 which is enough to ask what they look at and no more.
-First comes the randomisation check of contrastive LRP on the default's first network. Writes `results/networks.json` in the package,
+First comes the randomisation check of contrastive LRP on the default's first network. Writes `results/networks.json` beside the notebooks,
 which *Your own network* and *Your own rule* read. About a quarter of an hour of one core with `--steps 200`.
 """
 import argparse, json
@@ -146,7 +146,7 @@ def main(work, steps, size, ready):
     register_arch('vision_learner(resnet18)', of_fastai)
     contrast, rows = kept(work/'contrast.json', contrastive), all_rows(work, steps, size, ready)
     about = dict(steps=steps, size=size, trained_on=60)
-    write_json(package_file()/'results'/'networks.json', dict(about=about, networks=rows, contrast=contrast))
+    write_json(package_file().parent/'nbs'/'results'/'networks.json', dict(about=about, networks=rows, contrast=contrast))
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])

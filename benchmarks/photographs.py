@@ -5,7 +5,7 @@
 Up to 600 adults' films, no more from one collection than from another, each as it came and as four cameras of `guard_rates.py` show it;
 children's films and drawn ones, as they came; and films that were turned a little, framed in black, blurred or noisy, which stay films. A logistic regression is fitted to what the lung network saw of the whole picture
 (`Lungs.whole`): once without each collection, and once without each collection and each camera in turn. What that says of what was left out
-goes to `results/photographs.json` in the package; the weights from all, which ship, go to `weights/photo.json`. No photograph here was
+goes to `results/photographs.json` beside the notebooks; the weights from all, which ship, go to `weights/photo.json`. No photograph here was
 taken with a real camera. Films are looked at in portions that are kept. About ten minutes of one core.
 """
 import argparse
@@ -97,7 +97,7 @@ def main(work):
     by_source = {s:rate(out[0, source==s, 0]>limit) for s in sorted(set(source))}
     alarms = [dict(film=t.film[i], odds=round(float(out[0, i, 0]), 2)) for i in np.argsort(-out[0, :, 0]) if out[0, i, 0]>limit]
     lungs = sha256_of(package_file('weights', 'lungs.safetensors'))
-    write_json(package_file()/'results'/'photographs.json', dict(about=dict(limit=limit, intervals='95 %, Wilson', lungs=lungs, films=len(t)), kinds=rows, false_alarms=by_source, films=alarms))
+    write_json(package_file().parent/'nbs'/'results'/'photographs.json', dict(about=dict(limit=limit, intervals='95 %, Wilson', lungs=lungs, films=len(t)), kinds=rows, false_alarms=by_source, films=alarms))
     w, c = fitted(np.concatenate([x[:, 0], rough, extra]), np.concatenate([x[:, k] for k in range(1, x.shape[1])]))
     write_json_short(package_file()/'weights'/'photo.json', dict(what='log-odds of a photograph of a film: weights of Lungs.whole, and a constant', lungs=lungs, weights=[float(f'{v:.4g}') for v in w], constant=round(c, 4)))
     for k, r in rows.items(): print(f"{k:34} {r['refused']['value']:.4f} {(r['without_camera'] or dict(value=float('nan')))['value']:.4f}")

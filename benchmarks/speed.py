@@ -68,7 +68,7 @@ def in_turns(before, repeats):
                 rows.append(dict(film=what, work=name, version=k, networks=versions[k].networks, seconds=round(statistics.median(t), 4), ratio=round(ratio, 3)))
                 print(f'{what:34} {name:18} {k:28} {rows[-1]["seconds"]*1e3:7.0f} ms of the processor, {ratio:.2f} of before', flush=True)
     for v in versions.values(): v.close()
-    write_json(here/'deepcovidexplainer'/'results'/'speed.json', dict(rows=rows, repeats=repeats, load=[round(v, 1) for v in os.getloadavg()], cores=os.cpu_count()))
+    write_json(here/'nbs'/'results'/'speed.json', dict(rows=rows, repeats=repeats, load=[round(v, 1) for v in os.getloadavg()], cores=os.cpu_count()))
 
 def main(repeats):
     import torch

@@ -31,7 +31,8 @@ _NAMES = {
                       'stranger dice fit_lungs dice_scores summary measure_lungs save_lungs train_lungs'),
     'command': 'as_program NoSuchKeyword asks_back',
     'fast': 'FastNet fast_lungs',
-    'download': 'COLLECTIONS fetch unpack Collection list_collections fetch_collection cache_dir',
+    'download': ('COLLECTIONS RESULTS_SHA256 fetch unpack Collection list_collections fetch_collection cache_dir '
+                 'result_file'),
     'sources': ('COLUMNS OTHER SOURCES READERS read_darkcovidnet read_covid_cxnet read_ieee8023 read_hannover '
                 'read_figure1 read_shenzhen read_montgomery read_jsrt read_openist read_rsna_normal read_rsna '
                 'read_kermany read_siim read_actualmed read_index classes_of read_table check_index'),

@@ -140,7 +140,7 @@ def reference(
     version, # Version of an ensemble: the fingerprint of its card
 ):           # Measure → numbers of the card's test films; None where no file belongs to this ensemble
     "The distributions that an archive is compared with"
-    path = package_file('results')/'screen_reference.json'
+    path = package_file('weights')/'screen_reference.json'
     if not path.is_file(): return None
     kept = _reference(path, path.stat().st_mtime_ns)
     return kept['measures'] if kept['ensemble_version']==version else None
