@@ -5,11 +5,11 @@
     python -m benchmarks archive --before FOLDER     # also film by film as an older version did it: a folder with its `deepcovidexplainer`
     python -m benchmarks archive --reference         # the distributions behind `drift`: the test films of the card
 
-Films of the public collections (`DCE_DATA`), drawn with a seed and listed again where there are too few. What needs no workers runs in one process on
-one thread, way after way; workers, Ray and an older version have processes of their own. All are timed by the clock and in processor seconds, their
-start (measured on one film) taken off. On a machine that others use only processor seconds can be compared, and so is where the time goes. Memory is the
-sum over driver and workers, each page counted in full in each process. The answers so far are written after each way. Needs the extras screen, ray, fast
-and benchmarks.
+Films of the public collections (`DCE_DATA`), drawn with a seed and listed again where there are too few. What needs no workers runs in one
+process on one thread, way after way; workers, Ray and an older version have processes of their own. All are timed by the clock and in
+processor seconds, their start (measured on one film) taken off. On a machine that others use only processor seconds can be compared, and so
+is where the time goes. Memory is the sum over driver and workers, each page counted in full in each process. The answers so far are written
+after each way. Needs the extras screen, ray, fast and benchmarks.
 """
 import argparse, json, os, resource, subprocess, sys, tempfile, time
 from contextlib import contextmanager
@@ -77,11 +77,14 @@ def film_by_film(paths):
     return timed(lambda: [predict_and_explain(p, methods=()) for p in paths])
 
 def xrv_loop(paths, theirs):
-    "Decode, normalise, crop, resize, one film at a time, as torchxrayvision's scripts do; with our networks or with one DenseNet-121 of theirs"
+    """Decode, normalise, crop, resize, one film at a time, as torchxrayvision's scripts do
+
+    With our networks or with one DenseNet-121 of theirs."""
     import numpy as np, torch, torchxrayvision as xrv
     from PIL import Image
     from deepcovidexplainer import load_ensemble
-    e = load_ensemble(); size = 224 if theirs else e.preprocess.size
+    e = load_ensemble()
+    size = 224 if theirs else e.preprocess.size
     crop, resize = xrv.datasets.XRayCenterCrop(), xrv.datasets.XRayResizer(size, engine='cv2')
     net = xrv.models.DenseNet(weights=None).eval() if theirs else None
     def one(path):
@@ -116,11 +119,29 @@ def ours(folder, out, workers, engine):
 
 BEFORE = 'film by film (predict_and_explain), an older version'
 
-CEILING, HERE, ALONE = 'bare networks, batches of 32 (the ceiling)', 'ours, in one process', 'film by film (predict_and_explain)'
-WAYS = {BEFORE: film_by_film, CEILING: lambda p: bare(p, 32), HERE: here, 'ours, in one process, fast': lambda p: here(p, True), ALONE: film_by_film,
-        'our networks on clean films': judged, 'our networks on clean films, fast': fast, 'bare networks, one by one': lambda p: bare(p, 1),
-        'a loop as of torchxrayvision, our networks': lambda p: xrv_loop(p, False), 'a loop as of torchxrayvision, its DenseNet-121': lambda p: xrv_loop(p, True)}
-SCREENS = {'ours, 1 worker': (1, 'local'), 'ours, 2 workers': (2, 'local'), 'ours, 1 worker, fast': (1, 'local+fast'), 'ours, 2 workers, fast': (2, 'local+fast'), 'ours on Ray, 2 actors': (2, 'ray')}
+CEILING, ALONE = 'bare networks, batches of 32 (the ceiling)', 'film by film (predict_and_explain)'
+HERE, HERE_FAST = 'ours, in one process', 'ours, in one process, fast'
+CLEAN, CLEAN_FAST = 'our networks on clean films', 'our networks on clean films, fast'
+LOOP, LOOP_THEIRS = (f'a loop as of torchxrayvision, {n}' for n in ('our networks', 'its DenseNet-121'))
+ONE, TWO, RAY = 'ours, 1 worker', 'ours, 2 workers', 'ours on Ray, 2 actors'
+ONE_FAST, TWO_FAST = 'ours, 1 worker, fast', 'ours, 2 workers, fast'
+WAYS = {
+    BEFORE: film_by_film,
+    CEILING: lambda p: bare(p, 32),
+    HERE: here,
+    HERE_FAST: lambda p: here(p, True),
+    ALONE: film_by_film,
+    CLEAN: judged,
+    CLEAN_FAST: fast,
+    'bare networks, one by one': lambda p: bare(p, 1),
+    LOOP: lambda p: xrv_loop(p, False),
+    LOOP_THEIRS: lambda p: xrv_loop(p, True)}
+SCREENS = {
+    ONE: (1, 'local'),
+    TWO: (2, 'local'),
+    ONE_FAST: (1, 'local+fast'),
+    TWO_FAST: (2, 'local+fast'),
+    RAY: (2, 'ray')}
 
 def environment():
     from deepcovidexplainer.screen import _MEMORY, _THREADS
@@ -131,36 +152,45 @@ def older(folder):
     from deepcovidexplainer.screen import _THREADS
     return {**os.environ, **_THREADS, 'PYTHONPATH': str(folder)}
 
+def pages(p, mark):
+    "How many pages a process holds; 0 without the mark"
+    try: return int((p/'statm').read_text().split()[1]) if mark in (p/'environ').read_bytes() else 0
+    except OSError: return 0
+
 def resident(mark):
     "MB of all processes that carry a mark"
-    total = 0
-    for p in Path('/proc').iterdir():
-        if not p.name.isdigit(): continue
-        try:
-            if mark in (p/'environ').read_bytes(): total += int((p/'statm').read_text().split()[1])*os.sysconf('SC_PAGE_SIZE')
-        except OSError: pass
-    return total/1e6
+    total = sum(pages(p, mark) for p in Path('/proc').iterdir() if p.name.isdigit())
+    return total*os.sysconf('SC_PAGE_SIZE')/1e6
+
+def itself(*args, env, **kw):
+    "This script once more, in a process of its own"
+    return subprocess.Popen([sys.executable, '-W', 'ignore', __file__, *args], env=env, text=True, **kw)
+
+def spent(usage): return usage.ru_utime+usage.ru_stime
 
 def screened(folder, out, workers, engine, every=1.):
     "Seconds, processor seconds, memory over time"
-    mark = f'ARCHIVE_RUN={os.getpid()}-{time.time_ns()}'
-    before, began, memory = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter(), []
-    child = subprocess.Popen([sys.executable, '-W', 'ignore', __file__, '--screen', folder, out, str(workers), engine], env={**environment(), 'ARCHIVE_RUN': mark.split('=')[1]}, stderr=subprocess.PIPE, text=True)
+    mark = f'{os.getpid()}-{time.time_ns()}'
+    before, began, memory = spent(resource.getrusage(resource.RUSAGE_CHILDREN)), time.perf_counter(), []
+    env = {**environment(), 'ARCHIVE_RUN': mark}
+    child = itself('--screen', folder, out, str(workers), engine, env=env, stderr=subprocess.PIPE)
     while child.poll() is None:
-        memory.append(resident(mark.encode()))
+        memory.append(resident(f'ARCHIVE_RUN={mark}'.encode()))
         time.sleep(every)
     if child.returncode: raise RuntimeError(child.stderr.read()[-1500:])
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.perf_counter()-began, sum(getattr(after, k)-getattr(before, k) for k in ('ru_utime', 'ru_stime')), memory
+    after = spent(resource.getrusage(resource.RUSAGE_CHILDREN))
+    return time.perf_counter()-began, after-before, memory
 
 def steps(out):
     "Mean seconds of a film in each step, and of writing its row"
     from deepcovidexplainer.screen import Table, films_table
     t = films_table(out)
     found = {s: float(sum(v[s] or 0 for v in t.seconds)/len(t)) for s in STEPS}
-    rows = t.astype(object).where(t.notna(), None).drop(columns=['members', 'doubts', 'prediction_set', 'zones']).to_dict('records')
+    told = t.astype(object).where(t.notna(), None)
+    rows = told.drop(columns=['members', 'doubts', 'prediction_set', 'zones']).to_dict('records')
     with tempfile.TemporaryDirectory() as tmp:
-        table = Table(tmp); (Path(tmp)/'films').mkdir()
+        table = Table(tmp)
+        (Path(tmp)/'films').mkdir()
         found['write'] = timed(lambda: table.write(0, rows))[1]/len(rows)
     return found
 
@@ -173,12 +203,15 @@ def flat(memory):
 
 def decoding(repeats=3):
     "Milliseconds of the processor to decode a file of each kind, the decoder's process counted"
+    import psutil
     from deepcovidexplainer.core import data_dir, package_file
     from deepcovidexplainer.radiograph import load_radiograph
-    def used(): return sum(getattr(resource.getrusage(who), k) for who in (resource.RUSAGE_SELF,) for k in ('ru_utime', 'ru_stime'))+sum(sum(c.cpu_times()[:2]) for c in psutil.Process().children(recursive=True))
-    import psutil
+    def used():
+        children = psutil.Process().children(recursive=True)
+        return spent(resource.getrusage(resource.RUSAGE_SELF))+sum(sum(c.cpu_times()[:2]) for c in children)
     kinds = {'PNG': Path(sources(1)[0]), 'DICOM, not compressed': package_file('samples', 'normal.dcm')}
-    kinds |= {f'DICOM, {k}': data_dir()/'dicom'/f for k, f in {'JPEG': 'rsna_mono2_jpeg.dcm', 'JPEG 2000': 'RG1_J2KI.dcm', 'JPEG-LS': 'RG1_JLSN.dcm'}.items()}
+    packed = {'JPEG': 'rsna_mono2_jpeg.dcm', 'JPEG 2000': 'RG1_J2KI.dcm', 'JPEG-LS': 'RG1_JLSN.dcm'}
+    kinds |= {f'DICOM, {k}': data_dir()/'dicom'/f for k, f in packed.items()}
     told = {}
     for kind, path in kinds.items():
         film, began = load_radiograph(path), used()
@@ -188,13 +221,18 @@ def decoding(repeats=3):
 
 def told_of(name, films, row):
     "A line of the table, printed"
-    used = 'not counted' if row['processor'] is None else f'{row["processor"]/films*1e3:7.1f} ms of the processor a film'
-    print(f'{name:48} {films/row["clock"]:7.2f} films/s by the clock, {used}', *([f'{row["megabytes"]:.0f} MB', f'memory last/first third {row["flat"]:.2f}' if row['flat'] else '', f'start {row["start"]:.1f} s'] if 'flat' in row else []), flush=True)
+    used, more = row['processor'], []
+    told = 'not counted' if used is None else f'{used/films*1e3:7.1f} ms of the processor a film'
+    if 'flat' in row:
+        flat = f'memory last/first third {row["flat"]:.2f}' if row['flat'] else ''
+        more = [f'{row["megabytes"]:.0f} MB', flat, f'start {row["start"]:.1f} s']
+    print(f'{name:48} {films/row["clock"]:7.2f} films/s by the clock, {told}', *more, flush=True)
     return dict(way=name, films=films, **row)
 
 def in_one_process(names, listed, env=None):
     "(name, row) of ways that need no workers, one after the other"
-    child = subprocess.Popen([sys.executable, '-W', 'ignore', __file__, '--way', ';'.join(names), '--list', listed], env=env or environment(), cwd=tempfile.gettempdir(), stdout=subprocess.PIPE, text=True)
+    args = '--way', ';'.join(names), '--list', listed
+    child = itself(*args, env=env or environment(), cwd=tempfile.gettempdir(), stdout=subprocess.PIPE)
     for line in child.stdout:
         if line.startswith('{"way"'): yield (told := json.loads(line)).pop('way'), told
     child.wait()
@@ -202,11 +240,12 @@ def in_one_process(names, listed, env=None):
 def with_workers(name, folder, single, place):
     "A row of a way with processes of its own"
     workers, engine = SCREENS[name]
-    start = screened(single, place.with_suffix('.one'), workers, engine)
-    total = screened(folder, place, workers, engine)
+    start, more, _ = screened(single, place.with_suffix('.one'), workers, engine)
+    clock, used, memory = screened(folder, place, workers, engine)
     # one worker starts for one film; the others' starts cost their processors, not the clock. Ray's actors are nobody's children
-    processor = None if engine=='ray' else total[1]-start[1]
-    return dict(clock=total[0]-start[0], processor=processor, start=start[0], megabytes=max(total[2]), flat=flat(total[2]), memory=[round(m) for m in total[2]])
+    processor = None if engine=='ray' else used-more
+    return dict(clock=clock-start, processor=processor, start=start, megabytes=max(memory), flat=flat(memory),
+                memory=[round(m) for m in memory])
 
 def all_ways(films, ways, before, tmp):
     "(name, row), those that need no workers first"
@@ -227,20 +266,24 @@ def main(n, ways, out, before=None):
         for name, row in all_ways(sources(n), ways, before, Path(tmp)):
             rows.append(told_of(name, n, row))
             told = dict(summary(rows), decode=decode)
-            if out: Path(out).write_text(json.dumps(dict(films=n, load=os.getloadavg(), cores=os.cpu_count(), rows=rows, **told), indent=1)+'\n')
+            about = dict(films=n, load=os.getloadavg(), cores=os.cpu_count(), rows=rows, **told)
+            if out: Path(out).write_text(json.dumps(about, indent=1)+'\n')
     print(json.dumps(told, indent=1))
+
+COMPARED = ( # Films a second of the first, divided by those of the second
+    (HERE, CEILING), (CLEAN, CEILING), (CLEAN_FAST, CEILING), (HERE_FAST, CEILING), (HERE, BEFORE), (HERE_FAST, BEFORE),
+    (ALONE, BEFORE), (TWO, BEFORE), (TWO_FAST, BEFORE), (HERE, ALONE), (HERE, LOOP), (TWO, HERE), (TWO, ONE),
+    (TWO_FAST, HERE_FAST), (RAY, TWO))
 
 def summary(rows):
     "Ratios, where the time goes, and a million films on paper"
     by = {r['way']: r for r in rows}
     speed = {k: {c: r['films']/r[c] for c in ('clock', 'processor') if r[c]} for k, r in by.items()}
-    pairs = [(HERE, CEILING), ('our networks on clean films', CEILING), ('our networks on clean films, fast', CEILING), ('ours, in one process, fast', CEILING), (HERE, BEFORE),
-             ('ours, in one process, fast', BEFORE), (ALONE, BEFORE),
-             ('ours, 2 workers', BEFORE), ('ours, 2 workers, fast', BEFORE), (HERE, ALONE), (HERE, 'a loop as of torchxrayvision, our networks'), ('ours, 2 workers', HERE),
-             ('ours, 2 workers', 'ours, 1 worker'), ('ours, 2 workers, fast', 'ours, in one process, fast'), ('ours on Ray, 2 actors', 'ours, 2 workers')]
-    ratios = {f'{a} ÷ {b}': {c: round(speed[a][c]/speed[b][c], 3) for c in speed[a] if c in speed[b]} for a, b in pairs if a in by and b in by}
+    def ratio(a, b): return {c: round(speed[a][c]/speed[b][c], 3) for c in speed[a] if c in speed[b]}
+    ratios = {f'{a} ÷ {b}': ratio(a, b) for a, b in COMPARED if a in by and b in by}
     parts = {k: round(1e3*v, 2) for k, v in by[HERE]['steps'].items()} if HERE in by else {}
-    return dict(ratios=ratios, milliseconds=parts, core_hours_for_a_million={k: round(1e6*r['processor']/r['films']/3600, 1) for k, r in by.items() if r['processor']})
+    hours = {k: round(1e6*r['processor']/r['films']/3600, 1) for k, r in by.items() if r['processor']}
+    return dict(ratios=ratios, milliseconds=parts, core_hours_for_a_million=hours)
 
 def make_reference(cache):
     "The measures of the card's test films → `deepcovidexplainer/weights/screen_reference.json`"
@@ -257,22 +300,35 @@ def make_reference(cache):
         here, version = film_measures(tmp), films_table(tmp, ['ensemble_version']).ensemble_version.iloc[0]
     measures = {k: sorted(float(f'{v:.4g}') for v in here[k].dropna()) for k in here}
     path = Path(__file__).resolve().parent.parent/'deepcovidexplainer'/'weights'/'screen_reference.json'
-    path.write_text(json.dumps(dict(ensemble_version=version, films=len(films), judged=int(here.normal.notna().sum()), measures=measures))+'\n')
+    judged = int(here.normal.notna().sum())
+    reference = dict(ensemble_version=version, films=len(films), judged=judged, measures=measures)
+    path.write_text(json.dumps(reference)+'\n')
     print(told, path.name)
+
+def one_way(name, films):
+    "A way measured in this process, printed as a line of JSON; an error goes beside it"
+    try: clock, processor, *more = WAYS[name](films)
+    except Exception as error: return print(f'{name}: {error}'[-300:], file=sys.stderr, flush=True)
+    told = dict(way=name, clock=clock, processor=processor, **(more[0] if more else {}))
+    print(json.dumps(told), flush=True)
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--films', type=int, default=200); p.add_argument('--ways', help='names of ways, separated by semicolons'); p.add_argument('--out', help='JSON')
-    p.add_argument('--reference', action='store_true', help='make the distributions behind drift'); p.add_argument('--cache', help='folder for the hashes of films')
+    p.add_argument('--films', type=int, default=200)
+    p.add_argument('--ways', help='names of ways, separated by semicolons')
+    p.add_argument('--out', help='JSON')
+    p.add_argument('--reference', action='store_true', help='make the distributions behind drift')
+    p.add_argument('--cache', help='folder for the hashes of films')
     p.add_argument('--before', type=lambda f: Path(f).resolve(), help='folder with an older deepcovidexplainer')
-    p.add_argument('--way', help=argparse.SUPPRESS); p.add_argument('--list', help=argparse.SUPPRESS); p.add_argument('--screen', nargs=4, help=argparse.SUPPRESS)
+    p.add_argument('--way', help=argparse.SUPPRESS)
+    p.add_argument('--list', help=argparse.SUPPRESS)
+    p.add_argument('--screen', nargs=4, help=argparse.SUPPRESS)
     a = p.parse_args()
     if a.screen: ours(a.screen[0], a.screen[1], int(a.screen[2]), a.screen[3])
     elif a.way:
-        import torch; torch.set_num_threads(1)
-        for name in a.way.split(';'):
-            try: clock, processor, *more = WAYS[name](json.loads(Path(a.list).read_text()))
-            except Exception as error: print(f'{name}: {error}'[-300:], file=sys.stderr, flush=True); continue
-            print(json.dumps(dict(way=name, clock=clock, processor=processor, **(more[0] if more else {}))), flush=True)
+        import torch
+        torch.set_num_threads(1)
+        films = json.loads(Path(a.list).read_text())
+        for name in a.way.split(';'): one_way(name, films)
     elif a.reference: make_reference(a.cache or tempfile.mkdtemp())
     else: main(a.films, a.ways and [w.strip() for w in a.ways.split(';')], a.out, a.before)

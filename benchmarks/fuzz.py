@@ -3,17 +3,19 @@
     python -m benchmarks fuzz                          # a minute, all doors
     python -m benchmarks fuzz --seconds 3600 --seed 7
     python -m benchmarks fuzz --door ensemble --seed 7 --case 123   # one case again, with its traceback
-    python -m benchmarks fuzz --seconds 600 --seed 8 --keep         # counts are added to results/fuzz.json, which the page *What we were tried with* shows
+    python -m benchmarks fuzz --seconds 600 --seed 8 --keep         # counts are added to results/fuzz.json
     python -m benchmarks fuzz_guided --seconds 600                  # guided by what the inputs reach (atheris)
 
 Doors: `films` (`fuzz_films.py`: files of every kind, read), `tables` (CSV indexes and class folders, by Hypothesis), `ensemble`
 (`ensemble.json`, cards and weights: edited, cut, swapped, with huge headers, of another member), `answers` (the index of a folder of
 answers, read back), `node` (objects sent to the DICOM node, from its intake to its answer), `app` (uploads, from the field to the words).
-Only films that ship with the package and with pydicom are needed. A case depends on the door, the seed and its number alone. Cases run in
-forked children, so that a process that ends is counted. Wrong is: an exception of another kind, an answer that is none, a file left half
-written, a process that ended or hung, more than 2 s of the processor (or 10 s of the clock, on a busy machine; twice in a row) or 600 MB for one case. Exits 1 where something was wrong.
+The page *What we were tried with* shows `results/fuzz.json`. Only films that ship with the package and with pydicom are needed. A case
+depends on the door, the seed and its number alone. Cases run in forked children, so that a process that ends is counted. Wrong is: an
+exception of another kind, an answer that is none, a file left half written, a process that ended or hung, more than 2 s of the processor
+(or 10 s of the clock, on a busy machine; twice in a row) or 600 MB for one case. Exits 1 where something was wrong.
 """
-import argparse, collections, copy, io, json, os, resource, select, shutil, struct, sys, tempfile, time, traceback, warnings
+import argparse, collections, copy, io, json, os, resource, select, shutil, struct, sys, tempfile, time
+import traceback, warnings
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,8 +40,9 @@ def sample(name): return package_file('samples', name).read_bytes()
 
 # --- damage ---
 
-VALUES = (None, True, False, 0, -1, 1, .5, -1., 1e308, 10**30, float('nan'), float('inf'), '', 'x', '../../etc/passwd', '=1+1', '<script>', '\ud800',
-          'a'*300, [], [1], [[]], {}, {'a':1}, ['normal'], 'lungs-0', '0'*64, 2**63)
+VALUES = (None, True, False, 0, -1, 1, .5, -1., 1e308, 10**30, float('nan'), float('inf'),
+          '', 'x', '../../etc/passwd', '=1+1', '<script>', '\ud800', 'a'*300,
+          [], [1], [[]], {}, {'a':1}, ['normal'], 'lungs-0', '0'*64, 2**63)
 
 def places(d, path=()):
     "Every place in a JSON value"
@@ -76,36 +79,44 @@ def broken(b, rng):
 def films():
     known = fuzz_films.seeds()
     from deepcovidexplainer.radiograph import load_radiograph
-    def knock(rng, folder):
-        load_radiograph(broken(list(known.values())[rng.integers(len(known))], rng))
+    def knock(rng, folder): load_radiograph(broken(list(known.values())[rng.integers(len(known))], rng))
     return knock
 
-CELL = st.one_of(st.sampled_from(['a.png', 'b.png', 'sub/c.png', '../a.png', '/etc/passwd', 'normal', 'pneumonia', 'covid-19', 'COVID 19', 'No findings',
-                                  'unlabelled', 'NA', '007', '062Y', '<30', '-5', '1e400', 'nan', '', ' ', 'true', '=1+1', 'M', 'AP']),
-                 st.text(max_size=12), st.integers().map(str), st.floats().map(str))
-COLUMN = st.one_of(st.sampled_from(['film', 'label', 'patient', 'source', 'view', 'age', 'sex', 'child', 'reserved', 'group', 'index']), st.text(max_size=8))
+CELLS = ('a.png', 'b.png', 'sub/c.png', '../a.png', '/etc/passwd', 'normal', 'pneumonia', 'covid-19', 'COVID 19',
+         'No findings', 'unlabelled', 'NA', '007', '062Y', '<30', '-5', '1e400', 'nan', '', ' ', 'true', '=1+1',
+         'M', 'AP')
+CELL = st.one_of(st.sampled_from(CELLS), st.text(max_size=12), st.integers().map(str), st.floats().map(str))
+HEADS = ('film', 'label', 'patient', 'source', 'view', 'age', 'sex', 'child', 'reserved', 'group', 'index')
+COLUMN = st.one_of(st.sampled_from(HEADS), st.text(max_size=8))
+FINE = st.tuples(st.sampled_from(['a.png', 'sub/c.png']), st.sampled_from(CLASSES)) # A film that is there, and its class
 LINE_END, SEPARATOR = st.sampled_from(['\n', '\r\n', '\r', '\n\n']), st.sampled_from([',', ',', ',', ';', '\t'])
+ENCODING = st.sampled_from(['utf-8', 'utf-8', 'utf-8', 'utf-8-sig', 'latin-1', 'utf-16'])
 
 @st.composite
 def csv_files(draw):
     "Bytes that somebody may call a table"
     if draw(st.integers(0, 9))==0: return draw(st.binary(max_size=300))
-    head = ['film', 'label', *draw(st.lists(COLUMN, max_size=5))] if draw(st.integers(0, 4)) else draw(st.lists(COLUMN, max_size=6))
+    if draw(st.integers(0, 4)): head = ['film', 'label', *draw(st.lists(COLUMN, max_size=5))]
+    else: head = draw(st.lists(COLUMN, max_size=6))
     rows = draw(st.lists(st.lists(CELL, min_size=len(head), max_size=len(head)+draw(st.integers(0, 1))), max_size=6))
-    rows += [[*c, *[''][:max(0, len(head)-2)]][:len(head)] for c in draw(st.lists(st.tuples(st.sampled_from(['a.png', 'sub/c.png']), st.sampled_from(CLASSES)), max_size=4))]
+    rows += [[*c, *[''][:max(0, len(head)-2)]][:len(head)] for c in draw(st.lists(FINE, max_size=4))]
     quote = draw(st.booleans())
-    cell = lambda c: '"'+c.replace('"', '""')+'"' if quote else c
+    def cell(c): return '"'+c.replace('"', '""')+'"' if quote else c
     sep, end = draw(SEPARATOR), draw(LINE_END)
     text = end.join(sep.join(map(cell, r)) for r in [head, *rows])+end*draw(st.integers(0, 1))
-    return text.encode(draw(st.sampled_from(['utf-8', 'utf-8', 'utf-8', 'utf-8-sig', 'latin-1', 'utf-16'])), 'replace')
+    return text.encode(draw(ENCODING), 'replace')
 
-NAME = st.one_of(st.sampled_from(['normal', 'pneumonia', 'covid-19', 'Covid19', 'NORMAL', 'other', '.hidden', '__pycache__', 'a\nb', '\u202egnp', 'n'*255]),
-                 st.text(st.characters(blacklist_characters='/\0', blacklist_categories=('Cs',)), min_size=1, max_size=20).filter(lambda n: n not in ('.', '..')))
+FOLDERS = ('normal', 'pneumonia', 'covid-19', 'Covid19', 'NORMAL', 'other', '.hidden', '__pycache__', 'a\nb',
+           '\u202egnp', 'n'*255)
+LETTERS = st.characters(blacklist_characters='/\0', blacklist_categories=('Cs',))
+ANY_NAME = st.text(LETTERS, min_size=1, max_size=20).filter(lambda n: n not in ('.', '..'))
+NAME = st.one_of(st.sampled_from(FOLDERS), ANY_NAME)
+KIND = st.sampled_from(['film', 'film', 'folder', 'empty', 'link', 'loop', 'fifo', 'dead'])
 
 @st.composite
 def class_folders(draw):
     "(folder, name, kind) of what lies in a folder of classes"
-    return draw(st.lists(st.tuples(NAME, NAME, st.sampled_from(['film', 'film', 'folder', 'empty', 'link', 'loop', 'fifo', 'dead'])), max_size=8))
+    return draw(st.lists(st.tuples(NAME, NAME, KIND), max_size=8))
 
 def lay(folder, entries, png):
     "Make them, as far as the file system lets one"
@@ -123,14 +134,21 @@ def lay(folder, entries, png):
             else: path.symlink_to(folder/'nothing')
         except OSError: pass
 
+def named(label, classes):
+    from deepcovidexplainer.sources import OTHER
+    return isinstance(label, str) and label.strip()!='' and (not classes or label in (*classes, OTHER, 'unlabelled'))
+
 def check_table(t, root, classes):
-    from deepcovidexplainer.sources import COLUMNS, OTHER
+    from deepcovidexplainer.sources import COLUMNS
     must(list(t.columns)==list(COLUMNS), 'columns')
     must(len(t)>0, 'no rows')
-    must(t.label.map(lambda l: isinstance(l, str) and l.strip()!='' and (not classes or l in (*classes, OTHER, 'unlabelled'))).all(), f'labels {list(t.label)}')
+    must(all(named(l, classes) for l in t.label), f'labels {list(t.label)}')
     must(all((root/f).is_file() for f in t.film), 'a film that is not there')
     must(t.age.map(lambda a: a!=a or 0<=a<=150).all(), f'ages {list(t.age)}')
     must(all(isinstance(p, str) and p.strip() for p in t.patient), 'a film without a patient')
+
+ASKED = settings(max_examples=8, database=None, deadline=None, suppress_health_check=list(HealthCheck),
+                 phases=settings.default.phases[:3])
 
 def tables():
     from deepcovidexplainer.sources import read_table
@@ -146,7 +164,7 @@ def tables():
         number = int(rng.integers(2**31))
         said.clear()
         @seeded(number)
-        @settings(max_examples=8, database=None, deadline=None, suppress_health_check=list(HealthCheck), phases=settings.default.phases[:3])
+        @ASKED
         @given(csv_files(), class_folders())
         def ask(table, entries):
             shutil.rmtree(folder)
@@ -171,20 +189,24 @@ def one_member(folder):
     (folder/'ensemble.json').write_text(json.dumps(card | dict(members=['lungs-0'])))
     return folder
 
-def header_of(b): return json.loads(b[8:8+struct.unpack('<Q', b[:8])[0]])
+def length(b): return struct.unpack('<Q', b[:8])[0]
+
+def header_of(b): return json.loads(b[8:8+length(b)])
 
 def with_header(b, header, size=None):
     "Safetensors with another header, or one that lies about its length"
-    text, n = written(header), struct.unpack('<Q', b[:8])[0]
-    return struct.pack('<Q', len(text) if size is None else size)+text+b[8+n:]
+    text = written(header)
+    return struct.pack('<Q', len(text) if size is None else size)+text+b[8+length(b):]
 
 def other_weights(b, rng):
     kind = rng.integers(6)
     if kind==0: return b[:int(rng.integers(len(b)))]
     if kind==1: return with_header(b, header_of(b), int(2**rng.integers(1, 64)-1))
     if kind==2: return with_header(b, edited(header_of(b), rng))
-    if kind==3: return with_header(b, header_of(b) | {f'x{i}':dict(dtype='F32', shape=[0], data_offsets=[0, 0]) for i in range(int(rng.integers(1, 20_000)))})
-    if kind==4: return b[:8+struct.unpack('<Q', b[:8])[0]]+rng.bytes(int(rng.integers(1, 2000)))+b[8+struct.unpack('<Q', b[:8])[0]+2000:]
+    if kind==3:
+        empty = dict(dtype='F32', shape=[0], data_offsets=[0, 0])
+        return with_header(b, header_of(b) | {f'x{i}':empty for i in range(int(rng.integers(1, 20_000)))})
+    if kind==4: return b[:8+length(b)]+rng.bytes(int(rng.integers(1, 2000)))+b[8+length(b)+2000:]
     return broken(b, rng)
 
 def put(path, b):
@@ -192,9 +214,18 @@ def put(path, b):
     path.unlink(missing_ok=True)
     path.write_bytes(b)
 
+SPOILT = ('ensemble.json', 'ensemble.json', 'lungs-0.json', 'lungs-0.json', 'lungs-0.safetensors',
+          'typicality.safetensors')
+
+def others(which):
+    "The file of another kind or of another member that is put in a file's place"
+    return which.replace('lungs-0', 'lungs-1').replace('typicality', 'lungs-1')
+
 def spoil(folder, rng):
-    "Change one file of an ensemble; half the time its card is made to fit, so that what lies behind the checksum is reached"
-    which = ('ensemble.json', 'ensemble.json', 'lungs-0.json', 'lungs-0.json', 'lungs-0.safetensors', 'typicality.safetensors')[rng.integers(6)]
+    """Change one file of an ensemble
+
+    Half the time its card is made to fit, so that what lies behind the checksum is reached."""
+    which = SPOILT[rng.integers(6)]
     path = folder/which
     b = path.read_bytes()
     kind = rng.integers(10)
@@ -202,7 +233,7 @@ def spoil(folder, rng):
         path.unlink()
         return which
     if kind==1: b = nested(rng)
-    elif kind==2 and which!='ensemble.json': b = (folder/which.replace('lungs-0', 'lungs-1').replace('typicality', 'lungs-1')).read_bytes()
+    elif kind==2 and which!='ensemble.json': b = (folder/others(which)).read_bytes()
     elif which.endswith('.json') and kind<9: b = written(edited(json.loads(b), rng))
     elif which.endswith('.json'): b = broken(b, rng)
     else: b = other_weights(b, rng)
@@ -229,7 +260,8 @@ def sign(folder, which, hexa):
 
 def check_prediction(p):
     q = np.asarray(p.posteriors, float)
-    must(q.shape==(len(p.classes),) and np.isfinite(q).all() and abs(q.sum()-1)<1e-6 and (q>=0).all(), f'posteriors {q}')
+    sound = np.isfinite(q).all() and abs(q.sum()-1)<1e-6 and (q>=0).all()
+    must(q.shape==(len(p.classes),) and sound, f'posteriors {q}')
     must(set(p.prediction_set)<=set(p.classes), 'prediction set')
     json.dumps(p.to_dict())
 
@@ -252,8 +284,11 @@ def ensemble():
 
 def answers():
     from deepcovidexplainer.report import folder_index, index_row, index_rows
-    rows = [dict(index_row(RadiographError('x is empty'), dict(film=f)), asked='0', sha256='0'*64) for f in ('a.png', 'b/ü.png', '=1+1.png')]
-    rows[0] |= dict(report='a.html', answer='COVID-19', probability=.9, posteriors=dict(zip(CLASSES, (.05, .05, .9))), warnings=['w'], thumbnail='data:image/jpeg;base64,', time='2026-11-27T10:00:00+00:00')
+    refused = RadiographError('x is empty')
+    films = ('a.png', 'b/ü.png', '=1+1.png')
+    rows = [dict(index_row(refused, dict(film=f)), asked='0', sha256='0'*64) for f in films]
+    rows[0] |= dict(report='a.html', answer='COVID-19', probability=.9, posteriors=dict(zip(CLASSES, (.05, .05, .9))),
+                    warnings=['w'], thumbnail='data:image/jpeg;base64,', time='2026-11-27T10:00:00+00:00')
     def knock(rng, folder):
         kind = rng.integers(10)
         b = nested(rng) if kind==0 else broken(written(rows), rng) if kind<3 else written(edited(rows, rng))
@@ -267,14 +302,16 @@ def answers():
         must(all(isinstance(r, dict) and isinstance(r['film'], str) for r in read), 'rows that are none')
         must({f.name for f in folder.iterdir()}=={'index.json', 'index.csv', 'index.html'}, 'half-written files')
         page = (folder/'index.html').read_text(encoding='utf-8')
-        must('<script>' not in page.split('</head>')[-1].replace('<script></script>', '') or '<script>' in template_of_index(), 'markup in the page')
+        body = page.split('</head>')[-1].replace('<script></script>', '')
+        must('<script>' not in body or '<script>' in template_of_index(), 'markup in the page')
         must(index_rows(folder)==json.loads((folder/'index.json').read_text(encoding='utf-8')), 'not what was written')
     return knock
 
 def template_of_index(): return package_file('templates', 'index.html.j2').read_text(encoding='utf-8')
 
 def dicom_seeds():
-    return {k:v for k, v in fuzz_films.seeds().items() if k.startswith(('DICOM', 'pydicom'))} | {'sample':sample('normal.dcm')}
+    known = fuzz_films.seeds()
+    return {k:v for k, v in known.items() if k.startswith(('DICOM', 'pydicom'))} | {'sample':sample('normal.dcm')}
 
 def quick():
     "An ensemble of one member, and how a film is explained with it"
@@ -289,7 +326,8 @@ def node():
     import logging
     from pydicom import dcmread, dcmwrite
     from deepcovidexplainer.node import Node
-    for name in ('deepcovidexplainer.node', 'pydicom', 'pynetdicom', 'highdicom'): logging.getLogger(name).setLevel(logging.CRITICAL+1)
+    for name in ('deepcovidexplainer.node', 'pydicom', 'pynetdicom', 'highdicom'):
+        logging.getLogger(name).setLevel(logging.CRITICAL+1)
     known, (_, explain) = dicom_seeds(), quick()
     requestor = SimpleNamespace(ae_title='PACS', implementation_class_uid='1.2.3')
     def changed(b, rng):
@@ -307,7 +345,8 @@ def node():
     def knock(rng, folder):
         b = changed(list(known.values())[rng.integers(len(known))], rng)
         n = Node(folder/'in', 'DCE', ('PACS',), None, ('sr',), explain, False, (5., 300.))
-        status = n._on_store(SimpleNamespace(encoded_dataset=lambda: b, assoc=SimpleNamespace(requestor=requestor))).Status
+        came = SimpleNamespace(encoded_dataset=lambda: b, assoc=SimpleNamespace(requestor=requestor))
+        status = n._on_store(came).Status
         must(status in (0, 0xA700, 0xA900, 0xC000, 0x0124), f'status {status:04x}')
         waiting = n.inbox.waiting()
         must(len(waiting)==(status==0), 'taken and not kept, or kept and not taken')
@@ -324,7 +363,8 @@ def node():
         if status: raise RadiographError(f'status {status:04x}')
     return knock
 
-NAMES = ('film.png', '', '<script>alert(1)</script>', '../../x.png', 'a\nb', '\u202egnp.mlif', '\ud800.png', 'n'*300, '=1+1', '{name}', '%s', '\x1b[31m', '.')
+NAMES = ('film.png', '', '<script>alert(1)</script>', '../../x.png', 'a\nb', '\u202egnp.mlif', '\ud800.png', 'n'*300,
+         '=1+1', '{name}', '%s', '\x1b[31m', '.')
 
 def app():
     from deepcovidexplainer.app import App
@@ -353,7 +393,9 @@ DOORS = dict(films=films, tables=tables, ensemble=ensemble, answers=answers, nod
 # --- knocking ---
 
 def once(knock, door, seed, i, loud=False):
-    "What came of one case, how many seconds it took: of this process, or a fifth of the clock's where others wait for the machine, too"
+    """What came of one case, how many seconds it took
+
+    Of this process, or a fifth of the clock's where others wait for the machine, too."""
     folder = Path(tempfile.mkdtemp(prefix='fuzz-'))
     began, own = time.monotonic(), time.process_time()
     try: said = knock(np.random.default_rng([list(DOORS).index(door), seed, i]), folder) or {'right':1}
@@ -380,12 +422,14 @@ def batch(knock, door, seed, first, until):
         os.dup2(null, 2)
         warnings.simplefilter('ignore')
         os.close(r)
-        peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024
+        def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024
         with os.fdopen(w, 'w') as out:
             for i in range(first, first+BATCH):
                 before = peak()
                 said, took = once(knock, door, seed, i)
-                if took>SLOW and (again := once(knock, door, seed, i)[1])>SLOW: said = {f'wrong: {min(took, again):.1f} s':1}
+                if took>SLOW:
+                    again = once(knock, door, seed, i)[1]
+                    if again>SLOW: said = {f'wrong: {min(took, again):.1f} s':1}
                 if i>first and peak()-before>MEMORY: said = {f'wrong: {(peak()-before)/1e6:.0f} MB':1}
                 out.write(json.dumps([i, said])+'\n')
                 out.flush()
@@ -430,7 +474,8 @@ def kept(door, seed, n, counts, bad):
     old = rows.get(door, dict(seeds=[], cases=0, counts={}, wrong=0))
     if seed in old['seeds']: return
     both = collections.Counter(old['counts'])+collections.Counter(counts)
-    write_json(path, rows | {door:dict(seeds=[*old['seeds'], seed], cases=old['cases']+n, counts=dict(both), wrong=old['wrong']+len(bad))})
+    cases, wrong = old['cases']+n, old['wrong']+len(bad)
+    write_json(path, rows | {door:dict(seeds=[*old['seeds'], seed], cases=cases, counts=dict(both), wrong=wrong)})
 
 def main(seconds, seed, door, case=None, keep=False):
     import torch
