@@ -26,8 +26,11 @@ from deepcovidexplainer.models import cam_layer
 from deepcovidexplainer.pipeline import METHODS, _ask, ensemble_attributions
 
 QUICK = ('cam', 'grad-cam', 'grad-cam++', 'lrp', 'lrp-epsilon')
-COARSE = {'integrated-gradients':partial(METHODS['integrated-gradients'], n_steps=8), 'occlusion':partial(METHODS['occlusion'], window=48, stride=32)}
-ALL = ('grad-cam', 'grad-cam++', 'lrp', 'lrp-alpha2-beta1', 'lrp-epsilon', *COARSE) # CAM is Grad-CAM, and the paper's LRP is LRP, on these networks
+COARSE = {
+    'integrated-gradients':partial(METHODS['integrated-gradients'], n_steps=8),
+    'occlusion':partial(METHODS['occlusion'], window=48, stride=32)}
+# CAM is Grad-CAM, and the paper's LRP is LRP, on these networks
+ALL = ('grad-cam', 'grad-cam++', 'lrp', 'lrp-alpha2-beta1', 'lrp-epsilon', *COARSE)
 LOCAL, PERTURB = ('pointing', 'mass', 'rank', 'mass in lungs'), ('deletion', 'insertion', 'road')
 ZONES = 'ABCDEF' # BrixIA: upper, middle, lower of the patient's right lung, then of the left
 N_SHUFFLE, RECTIFIED = 12, 'resnet18'
@@ -51,9 +54,11 @@ def lesion_cases(root):
     paths, t = {p.stem: p for p in (folder/'images').iterdir()}, pd.read_csv(folder/'metadata.csv')
     for r in t.sort_values('filename').itertuples():
         stem = os.path.splitext(r.filename)[0]
-        drawn = [m for m in (mask_of(folder/kind, stem) for kind in ('ground_glass', 'consolidation')) if m is not None]
-        if drawn and label_of(r.finding):
-            yield stem, partial(make_case, paths[stem], label_of(r.finding), np.any(drawn, 0), mask_of(folder/'lungs', stem), str(r.patientid))
+        drawn = [mask_of(folder/kind, stem) for kind in ('ground_glass', 'consolidation')]
+        drawn, label = [m for m in drawn if m is not None], label_of(r.finding)
+        if drawn and label:
+            lungs, patient = mask_of(folder/'lungs', stem), str(r.patientid)
+            yield stem, partial(make_case, paths[stem], label, np.any(drawn, 0), lungs, patient)
 
 def box_cases(root):
     "NIH films on which a radiologist boxed a pneumonia"
@@ -80,23 +85,30 @@ def severity(root):
     return {os.path.splitext(f)[0]: s for f, s in zip(t.filename, scores)}
 
 # ---------------------------------------------------------------- maps
+def explain_one(member, x, target, methods):
+    "Maps of one network by the method's name"
+    maps = ensemble_attributions(Ensemble([member]), x, target, [m for m in methods if m not in COARSE])
+    asked = {k: f for k, f in COARSE.items() if k in methods}
+    return maps | {k: Attribution(f(member.model, x, target)[0], k, target) for k, f in asked.items()}
+
 def explain_all(ensemble, x, target, methods):
     "Maps of the ensemble by the method's name, and of each member by `method | member`"
-    known = [m for m in methods if m not in COARSE]
-    each = {m.name: ensemble_attributions(Ensemble([m]), x, target, known) | {k: Attribution(f(m.model, x, target)[0], k, target) for k, f in COARSE.items() if k in methods}
-            for m in ensemble.members}
+    each = {m.name: explain_one(m, x, target, methods) for m in ensemble.members}
     mean = {k: mean_attribution([maps[k] for maps in each.values()]) for k in methods}
     return mean | {f'{k} | {name}': a for name, maps in each.items() for k, a in maps.items()}
 
 def peers(model, x, target):
     "The same methods by other libraries, on the grid of `x`; those that are not installed are left out"
-    c, layer, out = CLASSES.index(target), dict(model.named_modules()).get(cam_layer(model), cam_layer(model)), {}
+    c, out = CLASSES.index(target), {}
+    layer = dict(model.named_modules()).get(cam_layer(model), cam_layer(model))
     for name, f in PEERS.items():
         try:
             with evaluating(model), torch.enable_grad(): low = f(model, layer, x.clone(), c)
         except ImportError: continue
-        low = torch.as_tensor(np.asarray(low.detach() if hasattr(low, 'detach') else low), dtype=torch.float32).reshape(1, 1, *low.shape[-2:])
-        out[name] = Attribution(torch.nn.functional.interpolate(low, x.shape[-2:], mode='bilinear')[0, 0].clamp(min=0), name, target)
+        low = np.asarray(low.detach() if hasattr(low, 'detach') else low)
+        low = torch.as_tensor(low, dtype=torch.float32).reshape(1, 1, *low.shape[-2:])
+        wide = torch.nn.functional.interpolate(low, x.shape[-2:], mode='bilinear')[0, 0]
+        out[name] = Attribution(wide.clamp(min=0), name, target)
     return out
 
 def jacobgil(kind):
@@ -125,7 +137,7 @@ PEERS = {
 
 # ---------------------------------------------------------------- one film
 def localisation(ensemble, case, methods, scores=None):
-    "Rows of the measures on the film, of zone correlation where there are severity scores, and of whether the answer was right"
+    "Rows of the measures, of zone correlation where there are severity scores, and of whether the answer was right"
     kept = {}
     def explain(e, x, target):
         kept.update(explain_all(e, x, target, methods))
@@ -141,7 +153,8 @@ def seed_of(case): return int(fingerprint(case.film.source)[:6], 16) # another n
 def lungs_on(x, ensemble, case):
     "The lungs that were found, on the grid of `x`; all of it when none were"
     top, left, bottom, right = ensemble.inputs(case.film, case.mask)[1] or (0, 0, *case.mask.shape)
-    lungs = cv2.resize(case.mask[top:bottom, left:right].astype(np.float32), tuple(x.shape[:1:-1]), interpolation=cv2.INTER_AREA) > .5
+    size, cut = tuple(x.shape[:1:-1]), case.mask[top:bottom, left:right].astype(np.float32)
+    lungs = cv2.resize(cut, size, interpolation=cv2.INTER_AREA) > .5
     return lungs if lungs.any() else ~lungs
 
 def within(maps, lungs):
@@ -152,7 +165,9 @@ def contrasts(ensemble, x, target, lungs):
     "What speaks for the target rather than for a normal film, inside the lungs"
     evidence = _ask(ensemble, x, target, ('grad-cam',), None, None)[1]
     lrp = {c: ensemble_attributions(ensemble, x, c, ('lrp',))['lrp'].data for c in (target, 'normal')}
-    both = {'grad-cam':evidence[target].data-evidence['normal'].data, 'lrp':cv2.GaussianBlur(lrp[target]-lrp['normal'], (0, 0), .02*x.shape[-1])}
+    both = {
+        'grad-cam':evidence[target].data-evidence['normal'].data,
+        'lrp':cv2.GaussianBlur(lrp[target]-lrp['normal'], (0, 0), .02*x.shape[-1])}
     return {f'{k} against normal × lungs': Attribution(np.maximum(d, 0)*lungs, k, target) for k, d in both.items()}
 
 def zone_rows(ensemble, case, maps, scores):
@@ -160,21 +175,26 @@ def zone_rows(ensemble, case, maps, scores):
     x, box = ensemble.inputs(case.film, case.mask)
     zones = lung_zones(case.mask)
     lungs = lungs_on(x, ensemble, case)
-    maps = {n: a for n, a in maps.items() if '|' not in n} | {n: Attribution(f(lungs, seed_of(case)), n, case.target) for n, f in BASELINES.items()}
+    plain = {n: Attribution(f(lungs, seed_of(case)), n, case.target) for n, f in BASELINES.items()}
+    maps = {n: a for n, a in maps.items() if '|' not in n} | plain
+    about = dict(film=case.film.source, patient=case.patient)
     def correlation(a):
         shares = [r['positive'] for r in zone_shares(a.on(case.film, box).data, zones, case.mask)[:6]]
         return float(agreement(dict(a=np.array([shares]), b=scores[None])).iloc[0, 1])
-    return [dict(film=case.film.source, patient=case.patient, method=n, measure='zone correlation', score=correlation(a)) for n, a in maps.items()]
+    return [dict(about, method=n, measure='zone correlation', score=correlation(a)) for n, a in maps.items()]
 
 def asked_again(ensemble, case):
     "Rows of every measure for the first member, every method of ours beside other libraries'"
     first, kept = Ensemble(ensemble.members[:1], ensemble.temperature), {}
     def explain(e, x, target):
-        kept.update({k: a for k, a in explain_all(e, x, target, ALL).items() if '|' not in k} | peers(e.members[0].model, x, target))
+        maps = {k: a for k, a in explain_all(e, x, target, ALL).items() if '|' not in k}
+        kept.update(maps | peers(e.members[0].model, x, target))
         return kept
     rows = film_scores(first, case, explain, LOCAL+PERTURB, seed=seed_of(case))
     same = agreement(kept)
-    return rows+[dict(film=case.film.source, patient=case.patient, method=p, measure='agreement with ours', score=float(same.loc[p, p.split(',')[0]])) for p in kept if p in PEERS]
+    about = dict(film=case.film.source, patient=case.patient)
+    alike = {p: float(same.loc[p, p.split(',')[0]]) for p in kept if p in PEERS}
+    return rows+[dict(about, method=p, measure='agreement with ours', score=v) for p, v in alike.items()]
 
 def cached(path, f):
     "Rows of `f`, kept for the next run"
@@ -186,7 +206,9 @@ def cached(path, f):
     return json.loads(path.read_text())
 
 # ---------------------------------------------------------------- all films
-def mixed(cases): return sorted(cases, key=lambda c: fingerprint(c[0])) # a fixed order without meaning, so that the first n are a fair sample
+def mixed(cases):
+    "A fixed order without meaning, so that the first n are a fair sample"
+    return sorted(cases, key=lambda c: fingerprint(c[0]))
 
 def one_a_patient(cases, n):
     "The first `n` films of different patients"
@@ -198,7 +220,8 @@ def table(rows, name):
     "Summary with the network that was explained in a column of its own"
     t = summarise(rows)
     parts = t.method.str.split(' | ', regex=False)
-    return t.assign(method=parts.str[0], explained=parts.str[1].fillna('ensemble')).pipe(lambda t: t[['explained', *[c for c in t if c != 'explained']]]).assign(set=name)
+    t = t.assign(method=parts.str[0], explained=parts.str[1].fillna('ensemble'))
+    return t[['explained', *[c for c in t if c != 'explained']]].assign(set=name)
 
 def shuffled(ensemble, cases, names=ALL):
     "The randomisation check of the first member, on films of one target"
@@ -208,33 +231,49 @@ def shuffled(ensemble, cases, names=ALL):
     methods = {k: COARSE.get(k, METHODS[k]) for k in names}
     return randomization_check(net, x, target, methods).to_dict('records')
 
+def forgotten(ensemble, lesions, work):
+    "Randomisation checks; guided Grad-CAM needs nn.ReLU, which the default's networks lack"
+    few = one_a_patient(lesions, N_SHUFFLE)
+    def guided_rows(): return shuffled(load_ensemble(RECTIFIED), few, ['guided-grad-cam'])
+    rows = cached(work/f'shuffled-{N_SHUFFLE}.json', lambda: shuffled(ensemble, few))
+    guided = cached(work/f'shuffled-guided-{N_SHUFFLE}.json', guided_rows)
+    return pd.concat([pd.DataFrame(rows), pd.DataFrame(guided)], ignore_index=True)
+
 def measure(ensemble, root, work, films, asked):
     "All tables"
     lesions, boxes, scores = mixed(lesion_cases(root))[:films], mixed(box_cases(root))[:films], severity(root)
-    run = lambda part, cases, f: [r for stem, make in cases for r in cached(work/part/f'{stem}.json', lambda: f(make(), stem))]
+    def run(part, cases, f):
+        rows = [cached(work/part/f'{stem}.json', lambda: f(make(), stem)) for stem, make in cases]
+        return [r for film in rows for r in film]
     found = pd.DataFrame(run('lesions', lesions, lambda c, s: localisation(ensemble, c, QUICK, scores.get(s))))
     print('lesions', flush=True)
     boxed = run('boxes', boxes, lambda c, s: localisation(ensemble, c, QUICK))
     print('boxes', flush=True)
     again = run('asked', one_a_patient(lesions, asked), lambda c, s: asked_again(ensemble, c))
     print('asked again', flush=True)
-    forgot = pd.DataFrame(cached(work/f'shuffled-{N_SHUFFLE}.json', lambda: shuffled(ensemble, one_a_patient(lesions, N_SHUFFLE))))
-    guided = cached(work/f'shuffled-guided-{N_SHUFFLE}.json', lambda: shuffled(load_ensemble(RECTIFIED), one_a_patient(lesions, N_SHUFFLE), ['guided-grad-cam'])) # needs nn.ReLU, which the default's networks lack
-    forgot = pd.concat([forgot, pd.DataFrame(guided)], ignore_index=True)
     zones = found.measure == 'zone correlation'
-    out = [table(found[~zones], 'lesions'), table(found[~zones & found.right], 'lesions, answer right'), table(boxed, 'boxes'), table(found[zones], 'severity by zone'),
-           table(again, 'one network, asked again').assign(explained=ensemble.members[0].name)]
-    return pd.concat(out, ignore_index=True), forgot
+    out = [
+        table(found[~zones], 'lesions'),
+        table(found[~zones & found.right], 'lesions, answer right'),
+        table(boxed, 'boxes'),
+        table(found[zones], 'severity by zone'),
+        table(again, 'one network, asked again').assign(explained=ensemble.members[0].name)]
+    return pd.concat(out, ignore_index=True), forgotten(ensemble, lesions, work)
 
 def places(ensemble, root, work, films):
     "Lesions and boxes alone, for an ensemble of one network"
-    run = lambda part, cases: [r for stem, make in mixed(cases)[:films] for r in cached(work/part/f'{stem}.json', lambda: localisation(ensemble, make(), QUICK)) if '|' not in r['method']]
-    t = pd.concat([table(run(part, cases), part) for part, cases in (('lesions', lesion_cases(root)), ('boxes', box_cases(root)))], ignore_index=True)
+    def rows(part, cases):
+        for stem, make in mixed(cases)[:films]:
+            told = cached(work/part/f'{stem}.json', lambda: localisation(ensemble, make(), QUICK))
+            yield from (r for r in told if '|' not in r['method'])
+    parts = {'lesions': lesion_cases, 'boxes': box_cases}
+    t = pd.concat([table(list(rows(k, cases(root))), k) for k, cases in parts.items()], ignore_index=True)
     return t.assign(explained=ensemble.members[0].card.arch)
 
 def key_of(ensemble):
     "Changes with the weights and with what is measured"
-    weights = {m.name: fingerprint([[k, float(v.double().sum())] for k, v in m.model.state_dict().items()]) for m in ensemble.members}
+    def sums(m): return [[k, float(v.double().sum())] for k, v in m.model.state_dict().items()]
+    weights = {m.name: fingerprint(sums(m)) for m in ensemble.members}
     return weights, fingerprint(dict(weights=weights, quick=QUICK, all=ALL, within=WITHIN, version=5))
 
 def one_by_one(folders, root, work, out, films):
@@ -262,9 +301,18 @@ def main(work, name, out, films, asked, folders):
     t, forgot = measure(ensemble, root, work/key, films, asked)
     t[COLUMNS].round(4).to_csv(out/'faithful.csv', index=False)
     forgot.round(4).to_csv(out/'faithful_randomisation.csv', index=False)
-    about = dict(ensemble=name, members=[m.name for m in ensemble.members], explained_alone=ensemble.members[0].name, weights=weights, coarse={'integrated-gradients':'8 steps', 'occlusion':'48 px, stride 32'},
-                 films_shuffled=N_SHUFFLE, guided_on=RECTIFIED, fell={k: dict(similarity=round(float(r.similarity), 4), passes=bool(r.passes)) for k, r in fell(forgot).iterrows()},
-                 versions={k: installed(k) for k in ('torch', 'captum', 'grad-cam', 'torchcam')})
+    passes = {k: dict(similarity=round(float(r.similarity), 4), passes=bool(r.passes))
+              for k, r in fell(forgot).iterrows()}
+    about = dict(
+        ensemble=name,
+        members=[m.name for m in ensemble.members],
+        explained_alone=ensemble.members[0].name,
+        weights=weights,
+        coarse={'integrated-gradients':'8 steps', 'occlusion':'48 px, stride 32'},
+        films_shuffled=N_SHUFFLE,
+        guided_on=RECTIFIED,
+        fell=passes,
+        versions={k: installed(k) for k in ('torch', 'captum', 'grad-cam', 'torchcam')})
     (out/'faithful.json').write_text(json.dumps(about, indent=1)+'\n')
     print(f'{len(t)} rows in {out.name}/faithful.csv')
 
@@ -274,6 +322,7 @@ if __name__ == '__main__':
     p.add_argument('--ensemble', dest='name', default='default')
     p.add_argument('--films', type=int, help='at most so many of each collection; default: all')
     p.add_argument('--asked', type=int, default=20, help='films on which the network is asked again')
-    p.add_argument('--one-by-one', dest='folders', type=Path, nargs='+', help='folders with ensembles of one network each: their lesions and boxes alone, to faithful_architectures.csv')
+    p.add_argument('--one-by-one', dest='folders', type=Path, nargs='+', help=(
+        'folders with ensembles of one network each: their lesions and boxes alone, to faithful_architectures.csv'))
     p.add_argument('--out', type=Path, default=Path(__file__).parent.parent/'nbs'/'results')
     main(**vars(p.parse_args()))
