@@ -1,15 +1,18 @@
-"""Train the lung network that ships with the package, and measure what ships.
+r"""Train the lung network that ships with the package, and measure what ships.
 
-    DCE_DATA=folder/with/the/collections python benchmarks/train_lungs.py --work runs --pictures folder --out deepcovidexplainer/weights/lungs.safetensors
+    DCE_DATA=folder/with/the/collections python benchmarks/train_lungs.py --work runs --pictures folder \
+        --out deepcovidexplainer/weights/lungs.safetensors
     DCE_DATA=folder/with/the/collections python benchmarks/train_lungs.py --work runs --measure --strange folder
 
 The first command trains (resumable) and writes weights and card. Nothing is learned from Montgomery, nor from any film of ieee8023 that has
-drawn lesions or is a copy of a film of Hannover. `--pictures` names a folder with pictures that are no chest films, from which the network learns
-what those look like; the shipped one saw the pictures of Debian's package `opencv-doc` (`apt-get download opencv-doc && dpkg-deb -x opencv-doc*.deb folder`).
+drawn lesions or is a copy of a film of Hannover. `--pictures` names a folder with pictures that are no chest films, from which the network
+learns what those look like; the shipped one saw the pictures of Debian's package `opencv-doc` (`apt-get download opencv-doc && dpkg-deb -x
+opencv-doc*.deb folder`).
 
-The second measures `find_lungs`, as it is installed, on every adult film, on films turned, inverted and cut, and on pictures that nobody learned from
-(`--strange`: `apt-get download gnome-backgrounds plasma-workspace-wallpapers`, unpacked with `dpkg-deb -x`), and writes the numbers into the card beside
-the weights, which stay as they are. `--volumes` names a folder with CT volumes (benchmarks/ct_films.py): films from the front and from the side.
+The second measures `find_lungs`, as it is installed, on every adult film, on films turned, inverted and cut, and on pictures that nobody
+learned from (`--strange`: `apt-get download gnome-backgrounds plasma-workspace-wallpapers`, unpacked with `dpkg-deb -x`), and writes the
+numbers into the card beside the weights, which stay as they are. `--volumes` names a folder with CT volumes (benchmarks/ct_films.py): films
+from the front and from the side.
 """
 import argparse, json
 from pathlib import Path
@@ -45,7 +48,8 @@ def train(t, root, pictures, out):
     seen = [x for _, x in pictures_in(pictures, 1200, side=320)]
     card = train_lungs(out, root, seen, imagenet_weights(), without=stems(t[held(t)]))
     net = load_lungs(out)
-    card['dice']['ieee8023, films not learned from'] = summary(dice_scores(net, *mask_pairs(root, ('ieee8023',), without=stems(t[~held(t)]))[:2]))
+    x, drawn = mask_pairs(root, ('ieee8023',), without=stems(t[~held(t)]))[:2]
+    card['dice']['ieee8023, films not learned from'] = summary(dice_scores(net, x, drawn))
     save_lungs(net, out, card)
 
 def said(x, **about):
@@ -64,22 +68,30 @@ def small(root, film): return load_radiograph(root/film).resized(320).data
 
 def films(t, root, work):
     "Adult films as they are, source by source"
-    return pd.concat([kept(work/f'{s}.csv', lambda: [said(small(root, f), kind=s, name=f) for f in g.film]) for s, g in t.groupby('source')])
+    def rows(s, g): return [said(small(root, f), kind=s, name=f) for f in g.film]
+    return pd.concat([kept(work/f'{s}.csv', lambda: rows(s, g)) for s, g in t.groupby('source')])
 
 def changed(t, root, work, most):
     "Some films of each source, turned, inverted and cut"
     some = t.sample(frac=1, random_state=0).groupby('source').head(most)
-    return kept(work/f'changed-{most}.csv', lambda: [said(change(small(root, f)), kind=k, name=f) for f in some.film for k, change in CHANGES.items()])
+    def rows():
+        return [said(change(small(root, f)), kind=k, name=f) for f in some.film for k, change in CHANGES.items()]
+    return kept(work/f'changed-{most}.csv', rows)
 
 def strange(folder, work):
     "Pictures that are no films"
-    return kept(work/'strange.csv', lambda: [said(x/np.float32(255), kind='pictures', name=n) for n, x in pictures_in(folder, side=320)])
+    def rows(): return [said(x/np.float32(255), kind='pictures', name=n) for n, x in pictures_in(folder, side=320)]
+    return kept(work/'strange.csv', rows)
+
+def kind_of(patient, degrees):
+    if patient=='belly': return 'CT, belly'
+    return 'CT, from the front' if abs(degrees)<=15 else 'CT, from the side'
 
 def from_ct(folder, work):
     "Films made from CT, from the front and from the side"
     from ct_films import films as made
-    kind = lambda degrees: 'CT, from the front' if abs(degrees)<=15 else 'CT, from the side'
-    return kept(work/'ct.csv', lambda: [said(x, kind='CT, belly' if n=='belly' else kind(d), name=f'{n} {d}°') for n, d, x in made(folder)])
+    def rows(): return [said(x, kind=kind_of(n, d), name=f'{n} {d}°') for n, d, x in made(folder)]
+    return kept(work/'ct.csv', rows)
 
 def overlaps(t, root):
     "Film by film: Dice of mask and field against the drawn lungs, and the share of these that the field covers"
@@ -88,16 +100,27 @@ def overlaps(t, root):
         if source=='ieee8023' and film.stem not in names: continue
         x = load_radiograph(film).resized(320)
         lungs = find_lungs(x)
-        drawn = cv2.resize((cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)>127).astype(np.uint8)*255, x.data.shape[::-1], interpolation=cv2.INTER_AREA)>127
-        yield dict(source=source, label=label.get(film.stem, ''), dice=dice(lungs.mask, drawn), field=dice(lungs.field, drawn), covered=float((lungs.field & drawn).sum()/drawn.sum()))
+        drawn = (cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)>127).astype(np.uint8)*255
+        drawn = cv2.resize(drawn, x.data.shape[::-1], interpolation=cv2.INTER_AREA)>127
+        alike = dict(dice=dice(lungs.mask, drawn), field=dice(lungs.field, drawn))
+        covered = float((lungs.field & drawn).sum()/drawn.sum())
+        yield dict(source=source, label=label.get(film.stem, ''), **alike, covered=covered)
 
 def dices(d):
     "The card's table of Dice coefficients"
-    part = {'montgomery':d[d.source=='montgomery'], 'ieee8023, films not learned from':d[d.source=='ieee8023'],
-            'ieee8023, COVID-19 not learned from':d[(d.source=='ieee8023') & (d.label=='covid-19')]}
-    return {k:dict(summary(p.dice.to_numpy()), field=round(float(p.field.median()), 4), covered=round(float(p.covered.median()), 4)) for k, p in part.items()}
+    other = d[d.source=='ieee8023']
+    part = {
+        'montgomery':d[d.source=='montgomery'],
+        'ieee8023, films not learned from':other,
+        'ieee8023, COVID-19 not learned from':other[other.label=='covid-19']}
+    def row(p):
+        field, covered = (round(float(v.median()), 4) for v in (p.field, p.covered))
+        return dict(summary(p.dice.to_numpy()), field=field, covered=covered)
+    return {k:row(p) for k, p in part.items()}
 
 def share(told): return round(float(told.mean()), 4)
+
+def gaps(g): return {name:round(float(g.gap.quantile(q)), 3) for name, q in LEVELS.items()}
 
 def measure(t, root, work, most, folder, volumes):
     "The card that ships, with what was measured"
@@ -112,7 +135,8 @@ def measure(t, root, work, most, folder, volumes):
     card = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
     card['dice'], card['found'] = dices(d), {s:dict(n=len(g), share=share(g.found)) for s, g in plain.groupby('kind')}
     card['refused'] = {k:dict(n=len(g), share=share(~g.found)) for k, g in pd.concat(odd).groupby('kind', sort=False)}
-    card['gap'] = {k:dict(n=len(g), **{name:round(float(g.gap.quantile(q)), 3) for name, q in LEVELS.items()}) for k, g in pd.concat([plain, *odd]).query('found').groupby('kind', sort=False)}
+    found = pd.concat([plain, *odd]).query('found')
+    card['gap'] = {k:dict(n=len(g), **gaps(g)) for k, g in found.groupby('kind', sort=False)}
     write_json(path.with_suffix('.json'), card)
     print(json.dumps(card, indent=1, ensure_ascii=False))
 
