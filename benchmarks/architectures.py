@@ -22,8 +22,8 @@ from deepcovidexplainer.models import load_weights, save_weights
 from deepcovidexplainer.snapshots import average_snapshots
 from train_default import RUNS, measured, numbers, study, train
 
-NAMES = ['vgg16', 'vgg19', 'resnet18', 'resnet34', 'densenet161', 'densenet201', 'resnet18_imbalanced', 'resnet18_scratch']
-PAPER_NETS = NAMES[:6]
+PAPER_NETS = ['vgg16', 'vgg19', 'resnet18', 'resnet34', 'densenet161', 'densenet201']
+NAMES = [*PAPER_NETS, 'resnet18_imbalanced', 'resnet18_scratch']
 
 def ask(name, root, work):
     "Posteriors of every snapshot of a run, raw"
@@ -32,8 +32,10 @@ def ask(name, root, work):
     paths = train(name, root, work)
     t, films, _ = study(root, work, RUNS[name]['size'])
     seen = t.role.isin(['valid', 'test', 'external']).to_numpy()
-    told = [told_by(p, films[seen]) for p in paths]
-    r = pd.concat([t[seen][['film', 'source', 'label', 'group', 'role']].assign(run=name, snapshot=i+1, **{c:q[:,k].round(4) for k, c in enumerate(CLASSES)}) for i, q in enumerate(told)])
+    part = t[seen][['film', 'source', 'label', 'group', 'role']]
+    told = {i:told_by(p, films[seen]) for i, p in enumerate(paths, 1)}
+    said = {i:{c:q[:,k].round(4) for k, c in enumerate(CLASSES)} for i, q in told.items()}
+    r = pd.concat([part.assign(run=name, snapshot=i, **p) for i, p in said.items()])
     r.to_csv(out, index=False)
     return r
 
@@ -42,8 +44,11 @@ def told_by(path, films, bs=64):
     model, card = load_weights(path)
     p = card.preprocess
     model.to(memory_format=torch.channels_last)
-    x = lambda i: torch.from_numpy((np.asarray(films[i:i+bs], np.float32)[:, None]/255-p['mean'])/p['std']).to(memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16): return torch.cat([model(x(i)).float().softmax(1) for i in range(0, len(films), bs)]).numpy()
+    def x(i):
+        x = (np.asarray(films[i:i+bs], np.float32)[:, None]/255-p['mean'])/p['std']
+        return torch.from_numpy(x).to(memory_format=torch.channels_last)
+    with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16):
+        return torch.cat([model(x(i)).float().softmax(1) for i in range(0, len(films), bs)]).numpy()
 
 def eighth(path, folder):
     "The member as it will be loaded: kernels in 8 bits"
@@ -52,22 +57,35 @@ def eighth(path, folder):
     return Member(path.stem, *load_weights(save_weights(model, folder/path.name, card, bits=8)))
 
 def ship(name, r, root, work, folder):
-    "One network in 8 bits, calibrated and measured: the mean of both stages' weights, or a snapshot where that has a smaller validation loss"
-    start, snapshots = work/f"{RUNS[name]['init']}.safetensors", [work/name/f'{name}-{i}.safetensors' for i in range(1, RUNS[name]['cycles']+1)]
-    mean = average_snapshots([work/start.stem.rsplit('-', 1)[0]/start.name, *snapshots], work/'averaged'/f'{name}.safetensors')
-    t, films, _ = study(root, work, RUNS[name]['size'])
-    pick = lambda role: (t.role==role).to_numpy()
-    raw = lambda path, role: Ensemble([Member('x', *load_weights(path))]).posteriors(films[pick(role)])[0][0]
-    v = r[r.role=='valid']
-    loss = {p:nll(g[list(CLASSES)].to_numpy(), numbers(g)) for p, (_, g) in zip(snapshots, v.groupby('snapshot'))} | {mean:nll(raw(mean, 'valid'), numbers(t[pick('valid')]))}
+    """One network in 8 bits, calibrated and measured
+
+    The mean of both stages' weights, or a snapshot where that has a smaller validation loss."""
+    run = RUNS[name]
+    start = work/run['init'].rsplit('-', 1)[0]/f"{run['init']}.safetensors"
+    snapshots = [work/name/f'{name}-{i}.safetensors' for i in range(1, run['cycles']+1)]
+    mean = average_snapshots([start, *snapshots], work/'averaged'/f'{name}.safetensors')
+    t, films, _ = study(root, work, run['size'])
+    def pick(role): return (t.role==role).to_numpy()
+    def raw(path, role): return Ensemble([Member('x', *load_weights(path))]).posteriors(films[pick(role)])[0][0]
+    v, y = r[r.role=='valid'], numbers(t[pick('valid')])
+    loss = {p:nll(g[list(CLASSES)].to_numpy(), numbers(g)) for p, (_, g) in zip(snapshots, v.groupby('snapshot'))}
+    loss[mean] = nll(raw(mean, 'valid'), y)
     best = min(loss, key=loss.get)
     small = eighth(best, folder/'.one')
-    e = calibrate([replace(small, name=name)], films[pick('valid')], numbers(t[pick('valid')]), films[np.flatnonzero(pick('train'))[:800]], name=name)
+    few = films[np.flatnonzero(pick('train'))[:800]]
+    e = calibrate([replace(small, name=name)], films[pick('valid')], y, few, name=name)
     e.about = dict(data=e.members[0].card.data, scores=measured(e, t, films))
     save_ensemble(e, folder/name, bits=8)
     shutil.rmtree(folder/'.one')
     half = float(np.abs(raw(folder/name/f'{name}.safetensors', 'test')-raw(best, 'test')).max())
-    print(name, best.stem, 'macro-F1', e.about['scores']['test']['scores']['macro_f1'], f'8 bits move posteriors by at most {half:.4f}', flush=True)
+    f1 = e.about['scores']['test']['scores']['macro_f1']
+    print(name, best.stem, 'macro-F1', f1, f'8 bits move posteriors by at most {half:.4f}', flush=True)
+
+def cards_of(run, work):
+    "What the cards of a run's snapshots say of their training"
+    for path in sorted((work/run).glob(f'{run}-*.json')):
+        card = json.loads(path.read_text())
+        yield {k:card[k] for k in ('arch', 'preprocess', 'recipe')}
 
 def main(work, names, out):
     root, done = data_dir(), []
@@ -78,8 +96,9 @@ def main(work, names, out):
     table = package_file().parent/'nbs'/'results'/'architectures.csv.gz'
     table.parent.mkdir(exist_ok=True)
     pd.concat(done).to_csv(table, index=False)
-    cards = {n:[json.loads(p.read_text()) for p in sorted((work/n).glob(f'{n}-*.json'))] for n in dict.fromkeys([*names, *(RUNS[n]['init'].rsplit('-', 1)[0] for n in names if RUNS[n]['init']!='scratch')])}
-    write_json(table.with_name('architectures.json'), {n:[{k:c[k] for k in ('arch', 'preprocess', 'recipe')} for c in v] for n, v in cards.items()})
+    starts = [RUNS[n]['init'].rsplit('-', 1)[0] for n in names if RUNS[n]['init']!='scratch']
+    runs = dict.fromkeys([*names, *starts])
+    write_json(table.with_name('architectures.json'), {n:list(cards_of(n, work)) for n in runs})
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -4,9 +4,10 @@
 
 Up to 150 films of each kind. `as they came`: adults of all collections, no more from one than from another; the same flipped, photographed
 from a screen in colour, and photographed in grey. Children from Kermany's collection, tuberculosis from Shenzhen and Montgomery. Views from
-the front and from the side are made from CT (see `ct_films.py`, whose volumes `--ct` names). Photographs are made: a film on a screen, seen at
-an angle, with the room around it, glare, the pattern of two grids, dark corners, noise, JPEG. Writes `results/guard_rates.json` in
-`nbs`, which the page *Warnings* reads. What was looked at is kept in portions: a run that was stopped goes on. About half an hour of one core.
+the front and from the side are made from CT (see `ct_films.py`, whose volumes `--ct` names). Photographs are made: a film on a screen, seen
+at an angle, with the room around it, glare, the pattern of two grids, dark corners, noise, JPEG. Writes `results/guard_rates.json` in
+`nbs`, which the page *Warnings* reads. What was looked at is kept in portions: a run that was stopped goes on. About half an hour of one
+core.
 """
 import argparse, json
 from pathlib import Path
@@ -58,24 +59,32 @@ def lit(x, rng):
     far = ((rows/h-.5)**2+(columns/w-.5)**2)/.5
     return np.clip(x*(1-rng.uniform(.1, .4)*far)+glare, 0, 1)
 
+def as_jpeg(y, quality):
+    "What JPEG leaves of a picture"
+    y = np.round(np.clip(y, 0, 1)*255).astype(np.uint8)
+    packed = cv2.imencode('.jpg', y, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)/np.float32(255)
+
 def photograph(x, rng):
     "A film photographed from a screen, in grey"
-    y = cv2.GaussianBlur(lit(at_an_angle(on_a_screen(x.astype(np.float32), rng), rng), rng), (0, 0), rng.uniform(.4, 1.2))
-    y = np.clip(y+rng.normal(0, .01, y.shape), 0, 1)
-    return cv2.imdecode(cv2.imencode('.jpg', np.round(y*255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 80])[1], cv2.IMREAD_GRAYSCALE)/np.float32(255)
+    y = lit(at_an_angle(on_a_screen(x.astype(np.float32), rng), rng), rng)
+    y = cv2.GaussianBlur(y, (0, 0), rng.uniform(.4, 1.2))
+    return as_jpeg(y+rng.normal(0, .01, y.shape), 80)
 
-def as_jpeg(y, quality): return cv2.imdecode(cv2.imencode('.jpg', np.round(np.clip(y, 0, 1)*255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE)/np.float32(255)
+def framed(y, width, grey): return cv2.copyMakeBorder(y, *[width]*4, cv2.BORDER_CONSTANT, value=float(grey))
 
 def in_a_bezel(x, rng):
     "Another camera, nearly upright: a dark frame around the screen, an even room, half the time no grid to be seen"
     x = x.astype(np.float32)
     y = on_a_screen(x, rng) if rng.random()<.5 else .03+.92*x
     frame, room = (int(rng.uniform(*r)*max(y.shape)) for r in ((.01, .04), (.02, .12)))
-    for width, grey in ((frame, rng.uniform(0, .08)), (room, rng.uniform(.02, .7))): y = cv2.copyMakeBorder(y, *[width]*4, cv2.BORDER_CONSTANT, value=float(grey))
+    greys = rng.uniform(0, .08), rng.uniform(.02, .7)
+    for width, grey in zip((frame, room), greys): y = framed(y, width, grey)
     h, w = y.shape
     corners = np.float32([[0, 0], [w, 0], [w, h], [0, h]])
     to = corners+rng.uniform(-.05, .05, (4, 2))*(w, h)
-    y = cv2.warpPerspective(y, cv2.getPerspectiveTransform(corners, np.float32(to)), (w, h), borderMode=cv2.BORDER_REPLICATE)
+    m = cv2.getPerspectiveTransform(corners, np.float32(to))
+    y = cv2.warpPerspective(y, m, (w, h), borderMode=cv2.BORDER_REPLICATE)
     y = cv2.GaussianBlur(lit(y, rng), (0, 0), rng.uniform(.4, 1.5))
     return as_jpeg(y+rng.normal(0, rng.uniform(.003, .015), y.shape), int(rng.integers(60, 95)))
 
@@ -88,17 +97,19 @@ def filling(x, rng):
 
 def in_any_room(x, rng):
     "A screen or light box askew in a room of any grey; lamp, grid, frame, blur, noise and JPEG each now and then"
-    often = lambda p: rng.random()<p
+    def often(p): return rng.random()<p
     y = rng.uniform(0, .1)+rng.uniform(.6, .9)*x.astype(np.float32)
     if often(.3): y = on_a_screen(y, rng)
-    if often(.5): y = cv2.copyMakeBorder(y, *[int(rng.uniform(.01, .05)*max(y.shape))]*4, cv2.BORDER_CONSTANT, value=float(rng.uniform(0, .2)))
+    if often(.5): y = framed(y, int(rng.uniform(.01, .05)*max(y.shape)), rng.uniform(0, .2))
     h, w = y.shape
     edge = np.float32([w, h])
     corners = np.float32([[0, 0], [1, 0], [1, 1], [0, 1]])
     inside = rng.uniform(.02, .14, (4, 2))
     to = np.abs(corners-inside)*edge
     room = np.full((h, w), rng.uniform(0, .9), np.float32)
-    if often(.5): room = np.clip(room+cv2.resize(rng.uniform(-.2, .2, (3, 3)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC), 0, 1)
+    if often(.5):
+        shades = rng.uniform(-.2, .2, (3, 3)).astype(np.float32)
+        room = np.clip(room+cv2.resize(shades, (w, h), interpolation=cv2.INTER_CUBIC), 0, 1)
     m = cv2.getPerspectiveTransform(corners*edge, np.float32(to))
     there = cv2.warpPerspective(np.ones_like(y), m, (w, h))
     y = cv2.warpPerspective(y, m, (w, h))*there+room*(1-there)
@@ -122,7 +133,8 @@ def drawn(root, n):
     "Kind → (films, what is done to each)"
     t = read_index(root)
     adults = evenly(t[~t.child & (t.source!='kermany') & (t.label!=OTHER)], n)
-    children, ill = evenly(t[t.source=='kermany'], n), evenly(t[(t.label==OTHER) & t.source.isin(['shenzhen', 'montgomery'])], n)
+    children = evenly(t[t.source=='kermany'], n)
+    ill = evenly(t[(t.label==OTHER) & t.source.isin(['shenzhen', 'montgomery'])], n)
     changed = {
         'as they came':as_it_came,
         'flipped':flipped,
@@ -131,7 +143,8 @@ def drawn(root, n):
         'photographed in grey, in a bezel':in_a_bezel,
         'photographed in grey, filling the picture':filling,
         'photographed in grey, in any room':in_any_room}
-    return {k:(list(adults.film), f) for k, f in changed.items()} | {"children's":(list(children.film), as_it_came), 'tuberculosis':(list(ill.film), as_it_came)}
+    others = {"children's":(list(children.film), as_it_came), 'tuberculosis':(list(ill.film), as_it_came)}
+    return {k:(list(adults.film), f) for k, f in changed.items()} | others
 
 def one_member(e):
     "Typicality is judged by the first member: enough for the guard"
@@ -149,8 +162,9 @@ def portions(kind, films, change, root, ensemble, work, key):
         part = films[i:i+PORTION]
         path = work/f'guard-{fingerprint([key, kind, part])}.json'
         if not path.exists():
-            read = lambda f: load_radiograph(root/f).resized(SIDE).data
-            write_json(path, [doubts(change(read(f), np.random.default_rng([i, k])), ensemble) for k, f in enumerate(part)])
+            read = (load_radiograph(root/f).resized(SIDE).data for f in part)
+            changed = (change(x, np.random.default_rng([i, k])) for k, x in enumerate(read))
+            write_json(path, [doubts(x, ensemble) for x in changed])
             print(kind, i+len(part), 'of', len(films), flush=True)
         out += json.loads(path.read_text())
     return out
@@ -159,14 +173,23 @@ def views(folder, ensemble, work, key):
     "Films made from CT: from the front, from the side"
     from ct_films import SIDE as ASIDE, films
     path = work/f'guard-{fingerprint([key, "ct", sorted(p.name for p in folder.rglob("*"))])}.json'
-    if not path.exists(): write_json(path, [['belly' if who=='belly' else 'chest', bool(d in ASIDE), doubts(x, ensemble)] for who, d, x in films(folder)])
+    if not path.exists():
+        made = ((who, bool(d in ASIDE), doubts(x, ensemble)) for who, d, x in films(folder))
+        write_json(path, [['belly' if who=='belly' else 'chest', *told] for who, *told in made])
     found = json.loads(path.read_text())
-    pick = lambda aside: [why for what, a, why in found if what=='chest' and a==aside]
+    def pick(aside): return [why for what, a, why in found if what=='chest' and a==aside]
     return {'from the front, made from CT':pick(False), 'from the side, made from CT':pick(True)}
 
 def row(found):
     "Rates of one kind"
-    return dict(refused=rate(np.array([bool(d) for d in found])), **{f'because {k}':rate(np.array([k in d for d in found])) for k in (*HEADER, *PICTURE) if any(k in d for d in found)})
+    known = [k for k in (*HEADER, *PICTURE) if any(k in d for d in found)]
+    because = {f'because {k}':rate(np.array([k in d for d in found])) for k in known}
+    return dict(refused=rate(np.array([bool(d) for d in found])), **because)
+
+def line(kind, r):
+    "What is printed of one kind"
+    all_of, because = r['refused'], {w[8:]:v['value'] for w, v in r.items() if w!='refused'}
+    return f"{kind:30} {all_of['n']:4}: {all_of['value']:.3f} [{all_of['low']:.3f}, {all_of['high']:.3f}] {because}"
 
 def main(work, films, ct):
     torch.set_num_threads(1)
@@ -175,11 +198,14 @@ def main(work, films, ct):
     ensemble = one_member(shipped)
     files = [package_file('weights', n) for n in ('lungs.safetensors', 'mirrored.json', 'photo.json')]
     key = [shipped.members[0].card.sha256, *map(sha256_of, files), LIMITS]
-    found = {k:portions(k, list(f), change, root, ensemble, work, key) for k, (f, change) in drawn(root, films).items()}
+    kinds = drawn(root, films)
+    found = {k:portions(k, list(f), change, root, ensemble, work, key) for k, (f, change) in kinds.items()}
     if ct: found |= views(ct, ensemble, work, key)
     rows = {k:row(v) for k, v in found.items()}
-    write_json(package_file().parent/'nbs'/'results'/'guard_rates.json', dict(about=dict(member=shipped.members[0].card.sha256, limits={k:LIMITS[k] for k in ('colour', 'gap', 'mirrored', 'photo')}, intervals='95 %, Wilson'), kinds=rows))
-    for k, r in rows.items(): print(f"{k:30} {r['refused']['n']:4}: {r['refused']['value']:.3f} [{r['refused']['low']:.3f}, {r['refused']['high']:.3f}]", {w[8:]:v['value'] for w, v in r.items() if w!='refused'})
+    limits = {k:LIMITS[k] for k in ('colour', 'gap', 'mirrored', 'photo')}
+    about = dict(member=shipped.members[0].card.sha256, limits=limits, intervals='95 %, Wilson')
+    write_json(package_file().parent/'nbs'/'results'/'guard_rates.json', dict(about=about, kinds=rows))
+    for k, r in rows.items(): print(line(k, r))
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
