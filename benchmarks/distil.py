@@ -6,7 +6,8 @@
 The teacher is `whole-film`, the default of version 0.1: it sees whole films, as the paper's networks do, and never saw Hannover,
 Shenzhen, Montgomery or the test fold of DarkCovidNet. What it says of 8,192 pictures is computed once and kept; all students learn
 from the same (`teach`, `fit_student`). A job is NETWORK, or NETWORK/WAY/SEED. Resumable: a run that was stopped goes on after its last
-epoch. `measure` writes `results/distil.json` beside the notebooks and, with `--out FOLDER`, an ensemble of each network for `load_ensemble`.
+epoch. `measure` writes `results/distil.json` beside the notebooks and, with `--out FOLDER`, an ensemble of each network for
+`load_ensemble`.
 """
 import argparse, json, platform
 from dataclasses import replace
@@ -16,7 +17,8 @@ import numpy as np, torch
 from sklearn.metrics import f1_score
 
 from deepcovidexplainer.core import class_numbers, data_dir, package_file, write_json
-from deepcovidexplainer.ensemble import Member, average_posteriors, calibrate, majority_vote, max_prediction, save_ensemble
+from deepcovidexplainer.ensemble import Member, average_posteriors, calibrate
+from deepcovidexplainer.ensemble import majority_vote, max_prediction, save_ensemble
 from deepcovidexplainer.exchange import exchange_scores
 from deepcovidexplainer.loaders import film_cache, sample_weights
 from deepcovidexplainer.models import load_weights
@@ -42,7 +44,9 @@ WAYS = { # Share of the teacher in the loss, and what else is changed
 }
 
 def roles(root, work):
-    "Every film but children's collections, with roles: labels that radiologists contradict and films of other diseases teach as well"
+    """Every film but children's collections, with roles
+
+    Labels that radiologists contradict and films of other diseases teach as well."""
     t = index_of(root, work)
     sure = assign_roles(t, HOLD_OUT)
     wide = assign_roles(t, HOLD_OUT, trust_reports=True, others=True)
@@ -60,7 +64,8 @@ def lessons_of(t, films, work, features=False):
     "What the teacher says of pictures of the training films"
     part = t.lesson.to_numpy()
     mine = t[part].assign(label=t.taught[part]).reset_index(drop=True)
-    return teach(mine, films[part], load_ensemble(TEACHER), work/'distil', DRAWS, SIDE, weights=evenly_and_home(mine), features=features)
+    teacher, weights = load_ensemble(TEACHER), evenly_and_home(mine)
+    return teach(mine, films[part], teacher, work/'distil', DRAWS, SIDE, weights=weights, features=features)
 
 def job_of(text):
     "(network, way, seed)"
@@ -103,7 +108,7 @@ def trained(work):
 
 def ensemble_of(stem, paths, t, films):
     "The snapshots of a run, calibrated on the validation films"
-    pick = lambda role: np.flatnonzero((t.role==role).to_numpy())
+    def pick(role): return np.flatnonzero((t.role==role).to_numpy())
     members = [Member(p.stem, *load_weights(p)) for p in paths]
     valid, few = pick('valid'), pick('train')[:800]
     return calibrate(members, films[valid], class_numbers(t.label[valid]), films[few], name=stem)
@@ -152,9 +157,19 @@ def measure_one(stem, paths, t, films, root, teacher):
     outside = average_posteriors(e.posteriors(films[away])[0])
     name, way, seed = stem.rsplit('-', 2)
     sizes = e.members[0].card.recipe['sizes']
-    row = dict(network=name, way=way, seed=int(seed), sizes=sizes, films=int(at.sum()), macro_f1=interval(group, lambda i: f1(y[i], p[i])),
-               snapshots=[round(f1(y, q), 4) for q in said], less_teacher=interval(group, lambda i: f1(y[i], p[i])-f1(y[i], teacher[i])), minutes=minutes(paths),
-               left_out=left_out(outside, t), exchange=exchange_scores(exchanged(e, t, root)))
+    def ahead(i): return f1(y[i], p[i])-f1(y[i], teacher[i])
+    row = dict(
+        network=name,
+        way=way,
+        seed=int(seed),
+        sizes=sizes,
+        films=int(at.sum()),
+        macro_f1=interval(group, lambda i: f1(y[i], p[i])),
+        snapshots=[round(f1(y, q), 4) for q in said],
+        less_teacher=interval(group, ahead),
+        minutes=minutes(paths),
+        left_out=left_out(outside, t),
+        exchange=exchange_scores(exchanged(e, t, root)))
     return row, e, p
 
 def kept_rows(before, rows):
@@ -187,7 +202,8 @@ def measure(root, work, out):
     beside = dict(name=TEACHER, macro_f1=interval(group, lambda i: f1(y[i], teacher[i])))
     path = package_file().parent/'nbs'/'results'/'distil.json'
     before = json.loads(path.read_text()) if path.exists() else dict(students=[], together=[])
-    write_json(path, dict(teacher=beside, students=kept_rows(before['students'], rows), together=sets or before['together']))
+    students = kept_rows(before['students'], rows)
+    write_json(path, dict(teacher=beside, students=students, together=sets or before['together']))
 
 if __name__ == '__main__':
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -21,7 +21,8 @@ from deepcovidexplainer.models import Card, load_weights
 from deepcovidexplainer.preprocess import Preprocess
 from deepcovidexplainer.snapshots import fit_snapshots
 
-FOLDS = dict(A=('hannover', 'shenzhen', 'montgomery'), B=('ieee8023', 'jsrt', 'openist'), C=('covid-cxnet', 'figure1'), S=('shenzhen',), M=('montgomery',))
+FOLDS = dict(A=('hannover', 'shenzhen', 'montgomery'), B=('ieee8023', 'jsrt', 'openist'), C=('covid-cxnet', 'figure1'),
+             S=('shenzhen',), M=('montgomery',))
 PLAIN = dict(collections=('darkcovidnet',), crop=None, equalize=None, strength=0., trust_reports=True, balance='class')
 STEPS = {
     'all adult sources':dict(collections=None),
@@ -51,23 +52,35 @@ def index_of(root, work, children=False):
     t = assign_groups(t, kept_hashes(t, root, work/'films'))
     return t[(t.source=='kermany')==children].reset_index(drop=True)
 
-def recipe_of(equalize, size=224): return Preprocess(size=size, equalize=equalize, diffuse=False, unsharp=False, remove_text=True)
+def recipe_of(equalize, size=224):
+    return Preprocess(size=size, equalize=equalize, diffuse=False, unsharp=False, remove_text=True)
 
 def plan(t, recipe, hold_out, seed):
     "Roles; films of other diseases in the sources left out are measured, too"
     t = assign_roles(t, hold_out, trust_reports=recipe['trust_reports'], others=recipe.get('others', False))
-    if recipe['collections']: t.loc[t.role.isin(['train', 'valid']) & ~t.collection.isin(recipe['collections']), 'role'] = 'left out'
+    if recipe['collections']:
+        other = t.role.isin(['train', 'valid']) & ~t.collection.isin(recipe['collections'])
+        t.loc[other, 'role'] = 'left out'
     t.loc[t.source.isin(hold_out) & (t.label==OTHER), 'role'] = 'external'
     return t
 
 def fit(t, films, valid, recipe, p, folder, cycles, epochs, init, seed):
     "Snapshots of one training"
     check_split(t, valid)
-    dls = radiograph_dls(t, films, valid, size=SIZE, mean=p.mean, std=p.std, balance=recipe['balance'], strength=recipe['strength'], seed=seed)
+    how = dict(balance=recipe['balance'], strength=recipe['strength'], seed=seed)
+    dls = radiograph_dls(t, films, valid, size=SIZE, mean=p.mean, std=p.std, **how)
     repeat = max(1, round(STEPS_AN_EPOCH/max(1, len(dls.train)))) # as many steps for a smaller collection
-    learn = radiograph_learner(dls, 'efficientnet_lite0', init, half=True, seed=seed, frozen=recipe.get('frozen', FROZEN))
+    frozen = recipe.get('frozen', FROZEN)
+    learn = radiograph_learner(dls, 'efficientnet_lite0', init, half=True, seed=seed, frozen=frozen)
     torch.set_num_threads(1)
-    with learn.no_bar(), learn.no_logging(): return fit_snapshots(learn, folder, Card('efficientnet_lite0', p.to_dict(), crop=recipe['crop']), cycles, epochs*repeat, LR, seed=seed)
+    card = Card('efficientnet_lite0', p.to_dict(), crop=recipe['crop'])
+    with learn.no_bar(), learn.no_logging():
+        return fit_snapshots(learn, folder, card, cycles, epochs*repeat, LR, seed=seed)
+
+def with_children(learned, pixels, valid, young, films):
+    "The same training with children's films, which are never validated on"
+    none = np.zeros(len(young), bool)
+    return pd.concat([learned, young], ignore_index=True), np.concatenate([pixels, films]), np.append(valid, none)
 
 def one(name, recipe, fold, seed, root, work):
     "Train one run; posteriors of every snapshot on validation, test and external films"
@@ -80,18 +93,22 @@ def one(name, recipe, fold, seed, root, work):
     films = film_cache(t, root, p, work/'films', crop=recipe['crop'])
     t = plan(t, recipe, FOLDS[fold], seed)
     part = t.role.isin(['train', 'valid']).to_numpy()
-    learned, pixels, valid, init = t[part].reset_index(drop=True), films[part], (t.role[part]=='valid').to_numpy(), recipe.get('init', 'imagenet')
-    if (when := recipe.get('children')): # never validated on
+    learned, pixels, valid = t[part].reset_index(drop=True), films[part], (t.role[part]=='valid').to_numpy()
+    init = recipe.get('init', 'imagenet')
+    if (when := recipe.get('children')):
         young = index_of(root, work, children=True)
-        more = pd.concat([learned, young], ignore_index=True), np.concatenate([pixels, film_cache(young, root, p, work/'films', crop=recipe['crop'])]), np.append(valid, np.zeros(len(young), bool))
+        small = film_cache(young, root, p, work/'films', crop=recipe['crop'])
+        more = with_children(learned, pixels, valid, young, small)
         if when=='before': init = fit(*more, recipe, p, folder/'before', 1, 3, init, seed)[-1]
         else: learned, pixels, valid = more
     paths = fit(learned, pixels, valid, recipe, p, folder, CYCLES, EPOCHS, init, seed)
     seen = t.role.isin(['valid', 'test', 'external']).to_numpy()
     small = np.stack([shrink(f) for f in films[seen]])
     told, _ = Ensemble([Member(f.stem, *load_weights(f)) for f in paths]).posteriors(small)
-    r = pd.concat([t[seen][['film', 'source', 'collection', 'label', 'group', 'role', 'quality', 'child']].assign(run=name, fold=fold, seed=seed, snapshot=i+1, **{c:q[:,k].round(4) for k,c in enumerate(CLASSES)})
-                   for i,q in enumerate(told)])
+    about = t[seen][['film', 'source', 'collection', 'label', 'group', 'role', 'quality', 'child']]
+    about = about.assign(run=name, fold=fold, seed=seed)
+    said = [{c:q[:,k].round(4) for k,c in enumerate(CLASSES)} for q in told]
+    r = pd.concat([about.assign(snapshot=i, **q) for i,q in enumerate(said, 1)])
     r.to_csv(out, index=False)
     shutil.rmtree(folder)
     return r
@@ -111,11 +128,17 @@ def main(work, jobs):
     out.parent.mkdir(exist_ok=True)
     pd.concat(done).to_csv(out, index=False)
 
-LAST = list(STEPS)[-1]
-BESIDE = dict(B=('all adult sources', 'equalised', 'strong augmentation'), C=('plain',)) # Without ieee8023, DarkCovidNet has no COVID-19: there is no plain recipe to compare with
-YOUNG = "with children's films"
-ALL = [f'{name}/A/0' for name in ladder()]+[f'{name}/{fold}/0' for fold, others in BESIDE.items() for name in (*others, LAST)]+[f'{name}/A/{seed}' for seed in (1, 2) for name in ('plain', *STEPS, YOUNG)]
-ALL += [f'{LAST}/B/{seed}' for seed in (1, 2)]+[f'{YOUNG}/B/0']+[f'films of other diseases, as not normal/{fold}/0' for fold in 'SM']
+def jobs_of(fold, seed, *names): return [f'{name}/{fold}/{seed}' for name in names]
+
+LAST, YOUNG = list(STEPS)[-1], "with children's films"
+# Without ieee8023, DarkCovidNet has no COVID-19: there is no plain recipe to compare with
+BESIDE = dict(B=('all adult sources', 'equalised', 'strong augmentation'), C=('plain',))
+ALL = jobs_of('A', 0, *ladder())
+for fold, others in BESIDE.items(): ALL += jobs_of(fold, 0, *others, LAST)
+for seed in (1, 2): ALL += jobs_of('A', seed, 'plain', *STEPS, YOUNG)
+for seed in (1, 2): ALL += jobs_of('B', seed, LAST)
+ALL += jobs_of('B', 0, YOUNG)
+for fold in 'SM': ALL += jobs_of(fold, 0, 'films of other diseases, as not normal')
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -5,8 +5,8 @@
 Up to 150 films of each source (300 of NIH), each as it is and flipped from left to right. Films as they came count as not mirrored, which
 is nearly always so. A logistic regression is fitted to what the lung network sees around the lungs (`Lungs.around`), once without each
 source: no film of its patients, nor a copy of one, is learned from. What that says of the source left out goes to
-`results/mirrored.json` beside the notebooks; the weights from all sources, which ship, go to `weights/mirrored.json`. Films are looked at in
-portions that are kept. About ten minutes of one core.
+`results/mirrored.json` beside the notebooks; the weights from all sources, which ship, go to `weights/mirrored.json`. Films are looked at
+in portions that are kept. About ten minutes of one core.
 """
 import argparse
 from pathlib import Path
@@ -26,7 +26,8 @@ FILMS, MORE, PORTION, C, SIDE = 150, dict(nih=300), 50, .01, 512
 
 def drawn(t):
     "Some films of each source"
-    return pd.concat([g.sample(min(len(g), MORE.get(s, FILMS)), random_state=0) for s, g in t.groupby('source')]).reset_index(drop=True)
+    some = [g.sample(min(len(g), MORE.get(s, FILMS)), random_state=0) for s, g in t.groupby('source')]
+    return pd.concat(some).reset_index(drop=True)
 
 def seen(films, root):
     "N×2×112×8×8: around the lungs of each film and of its mirror image; NaN where no lungs were found"
@@ -90,19 +91,28 @@ def main(work):
         w = fitted(x[learn, 0], x[learn, 1], scale)
         plain[held], flipped[held] = told(x[held, 0], w), told(x[held, 1], w)
     w = fitted(x[:, 0], x[:, 1], scale)
-    adult = ~t.child.to_numpy()
-    out = dict(about=dict(limit=LIMITS['mirrored'], intervals='95 %, Wilson', lungs=sha256_of(package_file('weights', 'lungs.safetensors'))),
-               left_out={s:rows(t, plain, flipped, (t.source==s).to_numpy()) for s in sorted(set(t.source))} | {'adults of all sources':rows(t, plain, flipped, adult)},
-               learned_from={'adults of all sources':rows(t, told(x[:, 0], w), told(x[:, 1], w), adult)},
-               false_alarms=[dict(film=t.film[i], odds=round(float(plain[i]), 2)) for i in np.argsort(-plain) if plain[i]>LIMITS['mirrored']])
+    sources, adult = {s:(t.source==s).to_numpy() for s in sorted(set(t.source))}, ~t.child.to_numpy()
+    limit, lungs = LIMITS['mirrored'], sha256_of(package_file('weights', 'lungs.safetensors'))
+    name = 'adults of all sources'
+    out = dict(
+        about=dict(limit=limit, intervals='95 %, Wilson', lungs=lungs),
+        left_out={s:rows(t, plain, flipped, at) for s, at in (sources | {name:adult}).items()},
+        learned_from={name:rows(t, told(x[:, 0], w), told(x[:, 1], w), adult)},
+        false_alarms=[dict(film=t.film[i], odds=round(float(plain[i]), 2))
+                      for i in np.argsort(-plain) if plain[i]>limit])
     write_json(package_file().parent/'nbs'/'results'/'mirrored.json', out)
     short = [[[float(f'{v:.3g}') for v in r] for r in c] for c in w]
-    write_json_short(package_file()/'weights'/'mirrored.json', dict(what='log-odds of a heart on the right: 112×8×4 weights of the left half of Lungs.around; the right half has their negatives', lungs=out['about']['lungs'], weights=short))
-    for k, v in out['left_out'].items(): print(f"{k:24} {v['films']:5} films: {v['found']['value']:.3f} of the flipped found, {v['false_alarms']['value']:.4f} false alarms")
+    half = '112×8×4 weights of the left half of Lungs.around'
+    what = f'log-odds of a heart on the right: {half}; the right half has their negatives'
+    write_json_short(package_file()/'weights'/'mirrored.json', dict(what=what, lungs=lungs, weights=short))
+    for k, v in out['left_out'].items():
+        found, alarms = v['found']['value'], v['false_alarms']['value']
+        print(f"{k:24} {v['films']:5} films: {found:.3f} of the flipped found, {alarms:.4f} false alarms")
 
 def write_json_short(path, value):
     import json
-    write_whole(path, lambda p: p.write_text(json.dumps(value, separators=(',', ':'), ensure_ascii=False)+'\n', encoding='utf-8'))
+    text = json.dumps(value, separators=(',', ':'), ensure_ascii=False)+'\n'
+    write_whole(path, lambda p: p.write_text(text, encoding='utf-8'))
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])

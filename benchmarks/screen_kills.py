@@ -4,9 +4,10 @@
     python -m benchmarks screen_kills --engine ray --kills 5
 
 A real process screens drawn films with the ensemble that ships. At random moments it is ended with SIGKILL: the driver alone, the driver
-with its workers, or one worker (of Ray: an actor), after which the driver has to go on. The same command goes on each time. At the end every row
-must equal that of an undisturbed local run to the last bit, but for the time it took; no film may be there twice, none may be missing, no half-written
-shard may lie about, and no process may be left. Prints a table and writes JSON with `--out`; the exit status is 1 when anything differs.
+with its workers, or one worker (of Ray: an actor), after which the driver has to go on. The same command goes on each time. At the end
+every row must equal that of an undisturbed local run to the last bit, but for the time it took; no film may be there twice, none may be
+missing, no half-written shard may lie about, and no process may be left. Prints a table and writes JSON with `--out`; the exit status is 1
+when anything differs.
 """
 import argparse, json, os, random, signal, subprocess, sys, tempfile, time
 from pathlib import Path
@@ -29,16 +30,19 @@ def processes():
     return found
 
 def start(films, out, engine, mark):
-    return subprocess.Popen([sys.executable, '-W', 'ignore', '-c', RUN, films, out, engine], env=dict(os.environ, SCREEN_KILLS=mark), stderr=subprocess.DEVNULL, start_new_session=True)
+    command = [sys.executable, '-W', 'ignore', '-c', RUN, films, out, engine]
+    env = dict(os.environ, SCREEN_KILLS=mark)
+    return subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL, start_new_session=True)
 
 def ours(mark, driver=None):
     "Processes of a run, but its driver; those that are ending do not count"
-    return [pid for pid, (_, command, env) in processes().items() if f'SCREEN_KILLS={mark}'.encode() in env and command and pid!=driver]
+    marked = f'SCREEN_KILLS={mark}'.encode()
+    return [pid for pid, (_, command, env) in processes().items() if marked in env and command and pid!=driver]
 
 def workers(mark, driver):
     "Processes that hold an ensemble"
-    told = processes()
-    return [pid for pid in ours(mark, driver) if b'deepcovidexplainer.screen import work' in told[pid][1] or b'MapWorker' in told[pid][1]]
+    told, names = processes(), (b'deepcovidexplainer.screen import work', b'MapWorker')
+    return [pid for pid in ours(mark, driver) if any(n in told[pid][1] for n in names)]
 
 def shards(out): return len(list(out.glob('films/*.parquet')))
 
@@ -90,6 +94,12 @@ def compare(calm, out):
     try: pd.testing.assert_frame_equal(a, b, check_exact=True)
     except AssertionError as error: yield str(error)
 
+def line(i, done):
+    "What is printed of one kill"
+    left = done['left']
+    counts = f'{done["before"]:>14}{done["after"]:>7}{done["parts"]:>12}{left["processes"]:>16}'
+    return f'{i:>4}  {done["whom"]:8}{counts} (after {left["seconds"]} s)'
+
 def main(engine, kills, n, seed, out):
     from deepcovidexplainer.synth import synth_dataset
     rng, began, rows = random.Random(seed), time.time(), []
@@ -98,19 +108,22 @@ def main(engine, kills, n, seed, out):
         synth_dataset(films, n_per_class=n, seed=0)
         (films/'broken.png').write_bytes((films/'normal-000.png').read_bytes()[:2000])
         assert start(films, calm, 'local', f'{os.getpid()}-calm').wait()==0, 'the undisturbed run failed'
-        print(f'{"kill":>4}  {"whom":8}{"shards before":>14}{"after":>7}{"parts left":>12}{"processes left":>16}', flush=True)
+        head = f'{"shards before":>14}{"after":>7}{"parts left":>12}{"processes left":>16}'
+        print(f'{"kill":>4}  {"whom":8}{head}', flush=True)
         for i in range(kills):
             done = kill(films, killed, engine, WHOM[i%3], rng, f'{os.getpid()}-{i}')
             if done is None:
                 print(f'{i+1:>4}  not: it had finished', flush=True)
                 break
             rows.append(done)
-            print(f'{i+1:>4}  {done["whom"]:8}{done["before"]:>14}{done["after"]:>7}{done["parts"]:>12}{done["left"]["processes"]:>16} (after {done["left"]["seconds"]} s)', flush=True)
+            print(line(i+1, done), flush=True)
         status = start(films, killed, engine, f'{os.getpid()}-last').wait()
         wrong, of = list(compare(calm, killed)), shards(calm)
     left = sum(r['left']['processes'] for r in rows)
-    print(f'\n{len(rows)} kills of {engine}; {of} shards; {"; ".join(wrong) or "the table equals the undisturbed one"}; {left} processes left ({time.time()-began:.0f} s)')
-    if out: Path(out).write_text(json.dumps(dict(engine=engine, kills=rows, shards=of, wrong=wrong, left=left), indent=1)+'\n')
+    equal, took = '; '.join(wrong) or 'the table equals the undisturbed one', time.time()-began
+    print(f'\n{len(rows)} kills of {engine}; {of} shards; {equal}; {left} processes left ({took:.0f} s)')
+    told = dict(engine=engine, kills=rows, shards=of, wrong=wrong, left=left)
+    if out: Path(out).write_text(json.dumps(told, indent=1)+'\n')
     return 1 if wrong or status or left or len(rows)<kills else 0
 
 if __name__ == '__main__':

@@ -3,9 +3,9 @@
     python benchmarks/throughput.py
 
 Same network and start, same augmented films in the same order, same batch, side, precision, loss, AdamW and schedule of one rate. The bare
-loop has torch's `DataLoader` over a list of arrays and calls `augment`; the learner has fastai's loaders with their transforms. The two take
-turns in one process on the CPU, and the medians of their epochs are compared, in seconds of processor time, so that a busy
-machine does not blur them. Prints films a second and the overhead in per cent.
+loop has torch's `DataLoader` over a list of arrays and calls `augment`; the learner has fastai's loaders with their transforms. The two
+take turns in one process on the CPU, and the medians of their epochs are compared, in seconds of processor time, so that a busy machine
+does not blur them. Prints films a second and the overhead in per cent.
 """
 import argparse, statistics, tempfile, time
 from pathlib import Path
@@ -45,9 +45,11 @@ def loaders(data, bs, size, n):
     from deepcovidexplainer.synth import synth_dataset
     if not (data/'index.csv').exists(): synth_dataset(data, n_per_class=n, seed=0)
     t = read_table(data/'index.csv')
-    films = film_cache(t, data, Preprocess(size=size, equalize='hist+clahe', diffuse=False, unsharp=False, remove_text=False), data/'cache', crop=None)
+    recipe = Preprocess(size=size, equalize='hist+clahe', diffuse=False, unsharp=False, remove_text=False)
+    films = film_cache(t, data, recipe, data/'cache', crop=None)
     valid = patient_split(t, 6)==0
-    plain = PlainLoader(PlainFilms(films[~valid], class_numbers(t.label[~valid], CLASSES), size), sample_weights(t[~valid]), bs)
+    y = class_numbers(t.label[~valid], CLASSES)
+    plain = PlainLoader(PlainFilms(films[~valid], y, size), sample_weights(t[~valid]), bs)
     return radiograph_dls(t, films, valid, size=size, bs=bs, device='cpu'), plain
 
 class Ours:
@@ -78,10 +80,12 @@ class Bare:
         with torch.random.fork_rng():
             torch.manual_seed(0)
             self.model = create_model(arch).to(memory_format=torch.channels_last)
-        plain = [p for m in self.model.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters()]+[p for n, p in self.model.named_parameters() if n.endswith('bias') and p.ndim==1]
-        skip = {id(p) for p in plain}
-        self.opt = torch.optim.AdamW([dict(params=[p for p in self.model.parameters() if id(p) not in skip], weight_decay=.05),
-                                      dict(params=list({id(p):p for p in plain}.values()), weight_decay=0.)], lr=1e-3, betas=(.9, .99), eps=1e-5)
+        norms = [m for m in self.model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        biases = [p for n, p in self.model.named_parameters() if n.endswith('bias') and p.ndim==1]
+        plain = {id(p):p for p in (*(p for m in norms for p in m.parameters()), *biases)}
+        decayed = dict(params=[p for p in self.model.parameters() if id(p) not in plain], weight_decay=.05)
+        others = dict(params=list(plain.values()), weight_decay=0.)
+        self.opt = torch.optim.AdamW([decayed, others], lr=1e-3, betas=(.9, .99), eps=1e-5)
         self.loss, self.half, self.batches = torch.nn.CrossEntropyLoss(label_smoothing=.05), half, batches
     def epoch(self, i):
         import torch
@@ -106,17 +110,22 @@ def main(arch, bs, size, half, repeats, n, threads):
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as d:
         dls, plain = loaders(Path(d), bs, size, n)
-        for (a, b), (x, y) in zip(dls.train, plain.epoch(0), strict=True): assert torch.equal(a, x) and torch.equal(b, y), 'other films'
+        for (a, b), (x, y) in zip(dls.train, plain.epoch(0), strict=True):
+            assert torch.equal(a, x) and torch.equal(b, y), 'other films'
         both = dict(bare=Bare(plain, arch, half), learner=Ours(dls, arch, half))
         for run in both.values(): run.epoch(0) # warm
         times = {k:[] for k in both}
         for i in range(1, repeats+1):
             for k in (both if i%2 else reversed(both)): times[k].append(both[k].epoch(i))
     films = len(dls[0])*bs
-    for k, v in times.items(): print(f'{k:>8}: {films/statistics.median(v):7.2f} films per processor second, epochs of {films} films in {", ".join(f"{s:.2f}" for s in v)} s')
-    ratios = [a/b-1 for a, b in zip(times['learner'], times['bare'])]
+    for k, v in times.items():
+        speed, each = films/statistics.median(v), ', '.join(f'{s:.2f}' for s in v)
+        print(f'{k:>8}: {speed:7.2f} films per processor second, epochs of {films} films in {each} s')
+    ratios = [100*(a/b-1) for a, b in zip(times['learner'], times['bare'])]
     low, high = median_interval(ratios)
-    print(f'overhead: {100*statistics.median(ratios):+.1f} % (median of {repeats} pairs; 95 % interval of it {100*low:+.1f} to {100*high:+.1f}, pairs {100*min(ratios):+.1f} to {100*max(ratios):+.1f}); {arch}, {size} px, batch {bs}, {"bfloat16" if half else "float32"}, {threads} thread')
+    interval = f'95 % interval of it {low:+.1f} to {high:+.1f}, pairs {min(ratios):+.1f} to {max(ratios):+.1f}'
+    how = f'{arch}, {size} px, batch {bs}, {"bfloat16" if half else "float32"}, {threads} thread'
+    print(f'overhead: {statistics.median(ratios):+.1f} % (median of {repeats} pairs; {interval}); {how}')
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
