@@ -24,8 +24,8 @@ def axe_core(folder):
     path = Path(folder)/'node_modules'/'axe-core'/'axe.min.js'
     return path if path.is_file() else None
 
-SITE = ['index', 'tutorials/explain', 'tutorials/read_heatmaps', 'tutorials/own_data', 'explanations/model_card', 'explanations/outside',
-        'reference', 'gallery', 'faq', 'scores']
+SITE = ['index', 'tutorials/explain', 'tutorials/read_heatmaps', 'tutorials/own_data', 'explanations/model_card',
+        'explanations/outside', 'reference', 'gallery', 'faq', 'scores']
 
 def samples(folder):
     "A report with heatmaps, one that refuses, an index, and a fragment inside another page"
@@ -52,7 +52,8 @@ def shown(folder, address, dark):
 def said(folder, pages, dark, widths=(1280, 390)):
     "What the browser said of the pages, in lines"
     names = json.dumps([quote(p) for p in pages])
-    steps = f'<!doctype html><pre id="out"></pre><script>const pages = {names}, widths = {list(widths)}</script><script src="axe.js"></script>'
+    given = f'<script>const pages = {names}, widths = {list(widths)}</script>'
+    steps = f'<!doctype html><pre id="out"></pre>{given}<script src="axe.js"></script>'
     (folder/'steps.html').write_text(steps, encoding='utf-8')
     serve = functools.partial(Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), serve)
@@ -78,7 +79,9 @@ def main(paths):
 
 def tell(names, folder, looks):
     "Look, print what was seen, and exit 1 when something is wrong"
-    lines = [f'{look}: {line}' for look, widths in looks.items() for line in said(folder, names, look == 'dark', widths)]
+    lines = []
+    for look, widths in looks.items():
+        lines += [f'{look}: {line}' for line in said(folder, names, look == 'dark', widths)]
     print('\n'.join(lines))
     if sum(line.endswith(': DONE') for line in lines) != 2 or any('FAULT' in line for line in lines): sys.exit(1)
     print(f"{len(names)} pages, {' and '.join(f'{look} at {widths}' for look, widths in looks.items())}: no violation")

@@ -4,8 +4,8 @@
     python .ci/copy_and_run.py nbs/tutorials/explain.ipynb ...
     python .ci/copy_and_run.py --write                    # also keep the cost of each in .ci/tutorials.json, for the top of its page
 
-Visible is what a reader sees as code: no `hide`, no `echo: false`. Left out are cells that no test run executes (`eval: false`, `slow`, `gpu`).
-Each page runs in a process of its own, in an empty folder, without the public collections; at most two at a time.
+Visible is what a reader sees as code: no `hide`, no `echo: false`. Left out are cells that no test run executes (`eval: false`, `slow`,
+`gpu`). Each page runs in a process of its own, in an empty folder, without the public collections; at most two at a time.
 """
 import ast, json, os, re, resource, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ def pages(): return [NBS/'index.ipynb', *sorted((NBS/'tutorials').glob('*.ipynb'
 def visible(path, left_out=NOT_RUN):
     "The cells of one page that a reader can copy"
     cells = code_cells(json.loads(Path(path).read_text(encoding='utf-8')))
-    names = lambda c: {f if f.startswith(('echo', 'include')) else f.split()[0] for f in flags(c)}
+    def names(c): return {f if f.startswith(('echo', 'include')) else f.split()[0] for f in flags(c)}
     return [source(c) for c in cells if not names(c) & NOT_SHOWN and not skipped(c, left_out)]
 
 def unknown(path):
@@ -62,7 +62,8 @@ def try_page(path):
         done = subprocess.run(command, input=json.dumps(cells), cwd=empty, env=env, capture_output=True, text=True)
     said = done.stderr.strip().splitlines()
     if done.returncode: return path, len(cells), said[-1:] or ['failed'], time.time() - start
-    return path, json.loads(done.stdout.splitlines()[-1]) | dict(cells=len(cells), slow=len(visible(path, set())) - len(cells)), [], time.time() - start
+    counts = dict(cells=len(cells), slow=len(visible(path, set())) - len(cells))
+    return path, json.loads(done.stdout.splitlines()[-1]) | counts, [], time.time() - start
 
 def keep(costs):
     "Write what each page cost, for the line at its top"

@@ -2,8 +2,8 @@
 
     python .ci/docs.py
 
-nbdev turns the notebooks into a website project (`_proc/`), smalldocs renders it, formulas become MathML, and every internal link and anchor
-of the result is followed. `24_lrp.ipynb` becomes `lrp.html`, as nbdev's own links expect.
+nbdev turns the notebooks into a website project (`_proc/`), smalldocs renders it, formulas become MathML, and every internal link and
+anchor of the result is followed. `24_lrp.ipynb` becomes `lrp.html`, as nbdev's own links expect.
 """
 import html, json, os, re, shutil, sys
 from html.parser import HTMLParser
@@ -32,7 +32,8 @@ def check_sidebar(nbs):
     import yaml
     sidebar = yaml.safe_load((nbs/'sidebar.yml').read_text(encoding='utf-8'))['website']['sidebar']
     named = list(listed(sidebar['contents']))
-    found = {p.relative_to(nbs).as_posix() for p in nbs.rglob('*.ipynb') if not re.search(r'/[._]', '/' + p.relative_to(nbs).as_posix())}
+    found = {p.relative_to(nbs).as_posix() for p in nbs.rglob('*.ipynb')}
+    found = {n for n in found if not re.search(r'/[._]', f'/{n}')}
     wrong = [f'{n} is in nbs/ but not in nbs/sidebar.yml' for n in sorted(found - set(named))]
     wrong += [f'{n} is in nbs/sidebar.yml but not in nbs/' for n in named if n not in found]
     wrong += [f'{n} is twice in nbs/sidebar.yml' for n in sorted(set(named)) if named.count(n) > 1]
@@ -60,7 +61,8 @@ def plain_code(text):
 
 def rename_pages(proc, site):
     "`24_lrp.ipynb` → `lrp.ipynb`, and so in every link; links to our own `site` become relative"
-    for path in proc.glob('*.yml'): path.write_text(NUMBERED.sub('', path.read_text(encoding='utf-8')), encoding='utf-8')
+    for path in proc.glob('*.yml'):
+        path.write_text(NUMBERED.sub('', path.read_text(encoding='utf-8')), encoding='utf-8')
     for path in [*proc.rglob('*.ipynb')]:
         nb = json.loads(path.read_text(encoding='utf-8'))
         up = '../'*(len(path.relative_to(proc).parts) - 1)
@@ -84,7 +86,8 @@ def render(proc, docs):
     return len(site.pages)
 
 MATHS = re.compile(r'<span class="math (inline|display)">(.*?)</span>', re.S)
-ELSEWHERE = re.compile(r'<link[^>]+rel="stylesheet"[^>]+href="https?://[^>]*>|<script[^>]+src="https?://[^>]*></script>')
+ELSEWHERE = re.compile(r'<link[^>]+rel="stylesheet"[^>]+href="https?://[^>]*>'
+                       r'|<script[^>]+src="https?://[^>]*></script>')
 
 def as_mathml(found):
     "One formula as MathML, which browsers draw without a script"
@@ -126,7 +129,8 @@ def broken_links(docs):
             if target.is_dir(): target = target/'index.html'
             where = f'{path.relative_to(docs.resolve())} → {link}'
             if not target.exists(): bad.append(f'{where}: no such file')
-            elif url.fragment and target in pages and unquote(url.fragment) not in pages[target].ids: bad.append(f'{where}: no such anchor')
+            elif url.fragment and target in pages and unquote(url.fragment) not in pages[target].ids:
+                bad.append(f'{where}: no such anchor')
     return bad, sum(len(p.links) for p in pages.values())
 
 def main():
@@ -154,6 +158,7 @@ def main():
     if bad: sys.exit(f'{len(bad)} broken links:\n' + '\n'.join(bad))
     silent, figures = extras.wordless(docs)
     if silent: sys.exit(f'{len(silent)} figures without words:\n' + '\n'.join(silent))
-    print(f'{n} pages, {total} links, none broken, {figures} figures with words, {linked} links to the glossary: {os.path.relpath(docs)}/index.html')
+    told = f'{n} pages, {total} links, none broken, {figures} figures with words, {linked} links to the glossary'
+    print(f'{told}: {os.path.relpath(docs)}/index.html')
 
 if __name__ == '__main__': main()

@@ -1,6 +1,6 @@
 """What the site has beyond its notebooks: pages made while it is built, links to the glossary, captions, notebooks to take along, a search
-that finds guides first, pictures that grow. `.ci/docs.py` calls it; the functions take `_proc/`, where the project lies before it is rendered,
-or `_docs/`, the site.
+that finds guides first, pictures that grow. `.ci/docs.py` calls it; the functions take `_proc/`, where the project lies before it is
+rendered, or `_docs/`, the site.
 """
 import json, os, re, shutil, sys
 from pathlib import Path
@@ -46,7 +46,9 @@ def add_version(proc, version):
 
 # ---- words
 
-MARKED = re.compile(r'```.*?```|`[^`\n]*`|\$[^$\n]+\$|!?\[[^\]]*\]\([^)]*\)|<[^>]+>|\{[^}\n]*\}|^#[^\n]*$|^\|[^\n]*$|https?://\S+', re.S | re.M)
+MARKED = re.compile('|'.join([ # code, formulas, links, tags, attributes, headings, tables, addresses
+    r'```.*?```', r'`[^`\n]*`', r'\$[^$\n]+\$', r'!?\[[^\]]*\]\([^)]*\)', r'<[^>]+>', r'\{[^}\n]*\}',
+    r'^#[^\n]*$', r'^\|[^\n]*$', r'https?://\S+']), re.S | re.M)
 
 def terms(glossary):
     "Word → (anchor, what it means), from the headings of the glossary"
@@ -73,7 +75,7 @@ def link_terms(proc):
         cells = [c for c in nb['cells'][1:] if c['cell_type'] == 'markdown']
         done = set()
         for word, (anchor, meaning) in words.items():
-            link = lambda said: f'[{said}](../glossary.ipynb#{anchor}){{.term title="{meaning}"}}'
+            def link(said): return f'[{said}](../glossary.ipynb#{anchor}){{.term title="{meaning}"}}'
             for cell in cells if anchor not in done else []:
                 if (linked := link_first(source(cell), word, link)) is None: continue
                 cell['source'], n = linked, n + 1
@@ -87,7 +89,8 @@ def link_terms(proc):
 def last_sentence(markdown):
     "What the prose above a figure ends with, without its marks"
     text = re.sub(r'\[([^\]]*)\]\([^)]*\)(?:\{[^}]*\})?', r'\1', markdown)
-    lines = [l for l in re.split(r'\n\s*\n', text.strip()) if l.strip() and not l.strip().startswith(('|', '```', '>', '$$'))]
+    parts = re.split(r'\n\s*\n', text.strip())
+    lines = [l for l in parts if l.strip() and not l.strip().startswith(('|', '```', '>', '$$'))]
     text = ' '.join(re.sub(r'[*`#_]|^[-\d.]+ ', '', lines[-1] if lines else '').split())
     return re.split(r'(?<=[.:?!])\s+(?=[A-Z])', text)[-1].rstrip(': ').rstrip('.') + '.'
 
@@ -118,7 +121,8 @@ class Figures:
             opened, closed = main.rfind('<figure', 0, m.start()), main.rfind('</figure>', 0, m.start())
             end = main.find('</figure>', m.end())
             by_itself = thumb or 'img-fluid' not in m[0] # a result that introduces itself has its words beside it
-            if not by_itself and (opened < closed or opened < 0 or '<figcaption' not in main[opened:end]): self.bad.append(f'{name} without a caption')
+            captioned = opened >= 0 and opened >= closed and '<figcaption' in main[opened:end]
+            if not by_itself and not captioned: self.bad.append(f'{name} without a caption')
 
 def wordless(docs):
     "(Figures without alternative text or caption, number of figures)"
@@ -130,11 +134,13 @@ def wordless(docs):
 def offers(proc, docs_url, git_url):
     "How long a tutorial takes, and the notebook to take along or to open in Colab"
     costs = read(ROOT/'.ci'/'tutorials.json')
+    there = f"https://colab.research.google.com/github/{git_url.split('github.com/')[1]}/blob/main/nbs/tutorials"
     for path in sorted((proc/'tutorials').glob('*.ipynb')):
         nb, cost = read(path), costs.get(path.stem)
-        takes = f"{cost['cells']} cells, {cost['says']}" if cost else 'nothing to run: its numbers are read from stored results'
-        colab = f"https://colab.research.google.com/github/{git_url.split('github.com/')[1]}/blob/main/nbs/tutorials/{path.name}"
-        text = (f'<p class="offers"><span>{takes}</span> <a href="{path.name}" download>Download notebook</a> <a href="{colab}">Open in Colab</a> '
+        takes = 'nothing to run: its numbers are read from stored results'
+        if cost: takes = f"{cost['cells']} cells, {cost['says']}"
+        text = (f'<p class="offers"><span>{takes}</span> <a href="{path.name}" download>Download notebook</a> '
+                f'<a href="{there}/{path.name}">Open in Colab</a> '
                 f'<small>(in Colab first: <code>!pip install git+{git_url}</code>)</small></p>')
         nb['cells'].insert(1, dict(cell_type='markdown', metadata={}, source=f'```{{=html}}\n{text}\n```'))
         write(path, nb)
@@ -166,13 +172,15 @@ def weight(href):
     if href.startswith('tutorials/') or href.startswith(('index.html', 'faq.html')): return 0
     return 1 if href.startswith('explanations/') or href.startswith('glossary') else 2
 
+TESTS = re.compile(r'^\s*(?:test_\w+\(|assert\b|with expect)', re.M)
+
 def tests_of(proc):
     "Page → the text of its cells that test, as the index holds it"
     found = {}
     for path in proc.glob('*.ipynb'):
         code = [source(c) for c in read(path)['cells'] if c['cell_type'] == 'code']
         plain = [re.sub(r'^#\|.*\n', '', s, flags=re.M) for s in code]
-        found[path.with_suffix('.html').name] = [' '.join(s.split()) for s in plain if re.search(r'^\s*(?:test_\w+\(|assert\b|with expect)', s, re.M)]
+        found[path.with_suffix('.html').name] = [' '.join(s.split()) for s in plain if TESTS.search(s)]
     return found
 
 def better_search(proc, docs):
@@ -195,9 +203,10 @@ def better_search(proc, docs):
     script.write_text(f'{rank()}\n{text.replace(old, new)}', encoding='utf-8')
 
 def rank():
-    "How well an entry of the index answers a question, in JavaScript: all words must be there; titles and guides count more"
+    "How well an entry of the index answers, in JavaScript: all words must be there; titles and guides count more"
     return '''window.dceRank = (e, q) => {
-  const words = q.toLowerCase().split(/\\s+/).filter(Boolean), text = e.text.toLowerCase(), title = e.title.toLowerCase(), part = e.section.toLowerCase()
+  const words = q.toLowerCase().split(/\\s+/).filter(Boolean)
+  const text = e.text.toLowerCase(), title = e.title.toLowerCase(), part = e.section.toLowerCase()
   const whole = (t, w) => new RegExp('(^|[^a-z0-9])' + w.replace(/[.*+?^${}()|[\\]\\\\]/g, '\\\\$&') + '(s|es)?([^a-z0-9]|$)').test(t)
   let score = 0
   for (const w of words) {
@@ -241,7 +250,8 @@ def enlarge(docs):
     (docs/'site_libs'/'enlarge.js').write_text(ENLARGE, encoding='utf-8')
     for path in docs.rglob('*.html'):
         up = '../'*(len(path.relative_to(docs).parts) - 1)
-        text = path.read_text(encoding='utf-8').replace('</body>', f'<script src="{up}site_libs/enlarge.js" defer></script></body>', 1)
+        script = f'<script src="{up}site_libs/enlarge.js" defer></script>'
+        text = path.read_text(encoding='utf-8').replace('</body>', f'{script}</body>', 1)
         path.write_text(text, encoding='utf-8')
 
 PICTURE = re.compile(r'<img\b[^>]*src="data:image/png;base64,([^"]+)"[^>]*>')
@@ -268,25 +278,33 @@ def mark_charts(docs):
     return n
 
 NAMED = { # tag → tag with what a screen reader says
-    '<nav class="navbar ': '<nav aria-label="Top" class="navbar ', '<nav class="quarto-secondary-nav"': '<nav aria-label="Where you are" class="quarto-secondary-nav"',
-    '<nav id="quarto-sidebar"': '<nav aria-label="All pages" id="quarto-sidebar"', '<nav id="TOC"': '<nav aria-label="On this page" id="TOC"',
+    '<nav class="navbar ': '<nav aria-label="Top" class="navbar ',
+    '<nav class="quarto-secondary-nav"': '<nav aria-label="Where you are" class="quarto-secondary-nav"',
+    '<nav id="quarto-sidebar"': '<nav aria-label="All pages" id="quarto-sidebar"',
+    '<nav id="TOC"': '<nav aria-label="On this page" id="TOC"',
     '<nav class="page-navigation"': '<nav aria-label="Next and previous" class="page-navigation"',
     '<nav class="quarto-page-breadcrumbs quarto-title-breadcrumbs d-none d-lg-block" aria-label="breadcrumb"':
     '<nav class="quarto-page-breadcrumbs quarto-title-breadcrumbs d-none d-lg-block" aria-label="Path to this page"',
-    '<div id="quarto-margin-sidebar"': '<div role="complementary" aria-label="Beside the page" id="quarto-margin-sidebar"',
+    '<div id="quarto-margin-sidebar"':
+    '<div role="complementary" aria-label="Beside the page" id="quarto-margin-sidebar"',
 }
+BUTTON = re.compile(r'(quarto-btn-toggle btn"[^>]*) aria-label="[^"]*"(><i class="bi [^"]*")[^>]*></i>')
+SOURCE = re.compile(r'/blob/main/(?:[\w-]+/)*([\w-]+\.ipynb)" class="toc-action"')
 
 def accessible(docs, nbs):
-    "What axe-core finds in the template: landmarks get names, icons none, the button for the sidebar says so; *View source* leads to the notebook"
+    """What axe-core finds in the template: landmarks get names, icons none, the button for the sidebar says so
+
+    And *View source* leads to the notebook."""
     where = {re.sub(r'^\d+[a-z]?_', '', p.name): p.relative_to(nbs).as_posix() for p in nbs.rglob('*.ipynb')}
+    def view(m): return f'/blob/main/nbs/{where.get(m[1], m[1])}" class="toc-action"'
     for path in docs.rglob('*.html'):
         text = path.read_text(encoding='utf-8')
         for old, new in NAMED.items(): text = text.replace(old, new)
         text = re.sub(r'(<a class="sidebar-item-t[^>]*?) role="navigation"', r'\1 role="button"', text)
         text = re.sub(r'<th( class="blank[^"]*"|)( *)>(?:&nbsp;|\s)*</th>', r'<td\1></td>', text)
-        text = re.sub(r'(quarto-btn-toggle btn"[^>]*) aria-label="[^"]*"(><i class="bi [^"]*")[^>]*></i>', r'\1\2 aria-hidden="true"></i><span class="all-pages">All pages</span>', text)
+        text = BUTTON.sub(r'\1\2 aria-hidden="true"></i><span class="all-pages">All pages</span>', text)
         text = re.sub(r'(<i class="bi [^"]*") role="img"', r'\1 aria-hidden="true"', text)
-        text = re.sub(r'/blob/main/(?:[\w-]+/)*([\w-]+\.ipynb)" class="toc-action"', lambda m: f'/blob/main/nbs/{where.get(m[1], m[1])}" class="toc-action"', text)
+        text = SOURCE.sub(view, text)
         path.write_text(text.replace('/blob/main/changelog.qmd', '/blob/main/CHANGELOG.md'), encoding='utf-8')
 
 def own_fonts(docs):
@@ -294,5 +312,6 @@ def own_fonts(docs):
     for path in docs.rglob('*.css'):
         text = path.read_text(encoding='utf-8')
         text = re.sub(r'@import url\(https?://[^)]*\);', '', text)
-        if found := re.search(r'@import[^;]*//|url\(["\']?(?:https?:)?//', text): sys.exit(f'{path.name} fetches {text[found.start():found.start()+90]}')
+        found = re.search(r'@import[^;]*//|url\(["\']?(?:https?:)?//', text)
+        if found: sys.exit(f'{path.name} fetches {text[found.start():found.start()+90]}')
         path.write_text(text, encoding='utf-8')

@@ -23,7 +23,8 @@ def as_text(output):
     "An output with its richest textual form alone"
     data = output.get('data')
     if data is None: return output
-    if any(k.startswith('image/') for k in data): sys.exit('nbs/index.ipynb: a README cannot hold a picture: save it to nbs/images/ and link it')
+    if any(k.startswith('image/') for k in data):
+        sys.exit('nbs/index.ipynb: a README cannot hold a picture: save it to nbs/images/ and link it')
     best = next(k for k in ('text/markdown', 'text/plain') if k in data)
     return type(output)({**output, 'data': {best: data[best]}})
 
@@ -51,11 +52,17 @@ def badges():
     cfg = ConfigParser()
     cfg.read(ROOT/'settings.ini', encoding='utf-8')
     cfg = cfg['DEFAULT']
-    of = lambda key: re.search(rf'^{key}\s*=\s*"([^"]+)"', (ROOT/'pyproject.toml').read_text(encoding='utf-8'), re.M)[1]
+    project = (ROOT/'pyproject.toml').read_text(encoding='utf-8')
+    def shield(name, key):
+        value = re.search(rf'^{key}\s*=\s*"([^"]+)"', project, re.M)[1].replace('-', '--')
+        return f'https://img.shields.io/badge/{name}-{quote(value, safe="")}-1f5a86'
     url, site = cfg['git_url'], cfg['doc_host']+cfg['doc_baseurl']
-    shield = lambda name, value: f'https://img.shields.io/badge/{name}-{quote(value.replace("-", "--"), safe="")}-1f5a86'
-    rows = [('tests', f'{url}/actions/workflows/test.yml/badge.svg', f'{url}/actions/workflows/test.yml'), ('docs', f'{url}/actions/workflows/docs.yml/badge.svg', site),
-            ('licence', shield('licence', of('license')), f'{url}/blob/main/LICENSE'), ('python', shield('python', of('requires-python')), f'{url}/blob/main/pyproject.toml')]
+    flows, files = f'{url}/actions/workflows', f'{url}/blob/main'
+    rows = [
+        ('tests', f'{flows}/test.yml/badge.svg', f'{flows}/test.yml'),
+        ('docs', f'{flows}/docs.yml/badge.svg', site),
+        ('licence', shield('licence', 'license'), f'{files}/LICENSE'),
+        ('python', shield('python', 'requires-python'), f'{files}/pyproject.toml')]
     return ' '.join(f'[![{name}]({picture})]({there})' for name, picture, there in rows)
 
 def readme():
@@ -83,7 +90,8 @@ def main():
     new = readme()
     if '--check' not in sys.argv: return path.write_text(new, encoding='utf-8')
     old = path.read_text(encoding='utf-8')
-    if old != new:
-        sys.exit('README.md is stale: run `python .ci/readme.py`\n' + '\n'.join(difflib.unified_diff(old.splitlines(), new.splitlines(), 'README.md', 'nbs/index.ipynb', lineterm='')))
+    if old == new: return
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), 'README.md', 'nbs/index.ipynb', lineterm='')
+    sys.exit('\n'.join(['README.md is stale: run `python .ci/readme.py`', *lines]))
 
 if __name__ == '__main__': main()

@@ -5,8 +5,8 @@
     python .ci/stale.py nbs/index.ipynb ... # run these notebooks and compare
 
 Words must agree; numbers may differ by 2 % or by one in their last digit; times, memory, dates, hashes and addresses are not compared,
-nor are pictures and what goes to stderr. Cells that no test run executes (`slow`, `gpu`, `eval: false`) keep their outputs unseen, and so do those marked `#| varies`: what a network
-learned in a few steps, or begins with, is another on every machine.
+nor are pictures and what goes to stderr. Cells that no test run executes (`slow`, `gpu`, `eval: false`) keep their outputs unseen, and so
+do those marked `#| varies`: what a network learned in a few steps, or begins with, is another on every machine.
 """
 import html, json, os, re, sys, tempfile
 from pathlib import Path
@@ -49,7 +49,8 @@ def differ(old, new):
     if same_words: apart = [f'{a} became {b}' for a, b in numbers if not near(a, b)]
     else:
         a, b = old.split(), new.split()
-        i = next((i for i, (v, w) in enumerate(zip(a, b)) if v != w and NUMBER.sub('#', v) != NUMBER.sub('#', w)), min(len(a), len(b)))
+        other = (i for i, (v, w) in enumerate(zip(a, b)) if v != w and NUMBER.sub('#', v) != NUMBER.sub('#', w))
+        i = next(other, min(len(a), len(b)))
         apart = [f"{' '.join(a[max(0, i-4):i+8])!r} became {' '.join(b[max(0, i-4):i+8])!r}"]
     return '; '.join(apart[:3])[:400] or None
 

@@ -5,9 +5,9 @@
     python .ci/walk.py FOLDER_OF_THE_SITE --write   and keep what was measured, for the page "Read by four readers"
     python .ci/walk.py --found                 are Chromium, its driver and Selenium there?
 
-Chromium opens the home page, follows links by what they say, and takes from each page what a reader would copy. That runs in an empty folder, with
-the commands that pip installed. Reading is counted at 200 words a minute, every word from the top of each page to what was looked for, so a reader who skims
-is faster; installing is not counted.
+Chromium opens the home page, follows links by what they say, and takes from each page what a reader would copy. That runs in an empty
+folder, with the commands that pip installed. Reading is counted at 200 words a minute, every word from the top of each page to what was
+looked for, so a reader who skims is faster; installing is not counted.
 """
 import json, os, shutil, subprocess, sys, tempfile, time
 from importlib.util import find_spec
@@ -27,6 +27,10 @@ CELLS = """const end = arguments[0] && document.getElementById(arguments[0])
 const before = e => !end || !(end.compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING) || end.contains(e)
 return [...document.querySelectorAll('main .cell code.sourceCode.python')].filter(before).map(e => e.textContent)"""
 
+SMALLEST = """const says = e => e.textContent.includes(arguments[0])
+const alone = e => says(e) && ![...e.querySelectorAll(arguments[1])].some(says)
+return [...document.querySelectorAll('main ' + arguments[1])].find(alone)"""
+
 class Reader:
     "Somebody with a browser, a shell and an empty folder"
     def __init__(self, site, folder):
@@ -34,15 +38,15 @@ class Reader:
         options = webdriver.ChromeOptions()
         options.binary_location = browser()
         for a in ('--headless=new', '--no-sandbox', '--disable-gpu', '--window-size=1280,1000'): options.add_argument(a)
-        self.driver = webdriver.Chrome(options=options, service=webdriver.chrome.service.Service(shutil.which('chromedriver')))
+        service = webdriver.chrome.service.Service(shutil.which('chromedriver'))
+        self.driver = webdriver.Chrome(options=options, service=service)
         self.folder, self.clicks, self.seconds, self.pages = folder, 0, 0, {}
         self.driver.get((site/'index.html').resolve().as_uri())
 
     def find(self, text, tag='*'):
         "The smallest thing in the main column that says it"
-        script = """const says = e => e.textContent.includes(arguments[0])
-return [...document.querySelectorAll('main ' + arguments[1])].find(e => says(e) && ![...e.querySelectorAll(arguments[1])].some(says))"""
-        if (found := self.driver.execute_script(script, text, tag)) is None: sys.exit(f'{self.driver.title}: nothing says {text!r}')
+        found = self.driver.execute_script(SMALLEST, text, tag)
+        if found is None: sys.exit(f'{self.driver.title}: nothing says {text!r}')
         return found
 
     def read(self, text, tag='*'):
@@ -96,7 +100,8 @@ def two_classes(reader):
     "(b) train on two folders of films"
     from deepcovidexplainer.synth import synth_dataset
     import pandas as pd
-    table = pd.read_csv(synth_dataset(reader.folder/'drawn', n_per_class=20, seed=3, classes=('healthy', 'lung nodule')))
+    drawn = synth_dataset(reader.folder/'drawn', n_per_class=20, seed=3, classes=('healthy', 'lung nodule'))
+    table = pd.read_csv(drawn)
     for f, label in zip(table.film, table.label):
         (reader.folder/'films'/label.replace(' ', '_')).mkdir(parents=True, exist_ok=True)
         shutil.move(reader.folder/'drawn'/f, reader.folder/'films'/label.replace(' ', '_'))
@@ -125,6 +130,14 @@ def auc_outside(reader):
 
 WALKS = dict(a=explain, b=two_classes, c=own_network, d=auc_outside)
 
+def told(goal, reader, said):
+    "What a walk took, printed and kept"
+    words, took = sum(reader.pages.values()), f'{reader.seconds:.0f} s of the machine'
+    print(f'{goal}: {reader.clicks} clicks, {words} words ({words/WORDS_A_MINUTE:.1f} minutes), {took}')
+    print(f'    {said[:200]}', flush=True)
+    seconds = round(reader.seconds, 1)
+    return dict(goal=goal, clicks=reader.clicks, words=words, seconds=seconds, said=said.partition(' → ')[0])
+
 def main(site, only=None):
     writes, only, walks = only == '--write', None if only == '--write' else only, []
     for key, walk in WALKS.items():
@@ -133,12 +146,10 @@ def main(site, only=None):
             reader = Reader(Path(site), Path(tmp))
             try: said = walk(reader)
             finally: reader.driver.quit()
-        words = sum(reader.pages.values())
-        print(f'{walk.__doc__}: {reader.clicks} clicks, {words} words ({words/WORDS_A_MINUTE:.1f} minutes), {reader.seconds:.0f} s of the machine')
-        print(f'    {said[:200]}', flush=True)
-        walks.append(dict(goal=walk.__doc__, clicks=reader.clicks, words=words, seconds=round(reader.seconds, 1), said=said.partition(' → ')[0]))
-    kept = dict(words_a_minute=WORDS_A_MINUTE, walks=walks)
-    if writes: (ROOT/'nbs'/'results'/'walk.json').write_text(json.dumps(kept, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+        walks.append(told(walk.__doc__, reader, said))
+    if not writes: return
+    kept = json.dumps(dict(words_a_minute=WORDS_A_MINUTE, walks=walks), indent=1, ensure_ascii=False)
+    (ROOT/'nbs'/'results'/'walk.json').write_text(f'{kept}\n', encoding='utf-8')
 
 if __name__ == '__main__':
     if sys.argv[1] == '--found': sys.exit(not (browser() and shutil.which('chromedriver') and find_spec('selenium')))

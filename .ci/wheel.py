@@ -7,6 +7,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 50_000_000
+NEEDED = { # what → the form of its names
+    'weights': r'/weights/.+\.safetensors$',
+    'cards': r'/weights/.+\.json$',
+    'sample films': r'/samples/.+\.(png|jpg|dcm)$'}
 
 def main(path):
     size = Path(path).stat().st_size
@@ -15,8 +19,7 @@ def main(path):
     files = [p for p in package.rglob('*') if p.is_file() and '__pycache__' not in p.parts]
     wanted = {p.relative_to(ROOT).as_posix() for p in files}
     faults = [f'missing: {n}' for n in sorted(wanted - names)] + [f'unexpected: {n}' for n in sorted(names - wanted)]
-    faults += [f'no {what} in the wheel' for what, form in (('weights', r'/weights/.+\.safetensors$'), ('cards', r'/weights/.+\.json$'), ('sample films', r'/samples/.+\.(png|jpg|dcm)$'))
-               if not any(re.search(form, n) for n in names)]
+    faults += [f'no {what} in the wheel' for what, form in NEEDED.items() if not any(re.search(form, n) for n in names)]
     if size >= LIMIT: faults.append(f'{size/1e6:.1f} MB; {LIMIT/1e6:.0f} MB is the limit')
     if faults: sys.exit('\n'.join(faults))
     print(f'{size/1e6:.1f} MB, {len(names)} files')

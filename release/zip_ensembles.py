@@ -24,9 +24,10 @@ def sha256_of_results(): return hashlib.sha256(archive(RESULTS)).hexdigest()
 
 def note_results():
     "Write the checksum of the tables into the notebook and its module"
+    line = f"RESULTS_SHA256 = '{sha256_of_results()}'"
     for path in (ROOT/'nbs'/'09_download.ipynb', ROOT/'deepcovidexplainer'/'download.py'):
         text = path.read_text(encoding='utf-8')
-        path.write_text(re.sub("RESULTS_SHA256 = '[0-9a-f]*'", f"RESULTS_SHA256 = '{sha256_of_results()}'", text), encoding='utf-8')
+        path.write_text(re.sub("RESULTS_SHA256 = '[0-9a-f]*'", line, text), encoding='utf-8')
 
 def main(where):
     if where=='--results': return note_results()
@@ -35,7 +36,8 @@ def main(where):
         from deepcovidexplainer.zoo import RELEASED
         from deepcovidexplainer.download import RESULTS_SHA256
         if found!=RELEASED: sys.exit(f'zoo.RELEASED says {RELEASED}, the folders give {found}')
-        if sha256_of_results()!=RESULTS_SHA256: sys.exit('nbs/results changed: python release/zip_ensembles.py --results')
+        if sha256_of_results()!=RESULTS_SHA256:
+            sys.exit('nbs/results changed: python release/zip_ensembles.py --results')
         print(f'{len(found)+1} archives are what the package asks for')
         return
     out = Path(where)
