@@ -1,17 +1,25 @@
 """How much stands on a line, room by room; neither may grow.
 
     python .ci/density.py           # the table
-    python .ci/density.py --check   # exit 1 where a room has more long lines, or denser ones, than `density.json` says
+    python .ci/density.py --check   # exit 1 where a room has more long lines, or denser ones, than `density.json` says, or a script any
     python .ci/density.py --write   # after a room became easier to read
 
-A long line has more than 120 characters of code, or more than 140 with its comment. Density is the number of syntax nodes in the bodies of
-functions, divided by their lines without docstrings, comments and blanks. fastcore has 13.6, zennit 8.5, timm 8.7.
+A long line has more than 120 characters of code, or more than 140 with its comment; `__all__`, and base64 or an address that stands alone,
+cannot be broken and are left out. The same holds in benchmarks, checks, release and the notebooks' cells that are not exported. Density is
+the number of syntax nodes in the bodies of functions, divided by their lines without docstrings, comments and blanks. fastcore has 13.6,
+zennit 8.5, timm 8.7.
 """
-import ast, io, json, sys, tokenize
+import ast, io, json, re, sys, tokenize
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from notebooks import code_cells, find, flags, source
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = Path(__file__).with_suffix('.json')
+SCRIPTS = ('benchmarks', '.ci', 'release')
+TOLD_ONLY = ('cells',) # Counted, but `--check` does not fail for them; empty it once they have none
+WHOLE = re.compile(r"""__all__|(?:\w+ = )?[#\s"'(]*(?:https?://\S+|(?:data:\S*base64,)?[\w+/=]{60,})[\s"'),]*$""")
 
 def functions(tree):
     "Functions and methods, nested ones within their own"
@@ -36,11 +44,17 @@ def code_lines(text):
         found[last] = max(found.get(last, 0), end)
     return found
 
+def long_lines(text):
+    "Numbers of the lines that are too long; all of a line counts where a cell is not Python"
+    lines = text.splitlines()
+    try: code = code_lines(text)
+    except (SyntaxError, tokenize.TokenError): code = {i:len(line) for i, line in enumerate(lines, 1)}
+    return [i for i, line in enumerate(lines, 1) if (code.get(i, 0)>120 or len(line)>140) and not WHOLE.match(line)]
+
 def measured(path):
     "Long lines, and syntax nodes a line of a body"
     text = path.read_text(encoding='utf-8')
-    lines, code = text.splitlines(), code_lines(text)
-    long = sum(code.get(i, 0)>120 or len(line)>140 for i, line in enumerate(lines, 1) if not line.startswith('__all__'))
+    code, long = code_lines(text), len(long_lines(text))
     nodes, rows = 0, set()
     for f in functions(ast.parse(text)):
         for part in body(f):
@@ -52,6 +66,21 @@ def rooms():
     "Room → what was measured"
     paths = sorted((ROOT/'deepcovidexplainer').glob('*.py'))
     return {p.stem:measured(p) for p in paths if not p.stem.startswith('_')}
+
+def own_cells(path):
+    "(number, text) of a notebook's code cells that are not exported; commands of the shell and of IPython are comments"
+    for i, cell in enumerate(code_cells(json.loads(path.read_text(encoding='utf-8')))):
+        exported = any(re.match('export', f) for f in flags(cell))
+        if not exported: yield i, re.sub(r'^(\s*)[%!]', r'\1#', source(cell), flags=re.M)
+
+def elsewhere():
+    "Kind → where long lines stand outside of modules"
+    files = {kind:sorted((ROOT/kind).glob('*.py')) for kind in SCRIPTS}
+    found = {kind:[f'{kind}/{p.name}:{i}' for p in paths for i in long_lines(p.read_text(encoding='utf-8'))]
+             for kind, paths in files.items()}
+    cells = [(p.relative_to(ROOT), *cell) for p in find() for cell in own_cells(p)]
+    found['cells'] = [f'{path}, code cell {n}, line {i}' for path, n, text in cells for i in long_lines(text)]
+    return found
 
 def fault(now, kept):
     "What became worse in a room; None if nothing did"
@@ -66,9 +95,11 @@ def main(how):
     if how=='--write': return KEPT.write_text(json.dumps(now, indent=1)+'\n') and 0
     before = json.loads(KEPT.read_text())
     faults = {k:fault(v, before.get(k)) for k, v in now.items()}
-    grown = [f'{k}: {why}' for k, why in faults.items() if why]
+    grown, outside = [f'{k}: {why}' for k, why in faults.items() if why], elsewhere()
+    grown += [f'{place}: a long line' for kind, places in outside.items() if kind not in TOLD_ONLY for place in places]
     if how!='--check':
-        for k, v in now.items(): print(f'{k:14} {v["lines"]:5} lines  {v["long"]:3} long  {v["density"]:5} nodes a line')
+        for k, v in now.items(): print('{0:14} {lines:5} lines  {long:3} long  {density:5} nodes a line'.format(k, **v))
+    for kind, places in outside.items(): print(f'{kind:14} {len(places):3} long')
     total, long = (sum(v[k] for v in now.values()) for k in ('lines', 'long'))
     dense = sum(v['lines']*v['density'] for v in now.values())/total
     print(*grown, f'{total} lines in bodies, {long} long lines, {dense:.1f} nodes a line', sep='\n')
