@@ -3,6 +3,7 @@
     python .ci/notebooks.py                # every notebook: exit 1 with a line for each fault
     python .ci/notebooks.py nbs/24_lrp.ipynb ...
     python .ci/notebooks.py --count        # how many notebooks there are, and how many code cells a test run executes
+    python .ci/notebooks.py --stretches    # where a reader of a room meets more than 60 lines before there is something to look at
 """
 import ast, filecmp, json, re, shutil, sys, tempfile
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/'nbs'
 LIMIT = 1_000_000
+STRETCH = 60 # Lines of definitions, at most, before something to look at
 MACHINE = re.compile(r'(?<![\w.])/(?:tmp|root|home|work|Users|usr|opt|venv)/\w|site-packages')
 BAR = re.compile(r'\d+%\s*\||█|it/s\]')
 
@@ -46,6 +48,26 @@ def lone_imports(cell):
     is_import = lambda n: isinstance(n, (ast.Import, ast.ImportFrom))
     return all(map(is_import, body)) or not any(is_import(n) for b in body for n in ast.walk(b))
 
+def defines(cell):
+    "Lines of an exported cell that holds a function or a class"
+    if not any(f.startswith('export') for f in flags(cell)): return 0
+    text = source(cell)
+    if not re.search(r'^(async def|def|class|@)', text, re.M): return 0
+    return sum(bool(l.strip()) and not l.startswith('#|') for l in text.splitlines())
+
+def stretches(cells):
+    "(lines, first definition) of every stretch of definitions that is too long; what is hidden is nothing to look at"
+    lines, first = 0, ''
+    for cell in cells:
+        n = defines(cell)
+        if n and not lines: first = re.search(r'^(?:async def|def|class)\s+(\w+)', source(cell), re.M)[1]
+        lines += n
+        hidden = any(f.split()[0] in ('hide', 'include:false') for f in flags(cell))
+        if n or hidden or not cell.get('outputs'): continue
+        if lines > STRETCH: yield lines, first
+        lines = 0
+    if lines > STRETCH: yield lines, first
+
 def faults(path):
     "What is wrong with one notebook, a line each"
     size = path.stat().st_size
@@ -80,9 +102,15 @@ def count(paths):
     books = [json.loads(p.read_text(encoding='utf-8')) for p in paths]
     return len(paths), sum(not skipped(c, skip) for book in books for c in code_cells(book))
 
+def long_stretches():
+    "Room, lines, first definition"
+    for path in sorted(NBS.glob('[0-9]*.ipynb')):
+        for lines, first in stretches(code_cells(json.loads(path.read_text(encoding='utf-8')))): yield f'{path.stem}: {lines} lines from `{first}`'
+
 def main():
     args = sys.argv[1:]
     if '--count' in args: return print(*count(find()))
+    if '--stretches' in args: return print(*long_stretches(), sep='\n')
     paths = [Path(a).resolve() for a in args] or find()
     found = [f'{p.relative_to(ROOT)}: {f}' for p in paths for f in faults(p)]
     for p in unclean(paths):
