@@ -105,7 +105,8 @@ def count(paths):
 def long_stretches():
     "Room, lines, first definition"
     for path in sorted(NBS.glob('[0-9]*.ipynb')):
-        for lines, first in stretches(code_cells(json.loads(path.read_text(encoding='utf-8')))): yield f'{path.stem}: {lines} lines from `{first}`'
+        cells = code_cells(json.loads(path.read_text(encoding='utf-8')))
+        for lines, first in stretches(cells): yield f'{path.stem}: {lines} lines from `{first}`'
 
 def main():
     args = sys.argv[1:]
