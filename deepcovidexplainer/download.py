@@ -355,7 +355,7 @@ def result_file(
     name:str,          # `'outside.json'` say
     url:str|None=None, # Another address of the archive
 )->Path:               # The file
-    "What a benchmark measured, for the pages: from a checkout, or from the release; `RadiographError` if it is not there"
+    "What a benchmark measured: from a checkout, or from the release; `RadiographError` if it is not there"
     from deepcovidexplainer import __version__
     for top in _checkouts():
         path = top/'nbs'/'results'/name
