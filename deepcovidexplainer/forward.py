@@ -19,7 +19,9 @@ from .models import evaluating
 # %% ../nbs/21_forward.ipynb #ac046
 class Caught:
     "What a `probe` caught: the outputs of one layer, one per call"
-    def __init__(self, name): self.name,self.outputs = name,[]
+    def __init__(self, name):
+        self.name = name
+        self.outputs = []
 
     @property
     def output(self):
@@ -29,6 +31,11 @@ class Caught:
                               'run the network inside the block, or name another layer')
 
 # %% ../nbs/21_forward.ipynb #ac047
+def _no_layer(layer, names):
+    known = ', '.join(k for k in names if k and '.' not in k)
+    came = f'{layer!r} is' if isinstance(layer, str) else f'a {type(layer).__name__} that is'
+    return RadiographError(f'{came} no layer of this network', f'a module of it, or a name such as {known}')
+
 def find_layer(
     model,          # A `torch.nn.Module`
     layer,          # One of its modules, or a module's dotted name such as `'layer4'`
@@ -37,9 +44,7 @@ def find_layer(
     names = dict(model.named_modules())
     if isinstance(layer, str) and layer in names: return names[layer]
     if any(m is layer for m in names.values()): return layer
-    known = ', '.join(k for k in names if k and '.' not in k)
-    came = f'{layer!r} is' if isinstance(layer, str) else f'a {type(layer).__name__} that is'
-    raise RadiographError(f'{came} no layer of this network', f'a module of it, or a name such as {known}')
+    raise _no_layer(layer, names)
 
 # %% ../nbs/21_forward.ipynb #ac048
 @contextmanager
@@ -68,29 +73,46 @@ def probe(
         finally: handle.remove()
 
 # %% ../nbs/21_forward.ipynb #c006
+def _is_class(target, n):
+    "Is it a whole number from 0 to `n`−1?"
+    if isinstance(target, (str, bool)): return False
+    number = int(target)
+    return number==target and 0<=number<n
+
 def class_number(target, n):
     "A class name or number as a number below `n`"
     known = CLASSES if n in (len(CLASSES), float('inf')) else () # of other networks a name would be a guess
     if isinstance(target, str) and target in known: target = known.index(target)
-    if isinstance(target, str) or isinstance(target, bool) or int(target)!=target or not 0<=int(target)<n:
-        raise RadiographError(f'the target {target!r}',
-                              f"a class number from 0 to {n-1}, or one of {', '.join(CLASSES)}", 'correct the target')
-    return int(target)
+    if _is_class(target, n): return int(target)
+    raise RadiographError(f'the target {target!r}',
+                          f"a class number from 0 to {n-1}, or one of {', '.join(CLASSES)}",
+                          'correct the target')
+
+def _for_all(targets, logits):
+    "The same classes for every film"
+    if not targets: raise RadiographError('an empty list of targets', 'at least one class')
+    b,n = logits.shape
+    row = [class_number(t, n) for t in targets]
+    return torch.tensor([row]*b, device=logits.device)
+
+def _for_each(targets, logits):
+    "A class, or a row of classes, for each film"
+    b,n = logits.shape
+    if targets.ndim>2 or len(targets)!=b or targets.numel()==0:
+        raise RadiographError(f'targets of shape {tuple(targets.shape)} for {b} films',
+                              'one row of class numbers a film')
+    for t in targets.flatten().tolist(): class_number(t, n)
+    return targets.reshape(b, -1).to(logits.device, torch.long)
 
 def class_index(targets, logits):
     "`(index, single)`: B×T class numbers, and whether the caller asked for one class per film"
     b,n = logits.shape
     if targets is None: return logits.argmax(1, keepdim=True),True
-    if isinstance(targets, (list, tuple)):
-        if not targets: raise RadiographError('an empty list of targets', 'at least one class')
-        return torch.tensor([[class_number(t, n) for t in targets]]*b, device=logits.device),False
-    if not isinstance(targets, torch.Tensor) or targets.ndim==0:
-        return torch.full((b,1), class_number(targets, n), device=logits.device),True
-    if targets.ndim>2 or len(targets)!=b or targets.numel()==0:
-        raise RadiographError(f'targets of shape {tuple(targets.shape)} for {b} films',
-                              'one row of class numbers a film')
-    for t in targets.flatten().tolist(): class_number(t, n)
-    return targets.reshape(b, -1).to(logits.device, torch.long),targets.ndim==1
+    if isinstance(targets, (list, tuple)): return _for_all(targets, logits),False
+    if isinstance(targets, torch.Tensor) and targets.ndim:
+        return _for_each(targets, logits),targets.ndim==1
+    number = class_number(targets, n)
+    return torch.full((b, 1), number, device=logits.device),True
 
 # %% ../nbs/21_forward.ipynb #c007
 @dataclass
@@ -103,15 +125,19 @@ class Look:
     g:list               # T gradients B×C×h×w of the scores by the activations
     head:object=None     # The linear layer behind global averaging, where CAM applies
 
-def widen(t): return t.detach().to(torch.promote_types(t.dtype, torch.float32))
+def widen(t):
+    t = t.detach()
+    return t.to(torch.promote_types(t.dtype, torch.float32))
 
 # %% ../nbs/21_forward.ipynb #c008
 def check_input(x):
-    wanted,todo = 'a B×C×H×W float tensor of standardised films', 'Ensemble.inputs, which makes one'
-    if not isinstance(x, torch.Tensor): raise RadiographError(f'a {type(x).__name__}', wanted, todo)
+    wanted = 'a B×C×H×W float tensor of standardised films'
+    todo = 'Ensemble.inputs, which makes one'
+    def refused(came): return RadiographError(came, wanted, todo)
+    if not isinstance(x, torch.Tensor): raise refused(f'a {type(x).__name__}')
     if x.ndim!=4 or 0 in x.shape or not x.is_floating_point():
-        raise RadiographError(f'a tensor of shape {tuple(x.shape)} and type {x.dtype}', wanted, todo)
-    if not torch.isfinite(x).all(): raise RadiographError('a film with NaN or infinite values', wanted, todo)
+        raise refused(f'a tensor of shape {tuple(x.shape)} and type {x.dtype}')
+    if not torch.isfinite(x).all(): raise refused('a film with NaN or infinite values')
 
 def run_network(model, x):
     "B×K logits, or a `RadiographError`"
@@ -129,7 +155,9 @@ def run_network(model, x):
     return logits
 
 # %% ../nbs/21_forward.ipynb #c023
-def target_name(i, n, classes): return classes[i] if n==len(classes) else str(i)
+def target_name(i, n, classes):
+    if n==len(classes): return classes[i]
+    return str(i)
 
 # %% ../nbs/21_forward.ipynb #c061
 def captum_style(attribute):

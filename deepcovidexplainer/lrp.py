@@ -25,6 +25,14 @@ from .forward import Look,captum_style,check_input,class_index,class_number,run_
 # %% ../nbs/24_lrp.ipynb #c028
 _TINY = 1e-12 # ε where it only guards a division
 
+def _off_zero(z, eps):
+    "What a rule divides by: z, moved away from zero by ε"
+    return torch.copysign(z.new_tensor(eps), z).add_(z)
+
+def _watched(xs):
+    "Tensors that autograd follows from here on"
+    return [x.detach().requires_grad_() for x in xs]
+
 def divide(
     f,              # The layer, as a function of its (changed) inputs
     xs,             # Inputs of the layer, changed or not
@@ -33,12 +41,17 @@ def divide(
 )->tuple:           # (relevance of each input, z)
     "x·∂z/∂x·r/s(z), for each input: the form that all rules have"
     with torch.enable_grad():
-        xs = [x.detach().requires_grad_() for x in xs]
+        xs = _watched(xs)
         out = f(*xs)
     z = out.detach()
-    below = torch.copysign(z.new_tensor(eps), z).add_(z)
-    grads = torch.autograd.grad(out, xs, r/below)
-    return [x.detach()*g for x,g in zip(xs, grads)],z
+    grads = torch.autograd.grad(out, xs, r/_off_zero(z, eps))
+    parts = [x.detach()*g for x,g in zip(xs, grads)]
+    return parts,z
+
+def _divide_one(f, x, r, eps=_TINY):
+    "The relevance of the only input"
+    parts,_ = divide(f, [x], r, eps)
+    return parts[0]
 
 def _alone(
     r,              # Relevance
@@ -63,10 +76,16 @@ def _evenly(
 )->list:            # Relevance of each input; 0 where there is none
     "Evenly, where there is nothing to divide by"
     alone = _alone(r, z, even)
-    return [0]*len(xs) if alone is None else divide(f, [torch.ones_like(x) for x in xs], alone)[0]
+    if alone is None: return [0]*len(xs)
+    ones = [torch.ones_like(x) for x in xs]
+    parts,_ = divide(f, ones, alone)
+    return parts
 
 # %% ../nbs/24_lrp.ipynb #c030
-def _half_of(t, sign): return t.clamp(min=0) if sign>0 else t.clamp(max=0)
+def _half_of(t, sign):
+    "What is above zero (1) or below (−1), the rest zero"
+    if sign>0: return t.clamp(min=0)
+    return t.clamp(max=0)
 
 def _weigh(layer, x, weight, bias=None):
     "The layer with other weights"
@@ -74,7 +93,10 @@ def _weigh(layer, x, weight, bias=None):
     if type(layer) is nn.Conv2d: return layer._conv_forward(x, weight, bias)
     from timm.layers.padding import pad_same
     padded = pad_same(x, layer.kernel_size, layer.stride, layer.dilation)
-    return F.conv2d(padded, weight, bias, layer.stride, 0, layer.dilation, layer.groups)
+    return F.conv2d(padded, weight, bias,
+                    stride=layer.stride,
+                    dilation=layer.dilation,
+                    groups=layer.groups)
 
 @dataclass
 class Task:
@@ -96,24 +118,33 @@ class Task:
 
     def bias(self, sign=0):
         "What takes part of the bias: all of it, or what is above zero (1) or below (−1)"
-        b = self.layer.bias if self.rules.bias else None
-        return b if b is None or sign==0 else _half_of(b, sign)
+        if not self.rules.bias: return None
+        b = self.layer.bias
+        if b is None or sign==0: return b
+        return _half_of(b, sign)
 
 def _epsilon(t):
     "ε: by contribution, whatever its sign"
-    return divide(lambda x: t.run(x, t.layer.weight, t.bias()), [t.x], t.r, t.rules.eps)[0][0]
+    def weigh(x): return t.run(x, t.layer.weight, t.bias())
+    return _divide_one(weigh, t.x, t.r, t.rules.eps)
+
+def _level(t, r):
+    "The relevance `r`, evenly to all inputs"
+    if _is_plain(t.layer): return _spread(t.layer, t.x, r)
+    ones = torch.ones_like(t.layer.weight)
+    def weigh(x): return t.run(x, ones)
+    return _divide_one(weigh, torch.ones_like(t.x), r)
 
 def _flat(t):
     "Evenly to all inputs"
-    if _is_plain(t.layer): return _spread(t.layer, t.x, t.r)
-    ones = torch.ones_like(t.layer.weight)
-    return divide(lambda x: t.run(x, ones), [torch.ones_like(t.x)], t.r)[0][0]
+    return _level(t, t.r)
 
 # %% ../nbs/24_lrp.ipynb #n241b
 def _is_plain(layer):
     "Is it a convolution that pads with zeros?"
     if type(layer).__name__=='Conv2dSame': return True
-    return type(layer) is nn.Conv2d and layer.padding_mode=='zeros' and not isinstance(layer.padding, str)
+    if type(layer) is not nn.Conv2d: return False
+    return layer.padding_mode=='zeros' and not isinstance(layer.padding, str)
 
 def _frame(layer, v):
     "Left, right, top, bottom: the zeros that a convolution of timm adds by itself"
@@ -121,42 +152,72 @@ def _frame(layer, v):
     from timm.layers.padding import get_same_padding
     sides = zip(v.shape[2:], layer.kernel_size, layer.stride, layer.dilation)
     h,w = (get_same_padding(*side) for side in sides)
-    return w//2,w-w//2,h//2,h-h//2
+    left,top = w//2,h//2
+    return left,w-left,top,h-top
 
 def _mix(v, w):
     "B×O×N: a dense layer at N places"
-    w,v = w.flatten(1),v.flatten(2)
-    return torch.mm(w, v[0])[None] if len(v)==1 else w@v
+    weights = w.flatten(1)
+    places = v.flatten(2)
+    if len(v)==1: return torch.mm(weights, places[0])[None]
+    return weights@places
 
 def _unmix(s, w, v):
-    w = w.flatten(1).T
-    return (torch.mm(w, s[0]) if len(v)==1 else w@s).view(v.shape)
+    "Its derivative"
+    weights = w.flatten(1).T
+    below = torch.mm(weights, s[0]) if len(v)==1 else weights@s
+    return below.view(v.shape)
+
+def _there(layer, v, w):
+    "A convolution of other tensors and weights"
+    frame = _frame(layer, v)
+    if any(frame): v = F.pad(v, frame)
+    return F.conv2d(v, w,
+                    stride=layer.stride,
+                    padding=layer.padding,
+                    dilation=layer.dilation,
+                    groups=v.shape[1]//w.shape[1])
+
+def _derived(layer, s, w, v):
+    "Its derivative, by the tensor alone"
+    left,right,top,bottom = _frame(layer, v)
+    b,c,h,wide = v.shape
+    like = v.new_empty(b, c, h+top+bottom, wide+left+right)
+    grads = torch.ops.aten.convolution_backward(
+        s, like, w,
+        bias_sizes=None,
+        stride=layer.stride,
+        padding=layer.padding,
+        dilation=layer.dilation,
+        transposed=False,
+        output_padding=[0, 0],
+        groups=c//w.shape[1],
+        output_mask=[True, False, False])
+    return grads[0][...,top:top+h,left:left+wide]
+
+def _is_pointwise(layer):
+    "Does every place of a convolution read that place alone?"
+    if layer.groups>1 or any(layer.padding): return False
+    return layer.kernel_size==layer.stride==(1,1)
 
 def _passes(layer):
     "A convolution there (tensor, weights), and its derivative back (what comes back, weights, the tensor)"
-    how = layer.stride,layer.padding,layer.dilation
-    if layer.kernel_size==layer.stride==(1,1) and layer.groups==1 and not any(layer.padding): return _mix,_unmix
-    def groups(v, w): return v.shape[1]//w.shape[1]
-    def there(v, w):
-        frame = _frame(layer, v)
-        return F.conv2d(F.pad(v, frame) if any(frame) else v, w, None, *how, groups(v, w))
-    def back(s, w, v):
-        (left,right,top,bottom),(h,wide) = _frame(layer, v),v.shape[2:]
-        like = v.new_empty(*v.shape[:2], h+top+bottom, wide+left+right)
-        told = None,*how,False,[0,0],groups(v, w),[True,False,False] # the derivative by the film alone
-        grads = torch.ops.aten.convolution_backward(s, like, w, *told)
-        return grads[0][...,top:top+h,left:left+wide]
-    return there,back
+    if _is_pointwise(layer): return _mix,_unmix
+    return partial(_there, layer),partial(_derived, layer)
 
 def _spread(layer, x, r):
     "Relevance of a convolution's output, evenly to the inputs that it reads"
-    groups,per = layer.groups,layer.in_channels//layer.groups
+    groups = layer.groups
+    per = layer.in_channels//groups
     each = r if groups==r.shape[1] else r.unflatten(1, (groups, -1)).sum(2)
     there,back = _passes(layer)
     if there is not _mix:
-        ones,blank = x.new_ones(groups, 1, *layer.kernel_size),x.new_ones(len(x), groups, *x.shape[2:])
-        each = back(each/there(blank[:1,:1], ones[:1]), ones, blank)
-    return each if per==1 else (each/per).repeat_interleave(per, 1)
+        ones = x.new_ones(groups, 1, *layer.kernel_size)
+        blank = x.new_ones(len(x), groups, *x.shape[2:])
+        read = there(blank[:1,:1], ones[:1]) # by each place of the output
+        each = back(each/read, ones, blank)
+    if per==1: return each
+    return (each/per).repeat_interleave(per, 1)
 
 def _passes_of_any(t):
     "The same by autograd, for layers of any kind"
@@ -170,43 +231,70 @@ def _passes_of_any(t):
 # %% ../nbs/24_lrp.ipynb #c031
 def _above_or_below(layer, sign):
     "Its weights above zero (1) or below (−1), the others zero"
-    if hasattr(layer, 'both'): return layer.both.chunk(2, 1)[0 if sign>0 else 1]
-    return layer.plus if sign>0 else _half_of(layer.weight, -1)
+    if hasattr(layer, 'both'):
+        above,below = layer.both.chunk(2, 1)
+        return above if sign>0 else below
+    if sign>0: return layer.plus
+    return _half_of(layer.weight, -1)
 
 def _side_by_side(layer, sign):
     "Those of a sign, and those of the other, as two sets of channels"
     if sign>0 and hasattr(layer, 'both'): return layer.both
-    return torch.cat([_above_or_below(layer, sign), _above_or_below(layer, -sign)], 1)
+    sets = [_above_or_below(layer, s) for s in (sign, -sign)]
+    return torch.cat(sets, 1)
+
+def _of_rectified(t, sign, there, back):
+    "Inputs are never negative: the weights of a sign count"
+    same = _above_or_below(t.layer, sign)
+    def divided(s): return back(s, same, t.x).mul_(t.x)
+    return there(t.x, same),divided
+
+def _of_halves(t, sign, there, back):
+    "Inputs above and below zero as two sets of channels: one pass for both"
+    halves = torch.cat([_half_of(t.x, 1), _half_of(t.x, -1)], 1)
+    weights = _side_by_side(t.layer, sign)
+    def divided(s):
+        parts = back(s, weights, halves).mul_(halves)
+        for_up,for_down = parts.chunk(2, 1)
+        return for_up+for_down
+    return there(halves, weights),divided
+
+def _of_each_half(t, sign, there, back):
+    "Inputs above and below zero: a pass for each"
+    up,down = _half_of(t.x, 1),_half_of(t.x, -1)
+    same = _above_or_below(t.layer, sign)
+    other = _above_or_below(t.layer, -sign)
+    def divided(s):
+        for_up = back(s, same, up).mul_(up)
+        return for_up.addcmul_(back(s, other, down), down)
+    z = there(up, same).add_(there(down, other))
+    return z,divided
 
 def _contributions(t, sign):
     "What is above zero (`sign` 1) or below (−1) of what a layer adds up, and how a quotient divides over the inputs"
     plain = _is_plain(t.layer)
-    there,back = _passes(t.layer) if plain else _passes_of_any(t)
-    same = _above_or_below(t.layer, sign)
-    if t.rectified: return there(t.x, same),lambda s: back(s, same, t.x).mul_(t.x)
-    up,down = _half_of(t.x, 1),_half_of(t.x, -1)
-    if plain and t.layer.groups==1:
-        halves,weights = torch.cat([up, down], 1),_side_by_side(t.layer, sign)
-        def joined(s):
-            for_up,for_down = back(s, weights, halves).mul_(halves).chunk(2, 1)
-            return for_up+for_down
-        return there(halves, weights),joined
-    other = _above_or_below(t.layer, -sign)
-    def apart(s): return back(s, same, up).mul_(up).addcmul_(back(s, other, down), down)
-    return there(up, same).add_(there(down, other)),apart
+    passes = _passes(t.layer) if plain else _passes_of_any(t)
+    if t.rectified: return _of_rectified(t, sign, *passes)
+    if plain and t.layer.groups==1: return _of_halves(t, sign, *passes)
+    return _of_each_half(t, sign, *passes)
+
+def _with_bias(z, t, sign):
+    "What a layer adds up, and its bias of that sign, in the same memory"
+    bias = t.bias(sign)
+    if bias is None: return z
+    places = 0 if isinstance(t.layer, nn.Linear) else z.ndim-2
+    return z.add_(bias.view(-1, *[1]*places))
 
 def _of_sign(t, sign):
     "By the contributions above zero (`sign` 1) or below (−1) alone"
     z,divided = _contributions(t, sign)
-    bias = t.bias(sign)
-    if bias is not None: z += bias if isinstance(t.layer, nn.Linear) else bias.view(-1, *[1]*(z.ndim-2))
+    z = _with_bias(z, t, sign)
     alone = _alone(t.r, z.reshape(t.r.shape), t.even)
     z += sign*_TINY
-    parts = divided(torch.div(t.r.reshape(z.shape), z, out=z))
+    s = torch.div(t.r.reshape(z.shape), z, out=z)
+    parts = divided(s)
     if alone is None: return parts
-    if _is_plain(t.layer): return parts.add_(_spread(t.layer, t.x, alone))
-    def even(x): return t.run(x, torch.ones_like(t.layer.weight))
-    return parts+divide(even, [torch.ones_like(t.x)], alone)[0][0]
+    return parts.add_(_level(t, alone))
 
 def _z_plus(t):
     "z⁺: by the contributions above zero"
@@ -216,7 +304,11 @@ def _alpha2_beta1(t):
     "α2β1: twice by those above zero, less once by those below"
     return 2*_of_sign(t, 1)-_of_sign(t, -1)
 
-LAYER_RULES = {'epsilon':_epsilon, 'flat':_flat, 'z+':_z_plus, 'alpha2-beta1':_alpha2_beta1} # Name → function of a `Task`
+LAYER_RULES = { # Name → function of a `Task`
+    'epsilon':_epsilon,
+    'flat':_flat,
+    'z+':_z_plus,
+    'alpha2-beta1':_alpha2_beta1}
 
 # %% ../nbs/24_lrp.ipynb #c033
 @dataclass(frozen=True)
@@ -232,14 +324,18 @@ class Composite:
     def of(self, layer, first, places=False):
         "The rule of one layer with weights, by name or function"
         if first: return self.first
-        dense = isinstance(layer, nn.Linear) and not places or getattr(layer, 'is_dense', False)
+        if getattr(layer, 'is_dense', False): return self.dense
+        dense = isinstance(layer, nn.Linear) and not places
         return self.dense if dense else self.conv
 
     @property
     def plain(self): "Is everything divided by contribution, whatever its sign?"; return self.conv=='epsilon'
 
-_COMPOSITES = (Composite('z+'), Composite('paper', eps=.1), Composite('alpha2-beta1', conv='alpha2-beta1'),
-               Composite('epsilon', 'epsilon', 'epsilon', bias=True))
+_COMPOSITES = (
+    Composite('z+'),
+    Composite('paper', eps=.1),
+    Composite('alpha2-beta1', conv='alpha2-beta1'),
+    Composite('epsilon', 'epsilon', 'epsilon', bias=True))
 LRP_RULES = {c.name:c for c in _COMPOSITES} # Name → `Composite`
 
 def lrp_rules(
@@ -257,34 +353,48 @@ def lrp_rules(
         if callable(part) or part in LAYER_RULES: continue
         raise RadiographError(f'{part!r} is no rule for a layer',
                               f"one of {', '.join(LAYER_RULES)}, or a function of a Task", 'correct the name')
-    return replace(rule, **{k:v for k,v in dict(eps=eps, bias=bias).items() if v is not None})
+    asked = dict(eps=eps, bias=bias)
+    return replace(rule, **{k:v for k,v in asked.items() if v is not None})
 
 # %% ../nbs/24_lrp.ipynb #c037
 def _move(t):
     "Each output's relevance to the input whose value it is"
     with torch.enable_grad():
-        xs = [x.detach().requires_grad_() for x in t.xs]
-        return torch.autograd.grad(t.layer(*xs), xs, t.r)
+        xs = _watched(t.xs)
+        out = t.layer(*xs)
+    return torch.autograd.grad(out, xs, t.r)
+
+def _shared(f, xs, r, even):
+    "By contribution, evenly where all of them are zero"
+    parts,z = divide(f, xs, r)
+    rest = _evenly(f, xs, r, z, even)
+    return [p+e for p,e in zip(parts, rest)]
 
 def _share(t, xs):
-    "By contribution, evenly where all of them are zero"
-    parts,z = divide(t.layer, xs, t.r)
-    return [p+e for p,e in zip(parts, _evenly(t.layer, xs, t.r, z, t.even))]
+    "The same for a layer"
+    return _shared(t.layer, xs, t.r, t.even)
 
 def _through(t): return [t.r]
 
-def _clipped(t): return _move(t) if t.rules.bias else [t.r]
+def _clipped(t):
+    if t.rules.bias: return _move(t)
+    return [t.r]
 
-def _split(t): return t.r.split([x.shape[1] for x in t.xs], 1)
+def _split(t):
+    channels = [x.shape[1] for x in t.xs]
+    return t.r.split(channels, 1)
 
 def _weighted(t):
-    rule = t.rules.of(t.layer, t.first, isinstance(t.layer, nn.Linear) and t.x.ndim>2)
-    return [(rule if callable(rule) else LAYER_RULES[rule])(t)]
+    places = isinstance(t.layer, nn.Linear) and t.x.ndim>2
+    rule = t.rules.of(t.layer, t.first, places)
+    if not callable(rule): rule = LAYER_RULES[rule]
+    return [rule(t)]
 
 def _average(t):
     "By contribution; by those above zero where what comes next does not weigh the average"
-    signed = not (t.rectified or t.rules.plain or t.layer.exact)
-    return _share(t, [t.x.clamp(min=0)] if signed else t.xs)
+    if t.rectified or t.rules.plain or t.layer.exact: return _share(t, t.xs)
+    above = t.x.clamp(min=0)
+    return _share(t, [above])
 
 def _by_size(xs, positive):
     "Branches of a sum, without their signs wherever those may cancel: `positive` says whether a rectifier follows"
@@ -295,81 +405,130 @@ def _by_size(xs, positive):
 
 def _added(t):
     "By contribution, or by size"
-    xs = t.xs if t.rectified or t.rules.plain else _by_size(t.xs, t.layer.positive)
+    signed = t.rectified or t.rules.plain
+    xs = t.xs if signed else _by_size(t.xs, t.layer.positive)
     if any(x.shape!=t.r.shape for x in xs): return _share(t, xs)
     z = sum(xs)
     alone = _alone(t.r, z, t.even)
     even = 0 if alone is None else alone/len(xs)
-    s = t.r/torch.copysign(z.new_tensor(_TINY), z).add_(z)
+    s = t.r/_off_zero(z, _TINY)
     return [x*s+even for x in xs]
 
 # %% ../nbs/24_lrp.ipynb #n240c
+def _by_epsilon(t, f):
+    "By contribution to a function of what the layer read"
+    parts,_ = divide(f, t.xs, t.r, t.rules.eps)
+    return parts
+
 def _constants(t):
     "A factor and an addend: the addend is a bias"
-    return divide(t.layer, t.xs, t.r, t.rules.eps)[0] if t.rules.bias else [t.r]
+    if t.rules.bias: return _by_epsilon(t, t.layer)
+    return [t.r]
 
 def _gated(t): return [t.r, None]
 
 def _attended(t):
     "To the values, by the weights of attention; those above zero where the composite is not plain"
-    weights,v = t.layer.weights(*t.xs[:2]),t.xs[2]
+    q,k,v = t.xs
+    weights = t.layer.weights(q, k)
     def attend(v): return t.layer.apply(weights, v)
-    if t.rules.plain: return [None, None, divide(attend, [v], t.r, t.rules.eps)[0][0]]
-    parts,z = divide(attend, [v.clamp(min=0)], t.r)
-    return [None, None, parts[0]+_evenly(attend, [v], t.r, z, t.even)[0]]
+    if t.rules.plain:
+        part = _divide_one(attend, v, t.r, t.rules.eps)
+    else:
+        above = v.clamp(min=0)
+        part, = _shared(attend, [above], t.r, t.even)
+    return [None, None, part]
 
 def _prefixed(t):
     "Tokens of no place spread what they got over all places, channels alike, or keep it where biases do"
+    if t.rules.bias: return _by_epsilon(t, t.layer)
     n = t.layer.tokens.shape[1]
-    if t.rules.bias: return divide(t.layer, t.xs, t.r, t.rules.eps)[0]
     rest,own = t.r[:,:n],t.r[:,n:]
-    if n: t.even.append(float(rest.abs().sum()/t.r.abs().sum().clamp_min(_TINY)))
-    return [own+rest.sum((1,2), keepdim=True)/own[0].numel()]
+    if n:
+        whole = t.r.abs().sum().clamp_min(_TINY)
+        share = rest.abs().sum()/whole
+        t.even.append(float(share))
+    got = rest.sum((1,2), keepdim=True)
+    return [own+got/own[0].numel()]
 
-def _frozen(layer, x):
-    "The norm as a function of its input, with the spread of `x` as a number"
-    groups,dim = getattr(layer, 'num_groups', None),1 if type(layer).__name__.startswith('LayerNorm2d') else -1
-    def fold(v): return v.reshape(len(v), groups, -1) if groups else v
-    def centred(v): return fold(v)-fold(v).mean(dim, keepdim=True)
-    spread = (centred(x).square().mean(dim, keepdim=True)+layer.eps).sqrt()
-    shape = (-1,*[1]*(x.ndim-2)) if groups or dim==1 else (-1,)
-    w = 1 if layer.weight is None else layer.weight.view(shape)
-    b = 0 if layer.bias is None else layer.bias.view(shape)
-    return lambda v, bias=True: (centred(v)/spread).reshape(v.shape)*w+(b if bias else 0)
+def _frozen(layer, x, bias):
+    "The norm as a function of its input, with the spread of `x` as a number; with its bias, or without"
+    groups = getattr(layer, 'num_groups', None)
+    dim = 1 if type(layer).__name__.startswith('LayerNorm2d') else -1
+    def centred(v):
+        if groups: v = v.reshape(len(v), groups, -1)
+        return v-v.mean(dim, keepdim=True)
+    variance = centred(x).square().mean(dim, keepdim=True)
+    spread = (variance+layer.eps).sqrt()
+    places = x.ndim-2 if groups or dim==1 else 0
+    def shaped(constants): return constants.view(-1, *[1]*places)
+    w = 1 if layer.weight is None else shaped(layer.weight)
+    b = shaped(layer.bias) if bias and layer.bias is not None else 0
+    def normed(v):
+        even = (centred(v)/spread).reshape(v.shape)
+        return even*w+b
+    return normed
 
 def _normed(t):
     "Pass on; by contribution, with the spread as a number, where the composite is plain"
     if not t.rules.plain: return [t.r]
-    f = _frozen(t.layer, t.x)
-    return divide(lambda v: f(v, t.rules.bias), t.xs, t.r, t.rules.eps)[0]
+    return _by_epsilon(t, _frozen(t.layer, t.x, t.rules.bias))
 
 # %% ../nbs/24_lrp.ipynb #n240e
-_FAMILIES = {MOVES:_move, POOLS:_average, WEIGHTED:_weighted, NORMS:_normed}
+_FAMILIES = {
+    MOVES:_move,
+    POOLS:_average,
+    WEIGHTED:_weighted,
+    NORMS:_normed}
 _BACK = {kind:back for kinds,back in _FAMILIES.items() for kind in kinds} # Kind of layer → function of a `Task`: relevance of what it read
-_BACK |= {Add:_added, Cat:_split, Clip:_clipped, nn.ReLU:_through, nn.ReLU6:_clipped, Smooth:_through,
-          Affine:_constants, Gate:_gated, Attend:_attended, Prefix:_prefixed}
+_BACK |= {
+    Add:_added,
+    Cat:_split,
+    Clip:_clipped,
+    nn.ReLU:_through,
+    nn.ReLU6:_clipped,
+    Smooth:_through,
+    Affine:_constants,
+    Gate:_gated,
+    Attend:_attended,
+    Prefix:_prefixed}
 
 def _layer_back(t):
     "Relevance of what a layer read"
-    return next(_BACK[kind] for kind in type(t.layer).__mro__ if kind in _BACK)(t)
+    kinds = type(t.layer).__mro__
+    back = next(_BACK[kind] for kind in kinds if kind in _BACK)
+    return back(t)
+
+def _task(net, values, i, r, rules, even):
+    "What layer `i` has to divide"
+    read = net.reads[i]
+    return Task(
+        layer=net.layers[i],
+        xs=[values[k] for k in read],
+        r=r,
+        rules=rules,
+        first=0 in read,
+        rectified=net.rectified[read[0]],
+        even=even)
 
 def _back(net, values, r, rules, even):
     "From the scores' relevance to the film's: B×C×H×W"
-    got = {len(net.layers):r}
-    for i in reversed(range(len(net.layers))):
+    n = len(net.layers)
+    got = {n:r}
+    for i in reversed(range(n)):
         if i+1 not in got: continue # a gate's branch
-        read = net.reads[i]
-        xs,first,rectified = [values[k] for k in read],0 in read,net.rectified[read[0]]
-        task = Task(net.layers[i], xs, got.pop(i+1), rules, first, rectified, even)
-        for k,s in zip(read, _layer_back(task)):
-            if s is not None: got[k] = got[k]+s if k in got else s
+        task = _task(net, values, i, got.pop(i+1), rules, even)
+        for k,s in zip(net.reads[i], _layer_back(task)):
+            if s is None: continue
+            got[k] = got[k]+s if k in got else s
     return got[0]
 
 # %% ../nbs/24_lrp.ipynb #c039
 @contextmanager
 def _plain_arithmetic(device):
     "No history, no autocast, and tensors that may be differentiated"
-    with torch.inference_mode(False), torch.no_grad(), torch.autocast(device, enabled=False): yield
+    as_written = torch.autocast(device, enabled=False)
+    with torch.inference_mode(False), torch.no_grad(), as_written: yield
 
 @dataclass
 class _Result:
@@ -388,8 +547,10 @@ class Pass:
         x:torch.Tensor, # B×C×H×W standardised films
     ):
         check_input(x)
-        self.net,self.values = canonical(model),[]
-        own = x.detach().to(next(self.net.parameters()).dtype, copy=True)
+        self.net = canonical(model)
+        self.values = []
+        dtype = next(self.net.parameters()).dtype
+        own = x.detach().to(dtype, copy=True)
         with _plain_arithmetic(x.device.type): run_network(self._run, own)
 
     def _run(self, x):
@@ -407,30 +568,49 @@ class Pass:
                                   'the features that one linear layer reads', 'give the network itself')
         index,single = class_index(targets, self.logits)
         a,w,b = self._final(at)
-        g = [(w[c]/a[0,0].numel())[...,None,None].expand_as(a) for c in index.T] # the way back through averages
-        return Look(a, self.logits, index, single, g, SimpleNamespace(weight=w, bias=b))
+        places = a[0,0].numel()
+        g = [(w[c]/places)[...,None,None].expand_as(a) for c in index.T] # the way back through averages
+        head = SimpleNamespace(weight=w, bias=b)
+        return Look(a, self.logits, index, single, g, head)
 
     def _final(self, at):
         "The activations that are averaged, as the network itself has them, and the weights and bias that read them"
-        a,last,final = self.values[at],self.net.layers[at-1],self.net.layers[-1]
-        w,b = final.weight.detach(),None if final.bias is None else final.bias.detach()
+        a = self.values[at]
+        final = self.net.layers[-1]
+        w = final.weight.detach()
+        b = None if final.bias is None else final.bias.detach()
+        last = self.net.layers[at-1]
         if not isinstance(last, Clip): return a,w,b
-        scale,shift = last.scale.to(a),last.shift.to(a)
+        scale = last.scale.to(a)
+        shift = last.shift.to(a)
+        a = a*scale[:,None,None]+shift[:,None,None]
         w = w/scale
-        return a*scale[:,None,None]+shift[:,None,None],w,b-w@shift
+        return a,w,b-w@shift
 
 def _start(logits, c, contrast=False):
     "The score of class `c` as relevance, nothing for the others; or less the mean of theirs"
-    score = torch.zeros_like(logits).scatter(1, c[:,None], logits.gather(1, c[:,None]))
-    return score-(logits-score)/(logits.shape[1]-1) if contrast else score
+    at = c[:,None]
+    score = torch.zeros_like(logits).scatter(1, at, logits.gather(1, at))
+    if not contrast: return score
+    others = logits-score
+    return score-others/(logits.shape[1]-1)
+
+def _passed(model, x):
+    "A forward pass, this one or a new one"
+    return model if isinstance(model, Pass) else Pass(model, x)
 
 def _lrp(model, x, targets, rules, contrast=False):
     "One pass forward, one pass back for each target"
-    seen,even = model if isinstance(model, Pass) else Pass(model, x),[]
+    seen = _passed(model, x)
     index,single = class_index(targets, seen.logits)
-    def back(c): return _back(seen.net, seen.values, _start(seen.logits, c, contrast), rules, even)
-    with _plain_arithmetic(seen.logits.device.type): maps = [back(c) for c in index.T]
-    return _Result(maps, seen.logits, index, single, even, getattr(seen.net.layers[-1], 'bias', None))
+    even = []
+    def back(c):
+        start = _start(seen.logits, c, contrast)
+        return _back(seen.net, seen.values, start, rules, even)
+    with _plain_arithmetic(seen.logits.device.type):
+        maps = [back(c) for c in index.T]
+    bias = getattr(seen.net.layers[-1], 'bias', None)
+    return _Result(maps, seen.logits, index, single, even, bias)
 
 # %% ../nbs/24_lrp.ipynb #c040
 def lrp(
@@ -443,7 +623,8 @@ def lrp(
     contrast:bool=False, # Relevance of the class less the mean of the others; sums to that difference of scores
 )->torch.Tensor:        # B×H×W (B×T×H×W for several classes), signed; sums to the score. Single precision or better
     "Layer-wise relevance propagation (Bach et al. 2015); `RadiographError` for bad input or a network without rules"
-    out = _lrp(model, x, target, lrp_rules(rule, eps, bias), contrast)
+    rules = lrp_rules(rule, eps, bias)
+    out = _lrp(model, x, target, rules, contrast)
     maps = torch.stack([m.sum(1) for m in out.maps], 1)
     return maps[:,0] if out.single else maps
 
@@ -451,13 +632,31 @@ def lrp(
 def _lrp_checks(out, rules):
     "What can be verified about the map of the first film"
     c = out.index[0,0]
-    score,total = float(out.logits[0,c]),float(out.maps[0][0].sum(dtype=torch.double))
+    score = float(out.logits[0,c])
+    total = float(out.maps[0][0].sum(dtype=torch.double))
     bias = 0. if out.bias is None else float(out.bias[c])
-    error,share = (abs(total/score-1), bias/score) if score else (abs(total), 0.)
-    even = max(out.even, default=0.)
-    return dict(rule=rules.name, score=score, conservation_error=error, bias_share=share, evenly=even)
+    return dict(
+        rule=rules.name,
+        score=score,
+        conservation_error=abs(total/score-1) if score else abs(total),
+        bias_share=bias/score if score else 0.,
+        evenly=max(out.even, default=0.))
 
-def _method(rules): return 'lrp' if rules.name=='z+' else f'lrp-{rules.name}'
+def _method(rules):
+    "What maps of these rules are called"
+    if rules.name=='z+': return 'lrp'
+    return f'lrp-{rules.name}'
+
+def _attribution(seen, x, target, rules, classes):
+    "The relevance by one composite"
+    out = _lrp(seen, x, target, rules)
+    n = out.index.shape[1]
+    if n!=1: raise RadiographError(f'{n} targets', 'one class', 'lrp, which takes several')
+    c = int(out.index[0,0])
+    name = target_name(c, out.logits.shape[1], classes)
+    table = out.maps[0][0].sum(0)
+    checks = _lrp_checks(out, rules)
+    return Attribution(table, _method(rules), name, checks, signed=True)
 
 def lrp_attributions(
     model,              # A network, its `canonical` form, or a `Pass` over `x`
@@ -471,15 +670,12 @@ def lrp_attributions(
     "The relevance of one film and class, with its checks"
     check_input(x)
     if len(x)!=1: raise RadiographError(f'{len(x)} films', 'one film at a time', 'lrp, which takes batches')
-    seen,maps = model if isinstance(model, Pass) else Pass(model, x),{}
-    for rule in map(lrp_rules, (rules,) if isinstance(rules, (str, Composite)) else rules):
-        out = _lrp(seen, x, target, rule)
-        if not out.single and out.index.shape[1]!=1:
-            raise RadiographError(f'{out.index.shape[1]} targets', 'one class', 'lrp, which takes several')
-        name = target_name(int(out.index[0,0]), out.logits.shape[1], classes)
-        table,method = out.maps[0][0].sum(0),_method(rule)
-        maps[method] = Attribution(table, method, name, _lrp_checks(out, rule), signed=True)
-    return maps if film is None else {m:a.on(film, box) for m,a in maps.items()}
+    if isinstance(rules, (str, Composite)): rules = [rules]
+    seen = _passed(model, x)
+    found = [_attribution(seen, x, target, lrp_rules(rule), classes) for rule in rules]
+    maps = {a.method:a for a in found}
+    if film is None: return maps
+    return {m:a.on(film, box) for m,a in maps.items()}
 
 LRP_METHODS = {_method(c):partial(lrp, rule=name) for name,c in LRP_RULES.items()} # Name → function of (model, x, target)
 
@@ -493,7 +689,10 @@ class LRP:
         rule='z+',          # Name from `LRP_RULES`, or a `Composite`
         eps:float|None=None, # Another ε than the rule's
         bias:bool|None=None, # Another choice for the biases than the rule's
-    ): self.forward_func,self.form,self.rules = model,canonical(model),lrp_rules(rule, eps, bias)
+    ):
+        self.forward_func = model
+        self.form = canonical(model)
+        self.rules = lrp_rules(rule, eps, bias)
 
     def has_convergence_delta(self): return True
 
@@ -508,12 +707,18 @@ class LRP:
         "The relevance of every input value"
         if additional_forward_args is not None:
             raise RadiographError('additional arguments for the network', 'none', 'wrap the network')
-        x = inputs[0] if isinstance(inputs, tuple) else inputs
-        if isinstance(target, (list, tuple)): target = torch.tensor([class_number(t, math.inf) for t in target])
+        in_tuple = isinstance(inputs, tuple)
+        x = inputs[0] if in_tuple else inputs
+        if isinstance(target, (list, tuple)):
+            numbers = [class_number(t, math.inf) for t in target]
+            target = torch.tensor(numbers)
         out = _lrp(self.form, x, target, self.rules)
-        maps = (out.maps[0],) if isinstance(inputs, tuple) else out.maps[0]
+        relevance = out.maps[0]
+        maps = (relevance,) if in_tuple else relevance
         if not return_convergence_delta: return maps
         score = out.logits.gather(1, out.index[:,:1])[:,0]
-        return maps,score-out.maps[0].flatten(1).sum(1)
+        return maps,score-relevance.flatten(1).sum(1)
 
-    def __repr__(self): return f'{type(self).__name__}({type(self.forward_func).__name__}, {self.rules.name})'
+    def __repr__(self):
+        network = type(self.forward_func).__name__
+        return f'{type(self).__name__}({network}, {self.rules.name})'

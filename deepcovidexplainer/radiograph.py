@@ -11,7 +11,7 @@ import atexit,base64,hashlib,io,json,os,re,signal,stat,struct,subprocess,sys,thr
 from contextlib import contextmanager
 from dataclasses import dataclass,field,replace
 from datetime import date
-from itertools import chain
+from itertools import chain,pairwise
 from pathlib import Path
 
 import cv2,numpy as np
@@ -28,9 +28,15 @@ def plain_name(
     name:str, # A file's name as the system gives it
 )->str:       # Text that can be written and printed anywhere: what is no UTF-8, and what steers a terminal, as �
     "A name that no page, file or terminal stumbles over"
-    try: text = os.fsencode(name).decode('utf-8', 'replace') if any(0xd800<=ord(c)<0xe000 for c in name) else name
-    except UnicodeEncodeError: text = name # half a letter that no file system gives
+    text = name
+    if any(0xd800<=ord(c)<0xe000 for c in name):
+        try: text = os.fsencode(name).decode('utf-8', 'replace')
+        except UnicodeEncodeError: pass # half a letter that no file system gives
     return ''.join(c if c.isprintable() else '\ufffd' for c in text)
+
+def _extremes(x):
+    "The least and the largest value"
+    return float(x.min()),float(x.max())
 
 @dataclass(eq=False, repr=False)
 class Radiograph:
@@ -44,20 +50,27 @@ class Radiograph:
     def __post_init__(self):
         x = self.data = np.ascontiguousarray(self.data, dtype=np.float32)
         if x.ndim!=2 or not x.size: raise RadiographError(f'an array of shape {x.shape}', 'one H×W film')
-        lo,hi = float(x.min()),float(x.max())
+        lo,hi = _extremes(x)
         if not (lo>=0 and hi<=1):
-            raise RadiographError(f'values from {lo:.4g} to {hi:.4g}', 'values in 0…1',
+            raise RadiographError(f'values from {lo:.4g} to {hi:.4g}',
+                                  'values in 0…1',
                                   'load_radiograph, which scales them')
-        self.history,self.source = tuple(self.history),plain_name(self.source)
+        self.history = tuple(self.history)
+        self.source = plain_name(self.source)
 
     @property
     def shape(self): return self.data.shape
 
     def __repr__(self):
+        h,w = self.shape
         done = ', '.join(self.history) or 'as it came'
-        return f'Radiograph({self.shape[0]}×{self.shape[1]}, {self.source!r}: {done})'
+        return f'Radiograph({h}×{w}, {self.source!r}: {done})'
 
 # %% ../nbs/01_radiograph.ipynb #c010
+def _respaced(spacing, before, after):
+    "The spacing of pixels when there are more or fewer of them"
+    return [s*o/n for s,o,n in zip(spacing, before, after)]
+
 @patch
 def resized(self:Radiograph,
     max_side:int, # Longest side of the result, in pixels
@@ -66,10 +79,12 @@ def resized(self:Radiograph,
     scale = max_side/max(self.shape)
     if scale>=1: return self
     h,w = (max(1, round(s*scale)) for s in self.shape)
+    small = cv2.resize(self.data, (w, h), interpolation=cv2.INTER_AREA)
     meta = dict(self.meta)
-    if meta.get('spacing_mm'): meta['spacing_mm'] = [s*o/n for s,o,n in zip(meta['spacing_mm'], self.shape, (h, w))]
-    small = cv2.resize(self.data, (w, h), interpolation=cv2.INTER_AREA).clip(0, 1)
-    return replace(self, data=small, history=(*self.history, f'shrunk to {h}×{w}'), meta=meta)
+    spacing = meta.get('spacing_mm')
+    if spacing: meta['spacing_mm'] = _respaced(spacing, self.shape, (h, w))
+    history = *self.history,f'shrunk to {h}×{w}'
+    return replace(self, data=small.clip(0, 1), history=history, meta=meta)
 
 # %% ../nbs/01_radiograph.ipynb #c013
 @patch
@@ -81,7 +96,8 @@ def show(self:Radiograph,
     "Draw the film on a scale from 0 (black) to 1 (white)"
     if ax is None:
         import matplotlib.pyplot as plt
-        _,ax = plt.subplots(figsize=figsize or (4, 4*self.shape[0]/self.shape[1]))
+        h,w = self.shape
+        _,ax = plt.subplots(figsize=figsize or (4, 4*h/w))
     ax.imshow(self.data, cmap='gray', vmin=0, vmax=1)
     ax.set_axis_off()
     if title: ax.set_title(title)
@@ -91,22 +107,33 @@ def show(self:Radiograph,
 @patch
 def to_dict(self:Radiograph)->dict: # JSON-safe, without pixels
     "What is known about the film"
-    return dict(source=self.source, shape=list(self.shape), history=list(self.history), meta=self.meta)
+    return dict(
+        source=self.source,
+        shape=list(self.shape),
+        history=list(self.history),
+        meta=self.meta)
 
 def _thumbnail(film, max_side=256):
     "A small JPEG as text for a page"
+    small = film.resized(max_side).data
+    greys = np.round(small*255).astype(np.uint8)
     out = io.BytesIO()
-    Image.fromarray(np.round(film.resized(max_side).data*255).astype(np.uint8)).save(out, 'JPEG', quality=85)
-    return 'data:image/jpeg;base64,' + base64.b64encode(out.getvalue()).decode()
+    Image.fromarray(greys).save(out, 'JPEG', quality=85)
+    text = base64.b64encode(out.getvalue()).decode()
+    return f'data:image/jpeg;base64,{text}'
 
 _NOT_SHOWN = ('identifiers', 'sample', 'sha256') # Of no use to a reader's eye
 
 def _facts(film):
     "What a reader wants to know first, as rows"
+    h,w = film.shape
+    facts = {
+        'film': f'{h}×{w}',
+        'source': film.source,
+        'history': ', '.join(film.history) or 'as it came'}
+    shown = {k: v for k,v in film.meta.items() if k not in _NOT_SHOWN}
+    facts |= {k: v for k,v in shown.items() if v not in (None, '')}
     sample = film.meta.get('sample')
-    facts = {'film': f'{film.shape[0]}×{film.shape[1]}', 'source': film.source}
-    facts['history'] = ', '.join(film.history) or 'as it came'
-    facts |= {k: v for k,v in film.meta.items() if k not in _NOT_SHOWN and v not in (None, '')}
     if sample: facts['sample'] = f"{sample['class']}; {sample['licence']}; {sample['attribution']}"
     return [dict(fact=k, value=v) for k,v in facts.items()]
 
@@ -116,23 +143,34 @@ def _repr_html_(self:Radiograph):
     return f'<div style="display:flex;gap:1em;align-items:flex-start">{picture}{html_table(_facts(self))}</div>'
 
 # %% ../nbs/01_radiograph.ipynb #c016
+_WIDTHS = 8,10,12,14,16 # Bits that films have
+
 def _bits(top):
-    "The least of 8, 10, 12, 14, 16 bits that holds the integer `top`"
-    return next(b for b in (8, 10, 12, 14, 16) if top < 1<<b)
+    "The least of them that holds the integer `top`"
+    return next(b for b in _WIDTHS if top < 1<<b)
+
+def _spread_out(a, lo, hi):
+    "Numbers as floats, `lo` as 0 and `hi` as 1, and what was done"
+    x = a.astype(np.float64)
+    return (x-lo)/(hi-lo), f'stretched from {lo:.6g}…{hi:.6g}'
 
 def _from_ints(a, lo, hi):
     "Integers as floats in 0…1, and what was done"
     if a.dtype==bool: return a.astype(np.float32), '1 bit'
     if a.dtype==np.uint8: return a/np.float32(255), '8 bit'
-    if lo<0 or hi>65535: return (a.astype(np.float64)-lo)/(hi-lo), f'stretched from {lo:.6g}…{hi:.6g}'
-    return a/np.float32((1<<_bits(hi))-1), f'{_bits(hi)} bit'
+    if lo<0 or hi>65535: return _spread_out(a, lo, hi)
+    bits = _bits(hi)
+    top = (1<<bits)-1
+    return a/np.float32(top), f'{bits} bit'
 
 def _from_floats(a, lo, hi):
     "Floats as floats in 0…1, and what was done"
     if lo>=0 and hi<=1: return a, None
-    if lo>=-.01 and hi<=1.01: return np.clip(a, 0, 1), f'overshoot to {lo:.4f}…{hi:.4f} cut'
+    if lo>=-.01 and hi<=1.01:
+        note = f'overshoot to {lo:.4f}…{hi:.4f} cut'
+        return np.clip(a, 0, 1), note
     if lo>=0 and 25<hi<=255: return a/255, 'divided by 255'
-    return (a.astype(np.float64)-lo)/(hi-lo), f'stretched from {lo:.6g}…{hi:.6g}'
+    return _spread_out(a, lo, hi)
 
 def _constant(name, value):
     return RadiographError(f'{name} has no contrast (all its pixels are {value:.4g})', 'a picture of a chest',
@@ -141,20 +179,24 @@ def _constant(name, value):
 def _check_numbers(a, name):
     "Raise unless the array holds finite numbers"
     if a.dtype.kind not in 'buif':
-        raise RadiographError(f'{name} holds {a.dtype.name} values', 'numbers: integers or floats',
+        raise RadiographError(f'{name} holds {a.dtype.name} values',
+                              'numbers: integers or floats',
                               "array.astype('float32')")
-    if a.dtype.kind=='f' and not np.isfinite(a).all():
-        raise RadiographError(f'{name} holds {np.size(a)-np.isfinite(a).sum()} NaN or infinite values',
-                              'finite numbers',
-                              'np.nan_to_num, if you know why they are there')
+    if a.dtype.kind!='f' or np.isfinite(a).all(): return
+    n = np.size(a)-np.isfinite(a).sum()
+    raise RadiographError(f'{name} holds {n} NaN or infinite values',
+                          'finite numbers',
+                          'np.nan_to_num, if you know why they are there')
 
 def _scaled(a, name='array'):
     "Any numbers as float32 in 0…1, and what was done"
     _check_numbers(a, name)
     lo,hi = a.min(),a.max()
     if lo==hi and a.dtype.kind!='b': raise _constant(name, float(lo))
-    x,note = (_from_floats if a.dtype.kind=='f' else _from_ints)(a, lo.item(), hi.item())
-    return x.astype(np.float32, copy=False).clip(0, 1), note
+    scale = _from_floats if a.dtype.kind=='f' else _from_ints
+    x,note = scale(a, lo.item(), hi.item())
+    x = x.astype(np.float32, copy=False)
+    return x.clip(0, 1), note
 
 # %% ../nbs/01_radiograph.ipynb #c020
 _LUMA = np.array([.299, .587, .114], np.float32) # ITU-R BT.601
@@ -163,9 +205,13 @@ def _grey(
     x, # H×W×3 or H×W×4, float32 in 0…1
 ):     # H×W, float32 in 0…1, and the mean chroma
     "Colour, perhaps with alpha, as grey"
-    if x.shape[-1]==4: x = x[...,:3]*x[...,3:]
-    chroma = float((x.max(-1)-x.min(-1)).mean())
-    return (x[...,0] if chroma==0 else (x@_LUMA).clip(0, 1)), chroma
+    if x.shape[-1]==4:
+        alpha = x[...,3:]
+        x = x[...,:3]*alpha
+    spread = x.max(-1)-x.min(-1)
+    chroma = float(spread.mean())
+    if chroma==0: return x[...,0], chroma
+    return (x@_LUMA).clip(0, 1), chroma
 
 # %% ../nbs/01_radiograph.ipynb #c024
 _MIN_SIDE = 64 # A chest on fewer pixels shows nothing
@@ -180,15 +226,23 @@ def _check_size(name, h, w, max_pixels):
                               f'at most {max_pixels/1e6:,.0f} million (max_pixels)',
                               'a smaller copy, or load_radiograph(…, max_pixels=…) if you trust the file')
 
+def _in_words(a):
+    "The shape of what is no film"
+    if not a.ndim: return 'is a single number'
+    what = f'{a.ndim}-dimensional'
+    if a.ndim==3: what = 'a volume or a stack of films'
+    if a.ndim==3 and a.shape[-1]==2: what = 'two channels (grey and alpha?)'
+    sides = '×'.join(map(str, a.shape))
+    return f'has shape {sides}: {what}'
+
 def _one_plane(a, name):
     "An array as H×W, H×W×3 or H×W×4, or a `RadiographError`"
     if a.ndim==3 and a.shape[-1]==1: a = a[...,0]
-    if a.ndim==3 and a.shape[0]==1 and a.shape[-1] not in (3, 4): a = a[0]
-    if a.ndim==2 or (a.ndim==3 and a.shape[-1] in (3, 4)): return a
-    what = f'{a.ndim}-dimensional'
-    if a.ndim==3: what = 'two channels (grey and alpha?)' if a.shape[-1]==2 else 'a volume or a stack of films'
-    came = f"{name} has shape {'×'.join(map(str, a.shape))}: {what}" if a.ndim else f'{name} is a single number'
-    raise RadiographError(came, 'one film: H×W grey, or H×W×3 or H×W×4 colour',
+    colour = a.ndim==3 and a.shape[-1] in (3, 4)
+    if a.ndim==3 and a.shape[0]==1 and not colour: a = a[0]
+    if a.ndim==2 or colour: return a
+    raise RadiographError(f'{name} {_in_words(a)}',
+                          'one film: H×W grey, or H×W×3 or H×W×4 colour',
                           'one slice, a[i] or a[..., 0], or channels last, a.transpose(1, 2, 0)')
 
 def _made_square(
@@ -200,33 +254,46 @@ def _made_square(
     if abs(aspect-1)<=.01: return x,[]
     if not 1/8<=aspect<=8: return x,[f'not made square: pixels {aspect:.3g} times as high as wide are not believed']
     h,w = x.shape
-    finer,coarser = ((h*aspect, w), (h, w/aspect)) if aspect>1 else ((h, w/aspect), (h*aspect, w))
+    taller,narrower = (h*aspect, w),(h, w/aspect)
+    finer,coarser = (taller, narrower) if aspect>1 else (narrower, taller)
     grows = finer[0]*finer[1]<=max_pixels
     h,w = (max(1, round(n)) for n in (finer if grows else coarser))
-    x = cv2.resize(x, (w, h), interpolation=cv2.INTER_LINEAR if grows else cv2.INTER_AREA)
+    how = cv2.INTER_LINEAR if grows else cv2.INTER_AREA
+    x = cv2.resize(x, (w, h), interpolation=how)
     return x.clip(0, 1),[f'made square: its pixels were {aspect:.3g} times as high as wide']
 
 def _square_spacing(spacing, before, after):
     "The pixel spacing behind `_made_square`"
     if not spacing or before==after: return spacing
-    return [s*o/n for s,o,n in zip(spacing, before, after)]
+    return _respaced(spacing, before, after)
+
+def _noted_bits(note):
+    "The bits by which values were scaled, if it was by bits"
+    if not note or not note.endswith(' bit'): return None
+    return int(note.split()[0])
+
+_UNKNOWN = dict.fromkeys(('modality', 'view', 'photometric', 'spacing_mm')) # What only some files tell
 
 def _film(a, name, max_pixels, history=(), meta=None, invert=False, aspect=1.):
     "An array of any numbers as `Radiograph`"
     a = _one_plane(a, name)
     _check_size(name, *a.shape[:2], max_pixels)
     x,note = _scaled(a, name)
-    history,chroma = [*history, note] if note else [*history],0.
+    history = [*history, note] if note else [*history]
+    chroma = 0.
     if x.ndim==3:
-        alpha = x.shape[-1]==4
+        if x.shape[-1]==4: history.append('alpha laid on black')
+        history.append('colour to grey')
         x,chroma = _grey(x)
-        history += (['alpha laid on black'] if alpha else []) + ['colour to grey']
     if invert: x = 1-x
     if np.ptp(x)<1/256: raise _constant(name, float(x.min()))
-    bits = int(note.split()[0]) if note and note.endswith(' bit') else None
-    none = dict.fromkeys(('modality', 'view', 'photometric', 'spacing_mm'))
-    meta = {**none, 'bits': bits, **(meta or {}), 'colourfulness': round(chroma, 6)}
-    stored,(x,steps) = x.shape,_made_square(x, aspect, max_pixels)
+    meta = {
+        **_UNKNOWN,
+        'bits': _noted_bits(note),
+        **(meta or {}),
+        'colourfulness': round(chroma, 6)}
+    stored = x.shape
+    x,steps = _made_square(x, aspect, max_pixels)
     meta['spacing_mm'] = _square_spacing(meta['spacing_mm'], stored, x.shape)
     return Radiograph(x, name, [*history, *steps], meta)
 
@@ -247,13 +314,16 @@ _DOCUMENTS = ('text', 'a PDF document', 'a web page', 'a ZIP archive', 'a gzip a
 
 def _is_dicom(b):
     "Has the DICOM mark, or begins with a data element of group 2 or 8 as files without preamble do"
-    return b[128:132]==b'DICM' or (b[:2] in (b'\x02\0', b'\x08\0') and b[3:4]==b'\0' and len(b)>8)
+    if b[128:132]==b'DICM': return True
+    groups = b'\x02\0',b'\x08\0'
+    return len(b)>8 and b[:2] in groups and b[3:4]==b'\0'
 
 def _is_text(b):
     "Do the first bytes hold letters and spaces alone, most of them ASCII?"
     head = b[:512]
     readable = all(c in b'\t\n\r\f' or 32<=c!=127 for c in head)
-    return readable and sum(c<128 for c in head)>.7*len(head)
+    plain = sum(c<128 for c in head)
+    return readable and plain>.7*len(head)
 
 def _kind(
     b:bytes, # A file's content
@@ -262,8 +332,9 @@ def _kind(
     if _is_dicom(b): return 'DICOM'
     if b[:4]==b'RIFF' and b[8:12]==b'WEBP': return 'WebP'
     if b[4:8]==b'ftyp': return 'a HEIC, AVIF or video file'
-    known = next((kind for magic,kind in _MAGIC if b.startswith(magic)), None)
-    return known or ('text' if _is_text(b) else 'of no known format')
+    for magic,kind in _MAGIC:
+        if b.startswith(magic): return kind
+    return 'text' if _is_text(b) else 'of no known format'
 
 # %% ../nbs/01_radiograph.ipynb #c030
 _LOCK = ForkSafeLock()
@@ -285,10 +356,14 @@ def quiet():
 
 def _webp_size(b):
     "Height and width from a WebP header: Pillow allocates the canvas before it tells them"
-    le = lambda i,n: int.from_bytes(b[i:i+n], 'little')
-    if b[12:16]==b'VP8X': return 1+le(27, 3),1+le(24, 3)
-    if b[12:16]==b'VP8L': return 1+(le(21, 4)>>14 & 0x3fff),1+(le(21, 4) & 0x3fff)
-    return le(28, 2)&0x3fff,le(26, 2)&0x3fff
+    def number(at, n): return int.from_bytes(b[at:at+n], 'little')
+    kind = b[12:16]
+    low = 0x3fff # 14 bits
+    if kind==b'VP8X': return 1+number(27, 3),1+number(24, 3)
+    if kind==b'VP8L':
+        both = number(21, 4)
+        return 1+(both>>14 & low),1+(both & low)
+    return number(28, 2) & low,number(26, 2) & low
 
 def _is_stack(im):
     "Does the file hold more than one picture? Looks one ahead, so a long chain of pages costs nothing"
@@ -310,45 +385,68 @@ def _tiff_number(im, tag, default):
     v = im.tag_v2.get(tag, default)
     return v[0] if isinstance(v, tuple) else v
 
+def _number_kind(im):
+    "What a TIFF says of its numbers: 1 without a sign, 2 with one, 3 floats; None of other pictures"
+    if not isinstance(im, TiffImageFile): return None
+    return _tiff_number(im, 339, 1)
+
 def _pil_pixels(im):
     "A loaded PIL image as an array: H×W, H×W×3 or H×W×4"
     if im.mode.startswith('I') or im.mode in 'F1':
         a = np.asarray(im)
-        if not isinstance(im, TiffImageFile) or a.dtype!=np.int32: return a
-        unsigned = _tiff_number(im, 258, 1)==32 and _tiff_number(im, 339, 1)==1
+        unsigned = a.dtype==np.int32 and _number_kind(im)==1 and _tiff_number(im, 258, 1)==32
         return a.view(np.uint32) if unsigned else a # Pillow knows 32 bits with a sign alone
     if im.has_transparency_data: im = im.convert('RGBA')
     elif im.mode!='L': im = im.convert('RGB')
     a = np.asarray(im)
-    signed = isinstance(im, TiffImageFile) and im.mode=='L' and _tiff_number(im, 339, 1)==2
+    signed = im.mode=='L' and _number_kind(im)==2
     return a.view(np.int8) if signed else a # Pillow knows 8 bits without a sign alone
+
+def _has_deep_channels(im):
+    "Is it a TIFF of several channels, of more than 8 bits each?"
+    if not isinstance(im, TiffImageFile): return False
+    bits = im.tag_v2.get(258, (1,))
+    return len(bits)>1 and max(bits)>8
 
 def _misread(im):
     "Is it a TIFF that Pillow reads without an error, and wrongly?"
     if not isinstance(im, TiffImageFile): return False
-    bits,big = im.tag_v2.get(258, (1,)),im.tag_v2.prefix==b'MM'
+    big = im.tag_v2.prefix==b'MM'
     if big and im.mode in 'IF' and _tiff_number(im, 259, 1)!=1: return True # swaps their bytes once too often
     planes = _tiff_number(im, 284, 1)==2
-    return planes and len(bits)>1 and max(bits)>8
+    return planes and _has_deep_channels(im)
 
 def _is_deep(im, b):
     "Colour of 16 bits a channel, which Pillow cuts to 8"
-    if isinstance(im, PngImageFile): return b[24:25]==b'\x10' and b[25:26]!=b'\0'
-    return isinstance(im, TiffImageFile) and len(bits:=im.tag_v2.get(258, (8,)))>1 and max(bits)>8
+    if not isinstance(im, PngImageFile): return _has_deep_channels(im)
+    return b[24:25]==b'\x10' and b[25:26]!=b'\0'
+
+def _is_cut_to(deep, a):
+    "Is the 8-bit array what is left of the 16-bit one?"
+    if deep.shape!=a.shape: return False
+    high = (deep>>8).astype(int)
+    return abs(high-a).max()<=1
 
 def _deepened(a, b, orientation):
     "Pillow's 8-bit colour `a` with all 16 bits, as OpenCV reads the file `b`: only where the two readers agree"
     deep = cv2.imdecode(np.frombuffer(b, np.uint8), cv2.IMREAD_UNCHANGED)
     if deep is None or deep.ndim!=3 or deep.dtype!=np.uint16: return a
-    deep = deep[...,[2, 1, 0, 3][:deep.shape[-1]]] # OpenCV's blue, green, red
-    agrees = lambda d: d.shape==a.shape and abs((d>>8).astype(int)-a).max()<=1
-    return next((d for d in (deep, _upright(deep, orientation)) if agrees(d)), a)
+    order = [2, 1, 0, 3][:deep.shape[-1]] # OpenCV's blue, green, red
+    deep = deep[...,order]
+    for d in (deep, _upright(deep, orientation)):
+        if _is_cut_to(d, a): return d
+    return a
+
+def _resolution(im):
+    "The resolution that a picture states for its width and its height"
+    if isinstance(im, TiffImageFile): return im.tag_v2[282],im.tag_v2[283]
+    keys = 'jfif_density','dpi','aspect'
+    return next(im.info[k] for k in keys if k in im.info)
 
 def _resolution_aspect(im):
-    "Height over width of a pixel, by the resolution that a picture states for its width and its height"
+    "Height over width of a pixel, by its resolution"
     try:
-        if isinstance(im, TiffImageFile): x,y = (im.tag_v2[k] for k in (282, 283))
-        else: x,y = next(im.info[k] for k in ('jfif_density', 'dpi', 'aspect') if k in im.info)
+        x,y = _resolution(im)
         aspect = float(x)/float(y)
     except Exception: return 1.
     return aspect if np.isfinite(aspect) and aspect>0 else 1.
@@ -356,34 +454,43 @@ def _resolution_aspect(im):
 # %% ../nbs/01_radiograph.ipynb #n032
 def _without_text(b):
     "A PNG without its text chunks, except a small one that may hold how the film lay"
-    kept,i = [b[:8]],8
+    kept = [b[:8]]
+    i = 8
     while i+12<=len(b):
         n = int.from_bytes(b[i:i+4], 'big')+12
-        small = n<65536 and b[i+8:i+25]==b'Raw profile type '
-        if b[i+4:i+8] not in (b'tEXt', b'zTXt', b'iTXt') or small: kept.append(b[i:i+n])
+        kind,start = b[i+4:i+8],b[i+8:i+25]
+        small = n<65536 and start==b'Raw profile type '
+        if small or kind not in (b'tEXt', b'zTXt', b'iTXt'): kept.append(b[i:i+n])
         i += n
-    return b''.join([*kept, b[i:]])
+    kept.append(b[i:])
+    return b''.join(kept)
 
 _NOISE = bytes(np.random.default_rng(0).integers(1, 255, 4000, dtype=np.uint8)) # No byte of 0 or 255: no marker in it
 
 def _scan_data(b):
     "Where the data of each scan of a JPEG lie"
-    before = None
+    start = None
     for marker,at in _segments(b):
-        if before is not None: yield slice(before, at.start-4*(marker!=0xd9))
-        before = at.stop if marker==0xda else None
+        head = 0 if marker==0xd9 else 4 # bytes of a marker and its length
+        if start is not None: yield slice(start, at.start-head)
+        start = at.stop if marker==0xda else None
 
 def _before_fill(b, i):
     while b[i-1]==255: i -= 1
     return i
 
+def _part_ends(b, scans):
+    "Where each scan ends, and each part up to a restart"
+    for s in scans:
+        yield s.stop
+        for m in re.finditer(rb'\xff[\xd0-\xd7]', b[s]): yield s.start+m.start()
+
 def _longer(b, scans):
     "A JPEG with noise behind each scan, and behind each part up to a restart: where they are whole, nobody reads it"
-    ends = [s.stop for s in scans]
-    for s in scans: ends += [s.start+m.start() for m in re.finditer(rb'\xff[\xd0-\xd7]', b[s])]
-    ends = sorted({_before_fill(b, i) for i in ends})
-    parts = (b[i:j] for i,j in zip([0, *ends], [*ends, len(b)]))
-    return _NOISE[:max(64, 10**6//len(ends))].join(parts)
+    ends = {_before_fill(b, i) for i in _part_ends(b, scans)}
+    noise = _NOISE[:max(64, 10**6//len(ends))]
+    cuts = [0, *sorted(ends), len(b)]
+    return noise.join(b[i:j] for i,j in pairwise(cuts))
 
 def _other_end(b, scan):
     "A JPEG with other bytes at the end of its only scan; what pads a scan, up to 64 bytes, stays"
@@ -408,23 +515,34 @@ def _misfit(
     try: scans = [*_scan_data(b)]
     except _Damaged: return ''
     if not _reads_as(_longer(b, scans), a): return 'end before its last rows; it lost its end'
-    more = len(scans)==1 and _reads_as(_other_end(b, scans[0]), a)
+    if len(scans)>1: return ''
+    more = _reads_as(_other_end(b, scans[0]), a)
     return 'go on behind its last rows; it is damaged' if more else ''
 
 def _frame_misfit(b):
     "The same for a compressed frame"
-    with JpegImageFile(io.BytesIO(b)) as im: return _misfit(b, np.asarray(im))
+    with JpegImageFile(io.BytesIO(b)) as im:
+        return _misfit(b, np.asarray(im))
+
+_WHOLE = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'} # Kinds of whole numbers in a TIFF
 
 def _tiff_tags(b):
     "The first directory of a TIFF: each tag's first whole number"
     order = '<' if b[:1]==b'I' else '>'
-    big,read = 43 in b[2:4],lambda kind,i: struct.unpack_from(order+kind, b, i)[0]
-    start,step,inside = (read('Q', 8), 20, 12) if big else (read('I', 4), 12, 8)
-    head,tags = 8 if big else 2,{}
-    for at in range(start+head, start+head+step*min(read('Q' if big else 'H', start), 999), step):
-        kind,n = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}.get(read('H', at+2)),read('Q' if big else 'I', at+4)
+    def read(kind, i): return struct.unpack_from(order+kind, b, i)[0]
+    big = 43 in b[2:4] # places have 8 bytes, not 4
+    place,count = ('Q', 'Q') if big else ('I', 'H')
+    step,inside = (20, 12) if big else (12, 8)
+    start = read(place, 8 if big else 4)
+    first = start+struct.calcsize(count)
+    tags = {}
+    for i in range(min(read(count, start), 999)):
+        at = first+step*i
+        kind = _WHOLE.get(read('H', at+2))
+        n = read(place, at+4)
         if kind is None: continue
-        there = at+inside if n*struct.calcsize(kind)<=step-inside else read('Q' if big else 'I', at+inside)
+        fits = n*struct.calcsize(kind)<=step-inside
+        there = at+inside if fits else read(place, at+inside)
         tags[read('H', at)] = read(kind, there)
     return tags
 
@@ -432,16 +550,21 @@ def _unknown_tiff(b, name):
     "What to say of a TIFF that Pillow does not know: its kind, or that it was cut short"
     try: tags = _tiff_tags(b)
     except struct.error: return None
-    if tags.get(273, tags.get(324, 0))+tags.get(279, tags.get(325, 0))>len(b): return None
+    start = tags.get(273, tags.get(324, 0))
+    size = tags.get(279, tags.get(325, 0))
+    if start+size>len(b): return None
     return _strange_tiff(tags, b, name)
+
+_NUMBERS = {1: 'unsigned integers', 2: 'signed integers', 3: 'floats'}
 
 def _strange_tiff(tags, b, name):
     "What to say of a kind of TIFF that cannot be read"
-    known = {1: 'unsigned integers', 2: 'signed integers', 3: 'floats'}
-    numbers = known.get(tags.get(339, 1), 'complex or other numbers')
-    order = ('high byte first, ' if b[:1]==b'M' else '')+('in planes, ' if tags.get(284)==2 else '')
-    kind = f'{tags.get(258, 1)}-bit {numbers}, {order}compression {tags.get(259, 1)}'
-    return RadiographError(f'{name} is a kind of TIFF that cannot be read ({kind})', 'a TIFF of 8 or 16 bits a pixel',
+    numbers = _NUMBERS.get(tags.get(339, 1), 'complex or other numbers')
+    order = 'high byte first, ' if b[:1]==b'M' else ''
+    planes = 'in planes, ' if tags.get(284)==2 else ''
+    kind = f'{tags.get(258, 1)}-bit {numbers}, {order}{planes}compression {tags.get(259, 1)}'
+    return RadiographError(f'{name} is a kind of TIFF that cannot be read ({kind})',
+                           'a TIFF of 8 or 16 bits a pixel',
                            'saving it as a 16-bit PNG; or load_radiograph(array), if another library reads it')
 
 # %% ../nbs/01_radiograph.ipynb #c033
@@ -449,49 +572,74 @@ _SCANS = 100 # Of a JPEG; progressive ones have about ten, and each is read over
 
 def _check_scans(b, name):
     "Raise for a JPEG that would be decoded again and again"
-    n = b.count(b'\xff\xda', 0, b.rfind(b'\xff\xd9')+1)
+    end = b.rfind(b'\xff\xd9')+1
+    n = b.count(b'\xff\xda', 0, end)
     if n<=_SCANS: return
     raise RadiographError(f'{name}: a JPEG of {n} scans', f'at most {_SCANS}', 'saving it anew')
 
+def _strip_ends(im):
+    "Where the strips or tiles of a TIFF end"
+    tags = im.tag_v2
+    starts = tags.get(273) or tags.get(324) or ()
+    counts = tags.get(279) or tags.get(325) or ()
+    return [i+n for i,n in zip(starts, counts)]
+
+def _is_whole(im, b):
+    "Is the end of a picture there?"
+    if isinstance(im, PngImageFile): return b.rfind(b'IEND')>0
+    if isinstance(im, JpegImageFile): return b.rfind(b'\xff\xd9')>b.rfind(b'\xff\xda')
+    if isinstance(im, TiffImageFile): return all(end<=len(b) for end in _strip_ends(im))
+    return True
+
 def _check_whole(im, b, name):
     "Raise where the end is missing, also for users who set Pillow's LOAD_TRUNCATED_IMAGES"
-    whole = True
-    if isinstance(im, PngImageFile): whole = b.rfind(b'IEND')>0
     if isinstance(im, JpegImageFile): _check_scans(b, name)
-    if isinstance(im, JpegImageFile): whole = b.rfind(b'\xff\xd9')>b.rfind(b'\xff\xda')
-    if isinstance(im, TiffImageFile):
-        starts,counts = (im.tag_v2.get(strip) or im.tag_v2.get(tile) or () for strip,tile in ((273, 324), (279, 325)))
-        whole = all(i+n<=len(b) for i,n in zip(starts, counts))
-    if not whole:
-        raise RadiographError(f'{name} ends before the picture does: it was cut short', 'a complete file',
-                              'copying it again from its source')
+    if _is_whole(im, b): return
+    raise RadiographError(f'{name} ends before the picture does: it was cut short',
+                          'a complete file',
+                          'copying it again from its source')
 
 def _check_jpeg_end(b, a, name):
     "Raise where a JPEG has an end marker, and other data before it than its rows need"
-    if wrong := _misfit(b, a):
+    wrong = _misfit(b, a)
+    if wrong:
         raise RadiographError(f'{name}: the data of this JPEG {wrong}',
                               'a complete file', 'copying it again from its source')
+
+def _orientation(im):
+    "How a picture lies, by EXIF: 1…8"
+    return im.getexif().get(0x112, 1)
+
+def _is_white_zero(im, a):
+    "Is zero white, and left so by Pillow? It inverts 1 and 8 bits alone"
+    if not isinstance(im, TiffImageFile): return False
+    if a.dtype.kind not in 'uif' or a.dtype==np.uint8: return False
+    return im.tag_v2.get(262)==0
 
 def _from_image(im, name, max_pixels, b=b'', history=()):
     "A PIL image, loaded or not, as `Radiograph`"
     _check_size(name, im.height, im.width, max_pixels)
-    before = im.getexif().get(0x112, 1)
+    before = _orientation(im)
     aspect = _resolution_aspect(im) if b else 1. # an image in memory may have been made square
     im.load()
     if b and isinstance(im, JpegImageFile): _check_jpeg_end(b, np.asarray(im), name)
-    a,left = _pil_pixels(im),im.getexif().get(0x112, 1) # Pillow turns TIFF upright itself, and then drops the tag
+    a = _pil_pixels(im)
+    left = _orientation(im) # Pillow turns TIFF upright itself, and then drops the tag
     if left in range(2, 9): a = _upright(a, left)
     if before in range(2, 9): history = [*history, f'turned upright (EXIF {before})']
     if before in range(5, 9): aspect = 1/aspect
     if b and _is_deep(im, b): a = _deepened(a, b, before)
-    white0 = isinstance(im, TiffImageFile) and a.dtype.kind in 'uif' and a.dtype!=np.uint8 and im.tag_v2.get(262)==0
-    if white0: history = [*history, 'WhiteIsZero inverted'] # Pillow does so for 1 and 8 bits alone
-    return _film(a, name, max_pixels, history, {'photometric': im.mode}, invert=white0, aspect=aspect)
+    white0 = _is_white_zero(im, a)
+    if white0: history = [*history, 'WhiteIsZero inverted']
+    meta = {'photometric': im.mode}
+    return _film(a, name, max_pixels, history, meta, invert=white0, aspect=aspect)
 
 def _pages(im):
     "More than one, where a TIFF of ImageJ says that planes follow the only one that it lists"
-    said = isinstance(im, TiffImageFile) and re.search(r'^images=(\d+)', str(im.tag_v2.get(270, '')), re.M)
-    return int(said[1]) if said and str(im.tag_v2[270]).startswith('ImageJ=') else 1
+    if not isinstance(im, TiffImageFile): return 1
+    text = str(im.tag_v2.get(270, ''))
+    said = re.search(r'^images=(\d+)', text, re.M)
+    return int(said[1]) if said and text.startswith('ImageJ=') else 1
 
 def _opened(b, kind, name):
     "A PNG, JPEG, WebP or TIFF file, opened"
@@ -573,24 +721,35 @@ def age_years(
 def _date(ds, name):
     "A date of the header, or None"
     digits = _value(ds, name, default='').replace('.', '')[:8]
-    try: return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    year,month,day = digits[:4],digits[4:6],digits[6:]
+    try: return date(int(year), int(month), int(day))
     except ValueError: return None
 
 _TAKEN = ('StudyDate', 'AcquisitionDate', 'SeriesDate', 'ContentDate', 'AcquisitionDateTime')
 
+def _years_between(ds):
+    "Years from the birth to the study, by their dates; None for what cannot be"
+    born = _date(ds, 'PatientBirthDate')
+    taken = next((d for k in _TAKEN if (d:=_date(ds, k))), None)
+    if not born or not taken: return None
+    days = (taken-born).days
+    return days/365.25 if 0<=days<=120*366 else None
+
 def _age(ds):
     "Years by PatientAge or else by the dates of birth and study; 90 from 90 on, for few people are older"
-    years,born = age_years(_value(ds, 'PatientAge', default='')),_date(ds, 'PatientBirthDate')
-    taken = next((d for k in _TAKEN if (d:=_date(ds, k))), None)
-    if years is None and born and taken and 0<=(days:=(taken-born).days)<=120*366: years = days/365.25
-    return None if years is None else min(int(years), 90) if years>=2 else round(years, 1)
+    years = age_years(_value(ds, 'PatientAge', default=''))
+    if years is None: years = _years_between(ds)
+    if years is None: return None
+    if years<2: return round(years, 1)
+    return min(int(years), 90)
 
 _PROCESSING_SOP = '1.2.840.10008.5.1.4.1.1.1.1.1' # Digital X-Ray Image Storage, for processing
 
 def _processing(ds):
     "`'for processing'` or `'for presentation'`, where the header says so"
-    stated = _value(ds, 'PresentationIntentType', default='').lower().replace('_', ' ')
-    return 'for processing' if _value(ds, 'SOPClassUID')==_PROCESSING_SOP else stated or None
+    if _value(ds, 'SOPClassUID')==_PROCESSING_SOP: return 'for processing'
+    stated = _value(ds, 'PresentationIntentType', default='')
+    return stated.lower().replace('_', ' ') or None
 
 _NOWHERE = ('', 'UNKNOWN', 'OTHER', 'NONE', 'N/A', 'NA', 'UNSPECIFIED', 'NOT SPECIFIED')
 _CHEST = r'CHEST|CXR|THORA(X|CAL)|TORA(X|CE)|LUNG|PULM|POUMON|PECHO|BRUST' # In several languages
@@ -601,8 +760,9 @@ def is_chest(
 )->bool:  # True, too, where it says nothing
     "Does a header speak of the chest?"
     part = str(part or '').strip().upper()
-    chest = re.search(_CHEST, part) and not re.search(_BONES, part)
-    return part in _NOWHERE or bool(chest)
+    if part in _NOWHERE: return True
+    if re.search(_BONES, part): return False
+    return bool(re.search(_CHEST, part))
 
 def _body_part(ds):
     "BodyPartExamined, or else what AnatomicRegionSequence means"
@@ -614,10 +774,16 @@ def _body_part(ds):
 def _dicom_meta(ds, keep_identifiers):
     "Technical facts of the header; who the patient is only when asked for"
     age = _age(ds)
-    meta = dict(modality=_value(ds, 'Modality'), view=_view(ds), photometric=_value(ds, 'PhotometricInterpretation'))
-    meta |= dict(spacing_mm=_spacing(ds), bits=_value(ds, 'BitsStored', int), body_part=_body_part(ds))
-    meta |= dict(processing=_processing(ds))
-    meta |= dict(age=age, child=None if age is None else age<18)
+    meta = dict(
+        modality=_value(ds, 'Modality'),
+        view=_view(ds),
+        photometric=_value(ds, 'PhotometricInterpretation'),
+        spacing_mm=_spacing(ds),
+        bits=_value(ds, 'BitsStored', int),
+        body_part=_body_part(ds),
+        processing=_processing(ds),
+        age=age,
+        child=None if age is None else age<18)
     if keep_identifiers: meta['identifiers'] = {n: v for n in _IDENTIFIERS if (v:=_value(ds, n))}
     return meta
 
@@ -638,7 +804,8 @@ def _view_of(text):
     "A key of `_VIEWS`, or None"
     plain = unicodedata.normalize('NFKD', text).encode('ascii', 'ignore').decode() # É is an E
     text = re.sub(r'[_/,;.\s-]+', ' ', plain.upper()).strip()
-    return next((view for view,pattern in _VIEWS.items() if re.fullmatch(pattern, text)), None)
+    for view,pattern in _VIEWS.items():
+        if re.fullmatch(pattern, text): return view
 
 def _coded_view(ds):
     "What ViewCodeSequence says, by its code or by its words"
@@ -649,28 +816,40 @@ def _coded_view(ds):
 def _axes(ds):
     "Where rows and columns run to: two of A, P, L, R, H, F; or an empty list"
     stated = ds.get('PatientOrientation') or []
-    o = [str(v).strip().upper()[:1] for v in (stated.split('\\') if isinstance(stated, str) else stated)]
-    return o if len(o)==2 and all(v and v in 'APLRHF' for v in o) else []
+    if isinstance(stated, str): stated = stated.split('\\')
+    o = [str(v).strip().upper()[:1] for v in stated]
+    known = all(v and v in 'APLRHF' for v in o)
+    return o if known and len(o)==2 else []
 
 def _described_view(ds):
     "What the descriptions say, unless they name a frontal and a lateral view at once"
     text = ' '.join(_value(ds, k, default='') for k in _DESCRIPTIONS)
-    view,frontal = _view_of(text),re.search(r'\b(PA|AP|P\.A|A\.P)\b', text.upper())
+    view = _view_of(text)
+    frontal = re.search(r'\b(PA|AP|P\.A|A\.P)\b', text.upper())
     return None if view=='lateral' and frontal else view
 
 def _view(ds):
     "`'PA'`, `'AP'`, `'lateral'`, `'oblique'`, `'decubitus'`, what else the header calls it, or None"
     stated = _value(ds, 'ViewPosition')
-    found = {_view_of(stated or ''), _coded_view(ds), 'lateral' if set(_axes(ds))&{'A', 'P'} else None}
-    return next((v for v in _VIEWS if v in found), stated) or _described_view(ds)
+    found = {_view_of(stated or ''), _coded_view(ds)}
+    if {'A', 'P'}.intersection(_axes(ds)): found.add('lateral')
+    first = next((v for v in _VIEWS if v in found), stated)
+    return first or _described_view(ds)
 
 # %% ../nbs/01_radiograph.ipynb #c037
+def _high_byte_first(ds):
+    "Was it read from a file of that order?"
+    _,little = getattr(ds, 'original_encoding', (None, None))
+    return little is False
+
 def _syntax(ds):
     "The transfer syntax; data sets built in memory may lack it and are then not compressed"
     from pydicom.uid import ExplicitVRBigEndian,ExplicitVRLittleEndian
     meta = getattr(ds, 'file_meta', None)
-    big = getattr(ds, 'original_encoding', (None, None))[1] is False
-    return getattr(meta, 'TransferSyntaxUID', None) or (ExplicitVRBigEndian if big else ExplicitVRLittleEndian)
+    plain = ExplicitVRBigEndian if _high_byte_first(ds) else ExplicitVRLittleEndian
+    return getattr(meta, 'TransferSyntaxUID', None) or plain
+
+_CLASS_ROOT = '1.2.840.10008.5.1.4.1.1.' # Of storage classes
 
 _CLASSES = dict(CT='2 2.1 2.2', MR='4 4.1', MG='1.2 1.2.1', IO='1.3 1.3.1', US='6.1',
                 XA='12.1', RF='12.2', NM='20', PT='128') # Storage classes, behind their root
@@ -678,7 +857,8 @@ _OTHER_KINDS = {end: kind for kind,ends in _CLASSES.items() for end in ends.spli
 
 def _modality(ds):
     "The modality that the header states, or that its storage class stands for where that is of another kind"
-    kind = _OTHER_KINDS.get((_value(ds, 'SOPClassUID', default='')).removeprefix('1.2.840.10008.5.1.4.1.1.'))
+    uid = _value(ds, 'SOPClassUID', default='')
+    kind = _OTHER_KINDS.get(uid.removeprefix(_CLASS_ROOT))
     return kind or _value(ds, 'Modality', default='').upper()
 
 _REQUIRED = ('Rows', 'Columns', 'BitsAllocated', 'BitsStored', 'PhotometricInterpretation')
@@ -686,7 +866,10 @@ _REQUIRED = ('Rows', 'Columns', 'BitsAllocated', 'BitsStored', 'PhotometricInter
 def _check_required(ds, name):
     "Raise where the header lacks what nobody can guess"
     from pydicom.datadict import tag_for_keyword
-    missing = [f'{k} ({(t:=tag_for_keyword(k))>>16:04X},{t & 0xffff:04X})' for k in _REQUIRED if _value(ds, k) is None]
+    def with_tag(keyword):
+        group,element = divmod(tag_for_keyword(keyword), 1<<16)
+        return f'{keyword} ({group:04X},{element:04X})'
+    missing = [with_tag(k) for k in _REQUIRED if _value(ds, k) is None]
     if not missing: return
     raise RadiographError(f'{name}: DICOM whose header lacks {" and ".join(missing)}',
                           'a header that says how its pixels are stored',
@@ -710,26 +893,30 @@ def _check_pixels(ds, name):
 
 def _uncounted(ds):
     "Frames of pixels that are not compressed, by their bytes"
-    h,w,channels,bits = (_value(ds, k, int, 1) for k in ('Rows', 'Columns', 'SamplesPerPixel', 'BitsAllocated'))
+    if _syntax(ds).is_compressed: return 1
+    keys = 'Rows','Columns','SamplesPerPixel','BitsAllocated'
+    h,w,channels,bits = (_value(ds, k, int, 1) for k in keys)
     size = h*w*channels*bits//8
-    if _syntax(ds).is_compressed or size<2: return 1
+    if size<2: return 1
     frames,rest = divmod(len(ds.PixelData), size)
     return frames if rest<2 else 1
 
 def _check_header(ds, name, max_pixels):
     "Raise unless the header promises one film of a modality and a size that we can read"
-    modality,frames = _modality(ds),_value(ds, 'NumberOfFrames', int, 1)
+    modality = _modality(ds)
     if modality not in _MODALITIES:
         raise NoFilm(f'{name}: DICOM of modality {modality}',
                      'a radiograph: modality CR, DX or RG, or a secondary capture of one (OT)',
                      'the chest radiograph of the study')
     _check_pixels(ds, name)
-    if frames<=1: _check_required(ds, name)
-    frames = max(frames, _uncounted(ds))
+    stated = _value(ds, 'NumberOfFrames', int, 1)
+    if stated<=1: _check_required(ds, name)
+    frames = max(stated, _uncounted(ds))
     if frames>1:
         raise RadiographError(f'{name}: DICOM with {frames} frames', 'a single film',
                               'exporting the frame that you mean')
-    _check_size(name, *(_value(ds, k, int, 0) for k in ('Rows', 'Columns')), max_pixels)
+    h,w = (_value(ds, k, int, 0) for k in ('Rows', 'Columns'))
+    _check_size(name, h, w, max_pixels)
 
 # %% ../nbs/01_radiograph.ipynb #c038
 @dataclass(frozen=True)
@@ -756,95 +943,145 @@ def _must(true, words):
 _SCAN_END = re.compile(rb'\xff[\xc0-\xcf\xd8-\xfe]') # The next marker that neither restarts nor is a byte of the scan
 _SEGMENTS = {*range(0xc0, 0xd0), *range(0xd9, 0xf0), 0xf7, 0xf8, 0xfe}
 
+def _behind_scan(b, i):
+    "Where the marker behind the data of a scan stands"
+    found = _SCAN_END.search(b, i)
+    _must(found, 'it has no end marker')
+    return found.start()
+
 def _segments(
     b:bytes, # A JPEG or JPEG-LS stream
 ):           # Pairs: marker, and where its content lies; the last is the end marker
     "The segments of a stream, one after another; the data of the scans are passed over"
-    i,marker = 2,0xd8
-    while marker!=0xd9:
+    i = 2
+    while True:
         while b[i:i+2]==b'\xff\xff': i += 1 # fill bytes
         marker = _be(b, i+1, 1)
         _must(b[i]==0xff and marker in _SEGMENTS, f'no marker stands at byte {i}')
-        n = 0 if marker==0xd9 else _be(b, i+2)
-        _must(marker==0xd9 or n>=2 and i+2+n<=len(b), f'the segment at byte {i} has a length of {n}')
-        yield marker,slice(i+4, i+2+n) if n else slice(i, i+2)
-        i += 2+n
-        if marker!=0xda: continue
-        found = _SCAN_END.search(b, i)
-        _must(found, 'it has no end marker')
-        i = found.start()
+        if marker==0xd9: break
+        n = _be(b, i+2)
+        end = i+2+n
+        _must(n>=2 and end<=len(b), f'the segment at byte {i} has a length of {n}')
+        yield marker,slice(i+4, end)
+        i = _behind_scan(b, end) if marker==0xda else end
+    yield marker,slice(i, i+2)
 
 def _check_huffman(s):
     "Raise unless a DHT segment holds whole tables"
     while s:
-        n = sum(s[1:17])
-        _must(s[0]>>4<2 and s[0]&15<4 and 0<n<=256 and len(s)>=17+n, 'a Huffman table is damaged')
-        s = s[17+n:]
+        kind,number = divmod(s[0], 16)
+        codes = sum(s[1:17])
+        n = 17+codes
+        fine = kind<2 and number<4 and 0<codes<=256
+        _must(fine and n<=len(s), 'a Huffman table is damaged')
+        s = s[n:]
 
 def _check_quantization(s):
     "Raise unless a DQT segment holds whole tables"
     while s:
-        _must(s[0]>>4<2 and s[0]&15<4 and len(s)>=65+64*(s[0]>>4), 'a quantization table is damaged')
-        s = s[65+64*(s[0]>>4):]
+        deep,number = divmod(s[0], 16)
+        n = 65+64*deep
+        fine = deep<2 and number<4
+        _must(fine and n<=len(s), 'a quantization table is damaged')
+        s = s[n:]
+
+def _check_restart(s):
+    "Raise unless a DRI segment holds one number"
+    _must(len(s)==2, 'the restart interval is damaged')
+
+def _check_jpeg_ls(s):
+    "Raise unless an LSE segment has the length of its kind"
+    kind = s[0] if s else 0
+    _must(1<=kind<=3 and (kind!=1 or len(s)==11), 'the JPEG-LS parameters are damaged')
+
+def _check_scan(s):
+    "Raise unless an SOS segment has the length of its channels"
+    channels = s[0] if s else 0
+    _must(1<=channels<=4 and len(s)==4+2*channels, 'the header of a scan is damaged')
 
 _CODINGS = {0xc0: 'JPEG', 0xc1: 'JPEG', 0xc2: 'JPEG', 0xc3: 'lossless JPEG', 0xf7: 'JPEG-LS'}
-_CHECKS = {0xc4: _check_huffman, 0xdb: _check_quantization}
+_CHECKS = { # Of length and ranges, by marker
+    0xc4: _check_huffman,
+    0xda: _check_scan,
+    0xdb: _check_quantization,
+    0xdd: _check_restart,
+    0xf8: _check_jpeg_ls}
 
-def _check_segment(marker, s):
-    "Raise unless the content of a segment has the length and the ranges of its kind"
-    if marker in _CHECKS: _CHECKS[marker](s)
-    if marker==0xdd: _must(len(s)==2, 'the restart interval is damaged')
-    if marker==0xf8: _must(s and 1<=s[0]<=3 and (s[0]!=1 or len(s)==11), 'the JPEG-LS parameters are damaged')
-    if marker==0xda: _must(s and 1<=s[0]<=4 and len(s)==4+2*s[0], 'the header of a scan is damaged')
+def _is_sof(marker):
+    "Does a frame header follow?"
+    if marker in (0xc4, 0xc8, 0xcc): return False
+    return marker==0xf7 or 0xc0<=marker<=0xcf
 
-def _is_sof(marker): return marker==0xf7 or 0xc0<=marker<=0xcf and marker not in (0xc4, 0xc8, 0xcc)
+def _frame_header(marker, s):
+    "A frame header as coding, rows, columns, channels and bits"
+    _must(marker in _CODINGS, f'it is coded in a way that no film is (SOF{marker-0xc0})')
+    channels = s[5] if len(s)>=9 else 0
+    _must(1<=channels<=4 and len(s)==6+3*channels, 'its frame header is damaged')
+    factors = [n for v in s[7::3] for n in divmod(v, 16)]
+    _must(all(0<n<=4 for n in factors), 'its sampling factors are damaged')
+    return _CODINGS[marker],_be(s, 1),_be(s, 3),channels,s[0]
 
 def _jpeg_frame(b):
     "A JPEG or JPEG-LS stream as `_Frame`, or `_Damaged`"
     frame,scans = None,0
     for marker,at in _segments(b):
-        _check_segment(marker, b[at])
+        s = b[at]
+        if marker in _CHECKS: _CHECKS[marker](s)
         if _is_sof(marker):
             _must(frame is None and not scans, 'it has two frame headers')
-            s = b[at]
-            _must(marker in _CODINGS, f'it is coded in a way that no film is (SOF{marker-0xc0})')
-            _must(len(s)>=9 and 1<=s[5]<=4 and len(s)==6+3*s[5], 'its frame header is damaged')
-            _must(all(0<v>>4<=4 and 0<(v&15)<=4 for v in s[7::3]), 'its sampling factors are damaged')
-            frame = _CODINGS[marker],_be(s, 1),_be(s, 3),s[5],s[0]
+            frame = _frame_header(marker, s)
         scans += marker==0xda
         _must(frame or not scans, 'its scan stands before its frame header')
     _must(0<scans<=_SCANS, f'it holds {scans or "no"} scan{"s"*(scans>1)}')
     return _Frame(*frame, at.start)
 
 # %% ../nbs/01_radiograph.ipynb #k038
+def _box(b, i):
+    "The length of a JP2 box and of its head"
+    n,head = _be(b, i, 4),8
+    if n==1: n,head = _be(b, i+8, 8),16
+    if n==0 and b[i+4:i+8]==b'jp2c': n = len(b)-i # allowed of the last box
+    _must(n>=head and i+n<=len(b), f'the JP2 box at byte {i} has a length of {n}')
+    return n,head
+
 def _codestream(b):
     "JPEG 2000 without the JP2 boxes that it may lie in"
-    i = 0 if b[4:8]==b'jP  ' else len(b)
+    if b[4:8]!=b'jP  ': return b
+    i = 0
     while i<len(b):
-        n,kind,head = _be(b, i, 4),b[i+4:i+8],8
-        if n==1: n,head = _be(b, i+8, 8),16
-        if n==0 and kind==b'jp2c': n = len(b)-i # allowed of the last box
-        _must(n>=head and i+n<=len(b), f'the JP2 box at byte {i} has a length of {n}')
-        if kind==b'jp2c': return b[i+head:i+n]
+        n,head = _box(b, i)
+        if b[i+4:i+8]==b'jp2c': return b[i+head:i+n]
         i += n
-    _must(b[4:8]!=b'jP  ', 'its JP2 boxes hold no codestream')
-    return b
+    raise _Damaged('its JP2 boxes hold no codestream')
+
+def _check_channels(s):
+    "Raise unless the channels of a SIZ segment are alike, in size and in bits"
+    steps = {*s[37::3], *s[38::3]}
+    _must(steps=={1}, 'its channels differ in size')
+    _must(len(set(s[36::3]))==1, 'its channels differ in bits')
 
 def _size_2000(s):
     "The SIZ segment of JPEG 2000 as rows, columns, channels, bits and number of tiles"
-    _must(len(s)>=39 and len(s)==36+3*_be(s, 34), 'its size segment is damaged')
+    channels = _be(s, 34) if len(s)>=39 else 0
+    _must(channels and len(s)==36+3*channels, 'its size segment is damaged')
     x,y,x0,y0,tx,ty,tx0,ty0 = (_be(s, i, 4) for i in range(2, 34, 4))
-    _must(x>x0 and y>y0 and tx0<=x0<tx0+tx and ty0<=y0<ty0+ty, 'its tiles are damaged')
-    _must(all(v==1 for i,v in enumerate(s[36:]) if i%3), 'its channels differ in size')
-    _must(len({v for v in s[36::3]})==1, 'its channels differ in bits')
-    tiles = -(-(x-tx0)//tx) * -(-(y-ty0)//ty)
+    _must(x>x0 and y>y0, 'its tiles are damaged')
+    _must(tx0<=x0<tx0+tx and ty0<=y0<ty0+ty, 'its tiles are damaged')
+    _check_channels(s)
+    across = -(-(x-tx0)//tx)
+    down = -(-(y-ty0)//ty)
+    tiles = across*down
     _must(tiles<=65535, f'it has {tiles} tiles')
-    return y-y0,x-x0,_be(s, 34),(s[36]&0x7f)+1,tiles
+    bits = (s[36]&0x7f)+1
+    return y-y0,x-x0,channels,bits,tiles
+
+_CODING_TOPS = {1: 4, 4: 1, 5: 32, 9: 1} # Byte of a COD segment → its largest value
 
 def _check_coding(s):
     "Raise unless the COD segment of JPEG 2000 lies in the ranges of the standard"
-    _must(len(s)>=10 and s[1]<=4 and s[4]<=1 and s[5]<=32 and s[9]<=1, 'its coding parameters are damaged')
-    _must(s[6]<=8 and s[7]<=8 and s[6]+s[7]<=8, 'its code blocks are damaged')
+    _must(len(s)>=10, 'its coding parameters are damaged')
+    for i,top in _CODING_TOPS.items(): _must(s[i]<=top, 'its coding parameters are damaged')
+    _must(s[6]+s[7]<=8, 'its code blocks are damaged')
 
 def _main_header(b):
     "The size of a codestream and where its first tile begins"
@@ -866,13 +1103,16 @@ def _frame_2000(b):
     (h,w,samples,bits,tiles),i = _main_header(b)
     seen = set()
     while i+12<=len(b) and _be(b, i)==0xff90:
-        tile,n = _be(b, i+4),_be(b, i+6, 4) or len(b)-i
+        tile = _be(b, i+4)
+        n = _be(b, i+6, 4) or len(b)-i
         _must(tile<tiles and n>=14, f'the tile at byte {i} is damaged')
         _must(i+n<=len(b), 'it ends inside a tile')
         seen.add(tile)
         i += n
-    _must(len(seen)==tiles, f'{tiles-len(seen)} of its {tiles} tiles are missing')
-    _must(not b[i:].strip(b'\0') or _be(b, i)==0xffd9, f'something else than a tile stands at byte {i}')
+    missing = tiles-len(seen)
+    _must(not missing, f'{missing} of its {tiles} tiles are missing')
+    ends = not b[i:].strip(b'\0') or _be(b, i)==0xffd9
+    _must(ends, f'something else than a tile stands at byte {i}')
     return _Frame('JPEG 2000', h, w, samples, bits, i)
 
 def _frame(b):
@@ -883,23 +1123,34 @@ def _frame(b):
 
 # %% ../nbs/01_radiograph.ipynb #c040
 _ROOT = '1.2.840.10008.1.2.4.'
-_FAMILIES = {'JPEG': ('50', '51'), 'lossless JPEG': ('57', '70'), 'JPEG-LS': ('80', '81'),
-             'JPEG 2000': ('90', '91', '201', '202', '203')} # Transfer syntaxes, behind the root
+_FAMILIES = { # Transfer syntaxes, behind the root
+    'JPEG': ('50', '51'),
+    'lossless JPEG': ('57', '70'),
+    'JPEG-LS': ('80', '81'),
+    'JPEG 2000': ('90', '91', '201', '202', '203')}
 
 def _decoding_syntax(frame, stated):
     "The transfer syntax that a frame is decoded by: the stated one where it fits what the stream is"
     deep = frame.coding=='JPEG' and frame.bits>8 # GDCM looks at the stream, but pydicom gives it 12 bits only so
-    family = _FAMILIES['lossless JPEG' if deep else frame.coding]
+    coding = 'lossless JPEG' if deep else frame.coding
+    family = _FAMILIES[coding]
     return stated if stated.removeprefix(_ROOT) in family else _ROOT + family[0]
 
-_PIXEL_HEADER = dict(Rows=None, Columns=None, SamplesPerPixel=1, PlanarConfiguration=0,
-                     BitsAllocated=None, BitsStored=None, PixelRepresentation=0) # Names, and what is assumed where they are missing
+_PIXEL_HEADER = dict( # Names, and what is assumed where they are missing
+    Rows=None,
+    Columns=None,
+    SamplesPerPixel=1,
+    PlanarConfiguration=0,
+    BitsAllocated=None,
+    BitsStored=None,
+    PixelRepresentation=0)
 
 def _pixel_header(ds):
     "The part of a header that says how pixels are stored, as plain numbers and text"
     head = {k: _value(ds, k, int, v) for k,v in _PIXEL_HEADER.items()}
-    photometric = _value(ds, 'PhotometricInterpretation').upper()
-    return head | dict(PhotometricInterpretation=photometric, syntax=str(_syntax(ds)))
+    head['PhotometricInterpretation'] = _value(ds, 'PhotometricInterpretation').upper()
+    head['syntax'] = str(_syntax(ds))
+    return head
 
 def _pixel_dataset(head, pixels, vr='OB'):
     "A data set of nothing but pixels"
@@ -908,7 +1159,8 @@ def _pixel_dataset(head, pixels, vr='OB'):
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = head['syntax']
     for k,v in head.items():
-        if k not in ('syntax', *(('PlanarConfiguration',) if head['SamplesPerPixel']==1 else ())): setattr(ds, k, v)
+        if k=='syntax' or k=='PlanarConfiguration' and head['SamplesPerPixel']==1: continue
+        setattr(ds, k, v)
     ds.add_new(0x7fe00010, vr, pixels)
     return ds
 
@@ -980,9 +1232,13 @@ def _start_child():
     global _child
     if _child is not None and _child.poll() is None: return
     _stop_child()
-    command = [sys.executable, '-c', _START, json.dumps([str(p) for p in sys.path])]
-    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    _child = subprocess.Popen(command, **pipes, creationflags=getattr(subprocess, 'CREATE_NO_WINDOW', 0))
+    path = [str(p) for p in sys.path]
+    _child = subprocess.Popen(
+        [sys.executable, '-c', _START, json.dumps(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        creationflags=getattr(subprocess, 'CREATE_NO_WINDOW', 0))
     with _within(60): ready = b'ready\n' in iter(_child.stdout.readline, b'') # behind what the site's own start prints
     if not ready: raise _no_child('that does not start')
 
@@ -991,6 +1247,17 @@ def _no_child(why):
                            'no compression, or another',
                            'exporting it uncompressed')
 
+def _answer(head, frame, seconds):
+    "What the child says is wrong, or None; the shape, the type and the bytes of the values"
+    asked = json.dumps([head, len(frame), seconds])
+    _child.stdin.write(asked.encode()+b'\n'+frame)
+    _child.stdin.flush()
+    said,shape,dtype,size = json.loads(_child.stdout.readline())
+    b = _child.stdout.read(size)
+    fits = said or shape[:2]==[head['Rows'], head['Columns']]
+    _must(fits and len(b)==size, 'its decoder stopped')
+    return said,shape,dtype,b
+
 def _by_gdcm(
     head:dict,        # `_pixel_header`
     frame:bytes,      # One compressed frame
@@ -998,16 +1265,13 @@ def _by_gdcm(
 )->np.ndarray:        # Stored values
     "A frame decoded by GDCM in a process of its own; `_Damaged` where that dies or takes too long"
     if not sys.executable or getattr(sys, 'frozen', False): raise _no_child('in a program without a Python to start')
-    seconds *= max(1, head['Rows']*head['Columns']/4e6)
+    pixels = head['Rows']*head['Columns']
+    seconds *= max(1, pixels/4e6)
     with _LOCK:
         _start_child()
         try:
             with _within(seconds*(10 if _COUNTS else 1)):
-                _child.stdin.write(json.dumps([head, len(frame), seconds]).encode()+b'\n'+frame)
-                _child.stdin.flush()
-                said,shape,dtype,size = json.loads(_child.stdout.readline())
-                b = _child.stdout.read(size)
-                _must(len(b)==size and (said or shape[:2]==[head['Rows'], head['Columns']]), 'its decoder stopped')
+                said,shape,dtype,b = _answer(head, frame, seconds)
         except (OSError, ValueError): raise _Damaged('its decoder ended, or found no end') from None
     _must(said is None, f'its decoder refused it ({said})')
     return np.frombuffer(b, dtype).reshape(shape)
@@ -1029,16 +1293,22 @@ def _plugins(syntax, name):
     raise RadiographError(f'{name}: DICOM compressed as {UID(syntax).name}, and no decoder for it is installed',
                           'a decoder', _DECODERS)
 
+def _measures(h, w, n, bits):
+    "A frame in words"
+    channels = 'channel' if n==1 else 'channels'
+    return f'{h}×{w}, {n} {channels}, {bits} bits'
+
 def _check_agreement(frame, head, name):
     "A compressed frame must be what the header states: decoders allocate what the frame says"
     said = frame.rows,frame.columns,frame.samples
     stated = head['Rows'],head['Columns'],head['SamplesPerPixel']
-    fine = said==stated and 2<=frame.bits<=head['BitsAllocated']
-    if fine: return
-    words = lambda h,w,n,bits: f'{h}×{w}, {n} channel{"s"*(n!=1)}, {bits} bits'
-    promised = words(*stated, head['BitsAllocated'])
-    came = f'{name}: a compressed frame of {words(*said, frame.bits)} where the DICOM header states {promised}'
-    raise RadiographError(came, 'a consistent DICOM file', 'exporting it again')
+    allocated = head['BitsAllocated']
+    if said==stated and 2<=frame.bits<=allocated: return
+    found = _measures(*said, frame.bits)
+    promised = _measures(*stated, allocated)
+    raise RadiographError(f'{name}: a compressed frame of {found} where the DICOM header states {promised}',
+                          'a consistent DICOM file',
+                          'exporting it again')
 
 def _unreadable(name, why):
     return RadiographError(f'{name}: DICOM whose pixels cannot be decoded; they were cut short or damaged: {why}',
@@ -1051,10 +1321,12 @@ def _decompressed(ds, head, name):
     b = _codestream(next(generate_frames(ds.PixelData, number_of_frames=1)))
     frame = _frame(b)
     _check_agreement(frame, head, name)
-    another = b[frame.end+2:].strip(b'\0')[:2] in (b'\xff\xd8', b'\xff\x4f')
-    _must(not another, 'another frame follows, where the header states one')
+    behind = b[frame.end+2:].strip(b'\0')
+    _must(behind[:2] not in (b'\xff\xd8', b'\xff\x4f'), 'another frame follows, where the header states one')
     head = head | dict(syntax=_decoding_syntax(frame, head['syntax']))
-    if frame.coding=='JPEG' and frame.bits==8: _must(not (wrong := _frame_misfit(b)), f'its data {wrong}')
+    if frame.coding=='JPEG' and frame.bits==8:
+        wrong = _frame_misfit(b)
+        _must(not wrong, f'its data {wrong}')
     for plugin in _plugins(head['syntax'], name):
         if plugin=='gdcm': return _by_gdcm(head, b)
         try: return _as_array(_pixel_dataset(head, encapsulate([b])), plugin)
@@ -1063,11 +1335,15 @@ def _decompressed(ds, head, name):
 
 def _plain_values(ds, head, plugin):
     "The stored values of a frame that is not compressed, or by runs; they may lie higher than at the lowest bits"
-    high,stored = _value(ds, 'HighBit', int, 0),head['BitsStored']
-    read = lambda bits: _as_array(_pixel_dataset(head|dict(BitsStored=bits), ds.PixelData, ds['PixelData'].VR), plugin)
+    stored = head['BitsStored']
+    high = _value(ds, 'HighBit', int, 0)
+    def read(bits):
+        frame = _pixel_dataset(head|dict(BitsStored=bits), ds.PixelData, ds['PixelData'].VR)
+        return _as_array(frame, plugin)
     if not stored<=high<head['BitsAllocated']: return read(stored)
     a = read(high+1)
-    wrong = not abs(a.astype(np.int64)).max()>>stored # nothing lies up there
+    top = abs(a.astype(np.int64)).max()
+    wrong = not top>>stored # nothing lies up there
     return read(stored) if wrong else a>>(high+1-stored)
 
 def _stored(ds, name):
@@ -1089,11 +1365,26 @@ def _windowed(
 )->np.ndarray:              # 0…1
     "Values through a DICOM window (PS3.3, C.11.2.1.2.1 and C.11.2.1.3)"
     x = np.asarray(x, np.float64)
-    if function=='SIGMOID': return 1/(1+np.exp((-4*(x-center)/width).clip(-700, 700)))
+    if function=='SIGMOID':
+        power = -4*(x-center)/width
+        return 1/(1+np.exp(power.clip(-700, 700)))
     if function=='LINEAR': center,width = center-.5,width-1
-    return ((x-center)/width+.5).clip(0, 1) if width>0 else (x>center).astype(float)
+    if not width>0: return (x>center).astype(float)
+    return ((x-center)/width+.5).clip(0, 1)
 
 # %% ../nbs/01_radiograph.ipynb #c045
+def _two_a_word(words):
+    "Words as entries of 8 bits, the low byte first"
+    return words.astype('<u2').view(np.uint8)
+
+def _entries(data, n, big):
+    "The `n` entries of a table, or words of two of them"
+    if not isinstance(data, bytes): return np.atleast_1d(np.asarray(data, np.int64))
+    order = '>u2' if big else '<u2' # pydicom leaves bytes in the order of the file
+    if len(data)>=2*n: return np.frombuffer(data, order)
+    if big and len(data)%2==0: return _two_a_word(np.frombuffer(data, order))
+    return np.frombuffer(data, np.uint8)
+
 def _table(
     item,       # Item of a LUT sequence
     signed,     # Is the first mapped value signed?
@@ -1103,44 +1394,52 @@ def _table(
     n,first,bits = (int(v) for v in item.LUTDescriptor)
     n = n or 65536
     if signed and first>32767: first -= 65536 # a signed number read as an unsigned one
-    data = item.LUTData
-    if isinstance(data, bytes): # pydicom leaves bytes in the order of the file
-        small = len(data)<2*n # two entries a word
-        words = np.frombuffer(data, ('>u2' if big else '<u2') if not small or big and len(data)%2==0 else np.uint8)
-        if small and words.itemsize==2: words = words.astype('<u2').view(np.uint8)
-    else: words = np.atleast_1d(np.asarray(data, np.int64))
-    if bits==8 and len(words)<n: words = words.astype('<u2').view(np.uint8)
+    words = _entries(item.LUTData, n, big)
+    if bits==8 and len(words)<n: words = _two_a_word(words)
     return first,words[:n],bits
 
 def _is_big(ds):
     "Did the data set come from a file that puts the high byte first?"
-    return getattr(ds, 'original_encoding', (None, None))[1] is False or not _syntax(ds).is_little_endian
+    return _high_byte_first(ds) or not _syntax(ds).is_little_endian
+
+def _table_of(ds, item):
+    "A look-up table of a header"
+    signed = _value(ds, 'PixelRepresentation', int)
+    return _table(item, signed, _is_big(ds))
 
 def _lut(x, table):
     "Values through a table; those before its first and beyond its last entry get that entry"
     first,entries,_ = table
-    return entries[np.clip(np.rint(x).astype(np.int64)-first, 0, len(entries)-1)].astype(np.float64)
+    at = np.rint(x).astype(np.int64)-first
+    at = at.clip(0, len(entries)-1)
+    return entries[at].astype(np.float64)
 
 def _modality_lut(x, ds):
     "Stored values as the modality LUT or the rescale of the header maps them, and what was done"
     if ds.get('ModalityLUTSequence'):
-        table = _table(ds.ModalityLUTSequence[0], _value(ds, 'PixelRepresentation', int), _is_big(ds))
+        table = _table_of(ds, ds.ModalityLUTSequence[0])
         return _lut(x, table),'modality LUT'
-    slope,intercept = _value(ds, 'RescaleSlope', float, 1.),_value(ds, 'RescaleIntercept', float, 0.)
-    nothing = (slope, intercept)==(1, 0) or not slope or not np.isfinite([slope, intercept]).all()
-    if nothing: return x.astype(np.float64),None
+    slope = _value(ds, 'RescaleSlope', float, 1.)
+    intercept = _value(ds, 'RescaleIntercept', float, 0.)
+    usable = slope and np.isfinite([slope, intercept]).all()
+    if not usable or (slope, intercept)==(1, 0): return x.astype(np.float64),None
     return x*slope+intercept,f'rescale ×{slope:g} {intercept:+g}'
 
 # %% ../nbs/01_radiograph.ipynb #c047
+def _voi_lut(x, table):
+    "Values through a table as 0…1, and in what words"
+    _,entries,declared = table
+    top = int(entries.max())
+    filled = _bits(top)
+    wrong = filled<declared or top>=1<<declared
+    bits = filled if wrong else declared
+    note = 'VOI LUT' if bits==declared else f'VOI LUT of {bits} bits where {declared} are declared'
+    return _lut(x, table)/((1<<bits)-1),note
+
 def _voi_luts(x, ds):
     "Values through each item of VOILUTSequence as 0…1, and in what words; None for one that is unusable"
     for item in ds.get('VOILUTSequence') or []:
-        try:
-            table = _table(item, _value(ds, 'PixelRepresentation', int), _is_big(ds))
-            declared,filled = table[2],_bits(int(table[1].max()))
-            bits = filled if filled<declared or table[1].max()>=1<<declared else declared
-            note = 'VOI LUT' if bits==declared else f'VOI LUT of {bits} bits where {declared} are declared'
-            yield _lut(x, table)/((1<<bits)-1),note
+        try: yield _voi_lut(x, _table_of(ds, item))
         except Exception: yield None
 
 def _windows(x, ds):
@@ -1149,75 +1448,98 @@ def _windows(x, ds):
     f = _value(ds, 'VOILUTFunction', default='LINEAR').upper()
     if f not in ('LINEAR', 'LINEAR_EXACT', 'SIGMOID'): f = 'LINEAR'
     for c,w in zip(centers, widths):
-        usable = np.isfinite([c, w]).all() and (w>=1 if f=='LINEAR' else w>0)
-        yield (_windowed(x, c, w, f), f'window {c:g}/{w:g} ({f.lower()})') if usable else None
+        wide = w>=1 if f=='LINEAR' else w>0
+        usable = wide and np.isfinite([c, w]).all()
+        words = f'window {c:g}/{w:g} ({f.lower()})'
+        yield (_windowed(x, c, w, f), words) if usable else None
 
 # %% ../nbs/01_radiograph.ipynb #c048
 def _range(x, ds, real):
     "What becomes 0 and 1 where no window is stated: all that 8 unsigned bits can hold, or the film's own extremes"
-    full = _value(ds, 'BitsStored', int)==8 and not _value(ds, 'PixelRepresentation', int)
-    ends = _modality_lut(np.array([0, 255]), ds)[0] if full else x[real]
-    return float(ends.min()),float(ends.max()),'full range' if full else 'stretched from'
+    eight = _value(ds, 'BitsStored', int)==8
+    full = eight and not _value(ds, 'PixelRepresentation', int)
+    if not full: return *_extremes(x[real]),'stretched from'
+    ends,_ = _modality_lut(np.array([0, 255]), ds)
+    return *_extremes(ends),'full range'
 
 def _stretched(x, ds, real):
     "Values from black to white without the help of a header"
     lo,hi,how = _range(x, ds, real)
     if lo==hi: raise _constant('the film', lo)
-    return ((x-lo)/(hi-lo)).clip(0, 1),f'{how} {lo:.6g}…{hi:.6g}'
+    y = (x-lo)/(hi-lo)
+    return y.clip(0, 1),f'{how} {lo:.6g}…{hi:.6g}'
 
 def _shows(y):
     "Does a way from black to white leave greys, rather than two tones?"
-    return np.ptp(y)>=1/256 and ((y>0) & (y<1)).mean()>=.01
+    if not np.ptp(y)>=1/256: return False
+    greys = (y>0) & (y<1)
+    return greys.mean()>=.01
 
 def _for_display(x, ds, real):
     "Values after the modality LUT as 0…1, and by which way: VOI LUT, window or range"
     passed = 0
     for way in chain(_voi_luts(x, ds), _windows(x, ds)):
         if way and _shows(way[0][real]): break
-        passed,way = passed+1,None
+        passed += 1
+        way = None # let go before the next is made
     else: way = _stretched(x, ds, real)
-    note = f', after {passed} unusable window{"s"*(passed>1)} or LUT{"s"*(passed>1)}' if passed else ''
-    return way[0],way[1]+note
+    y,how = way
+    if not passed: return y,how
+    s = 's'*(passed>1)
+    return y,f'{how}, after {passed} unusable window{s} or LUT{s}'
 
 def _as_stored(v, ds):
     "A number of the header in the range of the stored values, where a writer took it for unsigned or for signed"
-    bits,signed = _value(ds, 'BitsAllocated', int, 16),_value(ds, 'PixelRepresentation', int)
+    bits = _value(ds, 'BitsAllocated', int, 16)
+    whole = 1<<bits
     half = 1<<(bits-1)
-    return (v+half)%(2*half)-half if signed else v%(2*half)
+    if not _value(ds, 'PixelRepresentation', int): return v%whole
+    return (v+half)%whole-half
 
 def _padding(a, ds):
     "Where the stored values mean 'no film here'"
-    def whole(v): return int.from_bytes(v, 'big' if _is_big(ds) else 'little') if isinstance(v, bytes) else int(v)
-    v,limit = (_value(ds, k, whole) for k in ('PixelPaddingValue', 'PixelPaddingRangeLimit'))
-    if v is None: return np.zeros(a.shape, bool)
-    v,limit = (_as_stored(n, ds) for n in (v, v if limit is None else limit))
-    pad = (a>=min(v, limit)) & (a<=max(v, limit))
+    def whole(v):
+        if not isinstance(v, bytes): return int(v)
+        return int.from_bytes(v, 'big' if _is_big(ds) else 'little')
+    first = _value(ds, 'PixelPaddingValue', whole)
+    if first is None: return np.zeros(a.shape, bool)
+    last = _value(ds, 'PixelPaddingRangeLimit', whole, first)
+    low,high = sorted(_as_stored(n, ds) for n in (first, last))
+    pad = (a>=low) & (a<=high)
     return pad if not pad.all() else np.zeros(a.shape, bool)
 
 def _greyscale(a, ds, photometric):
     "Stored MONOCHROME values as 0…1, white = dense, and the steps taken"
-    pad,(x,first) = _padding(a, ds),_modality_lut(a, ds)
+    pad = _padding(a, ds)
+    x,first = _modality_lut(a, ds)
     y,step = _for_display(x, ds, ~pad)
     y = y.astype(np.float32).clip(0, 1)
-    if photometric=='MONOCHROME1': y,step = 1-y,f'{step}, MONOCHROME1 inverted'
-    if pad.any(): y,step = np.where(pad, np.float32(0), y),f'{step}, padding to black'
-    return y, ([first] if first else []) + [step]
+    if photometric=='MONOCHROME1':
+        y = 1-y
+        step += ', MONOCHROME1 inverted'
+    if pad.any():
+        y = np.where(pad, np.float32(0), y)
+        step += ', padding to black'
+    return y, [first, step] if first else [step]
 
 # %% ../nbs/01_radiograph.ipynb #c049
 def _colour(a, ds, photometric):
     "Stored colour values as RGB integers, and the steps taken"
     if photometric!='PALETTE COLOR':
-        data = a if a.dtype==np.uint8 else a/((1<<ds.BitsStored)-1)
+        top = (1<<ds.BitsStored)-1
+        data = a if a.dtype==np.uint8 else a/top
         return data,[f'colour ({photometric})']
     from pydicom.pixels import apply_color_lut
     rgb = apply_color_lut(a, ds)
-    return (rgb if rgb.dtype==np.uint8 else rgb/65535), ['palette']
+    data = rgb if rgb.dtype==np.uint8 else rgb/65535
+    return data,['palette']
 
 def is_dataset(
     x,      # Anything
 )->bool:    # False as long as nobody imported pydicom
     "Is this a pydicom data set? Asked without importing pydicom"
-    return 'pydicom' in sys.modules and isinstance(x, sys.modules['pydicom'].Dataset)
+    pydicom = sys.modules.get('pydicom')
+    return pydicom is not None and isinstance(x, pydicom.Dataset)
 
 def _stands_up(ds):
     "Do the rows run along the body? Then the film is stored on its side"
@@ -1230,14 +1552,18 @@ def oriented(
     back=False, # Turn from the upright film to the stored pixels instead
 ):              # The array, and what was done, in words
     "A film as one looks at it: the patient's right on the left, head up"
-    o,aside = _axes(ds),_stands_up(ds)
+    o = _axes(ds)
+    aside = _stands_up(ds)
     if aside: o = o[::-1]
     if not o or o[1] not in 'HF': return a,[]
+    done = {
+        'stood up': aside,
+        'mirrored': o[0]=='R',
+        'turned upside down': o[1]=='H'}
     if aside and not back: a = a.swapaxes(0, 1)
-    if o[0]=='R': a = a[:,::-1]
-    if o[1]=='H': a = a[::-1]
+    if done['mirrored']: a = a[:,::-1]
+    if done['turned upside down']: a = a[::-1]
     if aside and back: a = a.swapaxes(0, 1)
-    done = {'stood up': aside, 'mirrored': o[0]=='R', 'turned upside down': o[1]=='H'}
     return a,[f'{k} (PatientOrientation)' for k,v in done.items() if v]
 
 _ASSUMED = dict(SamplesPerPixel=1, PixelRepresentation=0)
@@ -1250,23 +1576,30 @@ def _contradiction(ds, photometric):
     said = f'{photometric}, but PresentationLUTShape {shape}'
     yield f'the header contradicts itself: {said}; if the film looks inverted, it is'
 
-_VIEW_WORDS = dict(lateral='the header says a lateral view', oblique='the header says an oblique view',
-                   decubitus='the header says decubitus: the patient lies on the side')
+_VIEW_WORDS = dict(
+    lateral='the header says a lateral view',
+    oblique='the header says an oblique view',
+    decubitus='the header says decubitus: the patient lies on the side')
+_YES_WORDS = dict(
+    BurnedInAnnotation='text is burnt in, says the header',
+    QualityControlImage='a film for quality control, says the header')
 
 def _remarks(ds, meta):
     "What the header says that a reader should know"
-    species = _value(ds, 'PatientSpeciesDescription', default='')
-    if not meta['modality']: yield 'no modality stated'
-    if meta['modality'] in ('OT', 'SC'): yield 'secondary capture'
+    modality,part = meta['modality'],meta['body_part']
+    if not modality: yield 'no modality stated'
+    if modality in ('OT', 'SC'): yield 'secondary capture'
     if meta['view'] in _VIEW_WORDS: yield _VIEW_WORDS[meta['view']]
-    if not is_chest(meta['body_part']): yield f"the header says {meta['body_part'].lower()}, not chest"
+    if not is_chest(part): yield f'the header says {part.lower()}, not chest'
     if meta['child']: yield "a child's film"
     if meta['processing']=='for processing': yield 'raw detector values (FOR PROCESSING), not meant to be looked at'
     yield from _contradiction(ds, (meta['photometric'] or '').upper())
-    if _value(ds, 'BurnedInAnnotation')=='YES': yield 'text is burnt in, says the header'
-    if _value(ds, 'QualityControlImage')=='YES': yield 'a film for quality control, says the header'
+    for k,words in _YES_WORDS.items():
+        if _value(ds, k)=='YES': yield words
+    species = _value(ds, 'PatientSpeciesDescription', default='')
     if species and not re.search('homo|human', species, re.I): yield 'the header says an animal, not a person'
-    yield from (f'{k} assumed to be {v}' for k,v in _ASSUMED.items() if _value(ds, k) is None)
+    for k,v in _ASSUMED.items():
+        if _value(ds, k) is None: yield f'{k} assumed to be {v}'
 
 # %% ../nbs/01_radiograph.ipynb #c050
 def _from_dataset(ds, name, keep_identifiers, max_pixels):
@@ -1276,11 +1609,13 @@ def _from_dataset(ds, name, keep_identifiers, max_pixels):
     photometric = (meta['photometric'] or 'MONOCHROME2').upper()
     a = _stored(ds, name)
     grey = photometric.startswith('MONOCHROME') and a.ndim==2
-    x,steps = (_greyscale if grey else _colour)(a, ds, photometric)
+    shown = _greyscale if grey else _colour
+    x,steps = shown(a, ds, photometric)
     x,turns = oriented(x, ds)
-    aspect = _aspect(ds)
+    aspect,spacing = _aspect(ds),meta['spacing_mm']
     if _stands_up(ds): # the axes of the film changed places
-        aspect,meta['spacing_mm'] = 1/aspect,meta['spacing_mm'] and meta['spacing_mm'][::-1]
+        aspect = 1/aspect
+        meta['spacing_mm'] = spacing and spacing[::-1]
     history = [f'read as DICOM ({_syntax(ds).name})', *steps, *turns, *_remarks(ds, meta)]
     return _film(x, name, max_pixels, history, meta, aspect=aspect)
 
@@ -1320,13 +1655,15 @@ def _read_dicom(b, name, keep_identifiers, max_pixels):
 # %% ../nbs/01_radiograph.ipynb #c052
 def _check_file(path, limit):
     "Raise unless the path names a regular file of a size that can be read"
-    info,name = path.stat(),plain_name(path.name or str(path))
+    info = path.stat()
+    name = plain_name(path.name or str(path))
     if stat.S_ISDIR(info.st_mode):
         raise RadiographError(f'{name} is a folder', 'one film', 'get_radiograph_files, which lists the films in it')
     if not stat.S_ISREG(info.st_mode):
         raise RadiographError(f'{name} is no regular file', _WANTED, 'copying it into a file')
     if info.st_size>limit:
-        raise RadiographError(f'{name} has {info.st_size/1e6:,.0f} MB', f'at most {limit/1e6:,.0f} MB',
+        raise RadiographError(f'{name} has {info.st_size/1e6:,.0f} MB',
+                              f'at most {limit/1e6:,.0f} MB',
                               'a smaller copy')
 
 def _file_bytes(text, limit):
@@ -1395,11 +1732,13 @@ def load_radiograph(
     max_pixels:int=25_000_000,     # Refuse more pixels than this, asked before decoding: no chest film has more
 )->Radiograph:
     "Whatever holds one chest radiograph, as an array you can trust; `RadiographError` where there is none"
-    kw,limit = dict(keep_identifiers=keep_identifiers, max_pixels=max_pixels),8*int(max_pixels)
+    kw = dict(keep_identifiers=keep_identifiers, max_pixels=max_pixels)
+    limit = 8*int(max_pixels) # bytes of a file
     if isinstance(film, Radiograph): return film
     if isinstance(film, (str, os.PathLike)):
         text = os.fsdecode(film) # some paths are bytes
-        return _read(_file_bytes(text, limit), Path(text).name, **kw, path=Path(os.path.abspath(text)))
+        b = _file_bytes(text, limit)
+        return _read(b, Path(text).name, **kw, path=Path(os.path.abspath(text)))
     if isinstance(film, (bytes, bytearray, memoryview)): return _read(bytes(film), 'byte string', **kw)
     if hasattr(film, 'read') and not isinstance(film, Image.Image):
         return _read(_stream_bytes(film, limit), _name(film, 'open file'), **kw)
@@ -1413,13 +1752,16 @@ def _unmasked(a, max_pixels):
     if not a.mask.any(): return _film(a.data, 'array', max_pixels)
     _check_numbers(a.compressed(), 'array')
     film = _film(a.filled(a.min()), 'array', max_pixels) # scaled by the values that count
-    data = film.data if film.data.shape!=a.shape else np.where(a.mask, np.float32(0), film.data)
-    return replace(film, data=data, history=(*film.history, 'masked pixels to black'))
+    data = film.data
+    if data.shape==a.shape: data = np.where(a.mask, np.float32(0), data)
+    history = *film.history,'masked pixels to black'
+    return replace(film, data=data, history=history)
 
 def _tensor(x):
     "A tensor as an array, also one that needs a gradient, lies on another device or has bfloat16 values"
     x = x.detach().cpu()
-    return np.asarray(x.float() if 'bfloat16' in str(x.dtype) else x)
+    if 'bfloat16' in str(x.dtype): x = x.float()
+    return np.asarray(x)
 
 def _load_object(film, keep_identifiers, max_pixels):
     "An array, a PIL image or a data set"
@@ -1451,8 +1793,10 @@ SUFFIXES = ('.png', '.jpg', '.jpeg', '.jfif', '.webp', '.tif', '.tiff', '.dcm', 
 def _may_be_film(p):
     "A known suffix, or none and the DICOM mark: archives often drop '.dcm'"
     if p.suffix.lower() in SUFFIXES: return p.is_file()
-    if p.suffix.strip('.') and not p.suffix[1:].isdigit() or not p.is_file(): return False
-    with p.open('rb') as f: return f.read(132)[128:]==b'DICM'
+    if p.suffix.strip('.') and not p.suffix[1:].isdigit(): return False
+    if not p.is_file(): return False
+    with p.open('rb') as f: head = f.read(132)
+    return head[128:]==b'DICM'
 
 def get_radiograph_files(
     path,               # A folder
@@ -1463,9 +1807,11 @@ def get_radiograph_files(
     if path.is_file(): return [path]
     if not path.is_dir():
         raise RadiographError(f'there is no folder {path}', 'a folder with films', 'checking the spelling')
-    hidden = lambda p: any(part.startswith(('.', '__')) for part in p.relative_to(path).parts)
-    found = (p for p in path.glob('**/*' if recurse else '*') if not hidden(p))
-    return sorted(p for p in found if _may_be_film(p))
+    def hidden(p):
+        parts = p.relative_to(path).parts
+        return any(part.startswith(('.', '__')) for part in parts)
+    found = path.glob('**/*' if recurse else '*')
+    return sorted(p for p in found if not hidden(p) and _may_be_film(p))
 
 # %% ../nbs/01_radiograph.ipynb #c057
 def _samples():
@@ -1485,4 +1831,5 @@ def sample_radiograph(
     known = _samples()
     if name not in known: raise RadiographError(f'the sample {name!r}', f"one of {', '.join(known)}", 'list_samples()')
     film = load_radiograph(package_file('samples', known[name]['file']))
-    return replace(film, meta={**film.meta, 'sample': {k: v for k,v in known[name].items() if k!='patient'}})
+    told = {k: v for k,v in known[name].items() if k!='patient'}
+    return replace(film, meta=film.meta|dict(sample=told))
