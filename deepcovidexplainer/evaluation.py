@@ -42,9 +42,17 @@ def labelled_films(
 # %% ../nbs/33_evaluation.ipynb #c011
 def _counts(t):
     "Films of each class of each source, and patients"
-    def by_class(g): return {c:int(n) for c,n in g.label.value_counts().items()}
-    films = {source:by_class(g) for source,g in t.groupby('source')}
+    films = {}
+    for source,g in t.groupby('source'):
+        n = g.label.value_counts()
+        films[source] = {c:int(k) for c,k in n.items()}
     return films,int(t.group.nunique())
+
+def _as_said(t, role, about):
+    "Whether there are as many films and patients of a role as the card says"
+    films = about['films'].get(role, {})
+    patients = about['groups'].get(role, 0)
+    return _counts(t[t.role==role])==(films, patients)
 
 def card_films(
     ensemble,         # `Ensemble` with a card
@@ -60,11 +68,11 @@ def card_films(
     away = tuple(about['films'].get('external', ()))
     t = assign_groups(t, kept_hashes(t, root, cache))
     t = assign_roles(t, away, classes=ensemble.classes)
-    def as_said(role): return _counts(t[t.role==role])==(about['films'].get(role, {}), about['groups'].get(role, 0))
-    same = as_said('test') and as_said('external')
+    same = _as_said(t, 'test', about) and _as_said(t, 'external', about)
     strange = t.source.isin((*away, 'jsrt')) & (t.role!='external')
     t.loc[strange, 'role'] = 'guard'
-    t = t[t.role.isin(['test', 'external', 'guard'])].reset_index(drop=True)
+    used = t.role.isin(['test', 'external', 'guard'])
+    t = t[used].reset_index(drop=True)
     t.attrs['same'] = same
     return t
 
@@ -78,7 +86,8 @@ def trial_films(
     if not data.exists():
         raise RadiographError(f'{data.name} does not exist', 'a CSV index or a folder', 'check the path')
     if (data/'darkcovidnet').is_dir(): return card_films(ensemble, data, cache),data
-    return labelled_films(data, ensemble.classes),(data.parent if data.is_file() else data)
+    root = data.parent if data.is_file() else data
+    return labelled_films(data, ensemble.classes),root
 
 # %% ../nbs/33_evaluation.ipynb #c013
 def _read(path, name):
@@ -89,25 +98,30 @@ def _read(path, name):
 
 def _cleaned(ensemble, film, lungs):
     "A film as the networks get it, S×S uint8"
-    places = (lungs.box, lungs.field) if ensemble.crop=='lungs' else ()
+    places = ()
+    if ensemble.crop=='lungs': places = lungs.box,lungs.field
     clean = ensemble.preprocess.clean(film, *places)
     return np.round(clean*255).astype(np.uint8)
 
 def _columns(ensemble):
     "The columns with each member's posteriors"
-    return [[f'{m.name}: {c}' for c in ensemble.classes] for m in ensemble.members]
+    def of(name): return [f'{name}: {c}' for c in ensemble.classes]
+    return [of(m.name) for m in ensemble.members]
 
 def _rows(ensemble, films):
     "What is said of a batch of `Radiograph`s"
-    lungs = list(map(find_lungs, films))
-    cleaned = np.stack([_cleaned(ensemble, f, l) for f,l in zip(films, lungs)])
-    x = ensemble.standardised(cleaned)
-    for film,found,p in zip(films, lungs, ensemble.predict_many(x=x, bs=len(x))):
-        yield dict(_row(ensemble, film, found, p), bits=difference_hash(film.data))
+    lungs = [find_lungs(film) for film in films]
+    cleaned = [_cleaned(ensemble, f, l) for f,l in zip(films, lungs)]
+    x = ensemble.standardised(np.stack(cleaned))
+    answers = ensemble.predict_many(x=x, bs=len(x))
+    for film,found,p in zip(films, lungs, answers):
+        row = _row(ensemble, film, found, p)
+        yield dict(row, bits=difference_hash(film.data))
 
 def _row(ensemble, film, lungs, p):
     "What is said of a film, as columns"
-    between = ', ' if any(' ' in c for c in p.classes) else ' '
+    spaced = any(' ' in c for c in p.classes)
+    between = ', ' if spaced else ' '
     row = dict(
         p.named,
         sha256=film.meta.get('sha256'),
@@ -137,9 +151,13 @@ def say(
     errors:str='raise', # What happens to a film that cannot be read: `'raise'` its error, or `'report'` it and go on
 )->pd.DataFrame:       # `t` with the answers, and `group`: patients joined by their copies; `attrs['left out']`: film → why
     "What an ensemble says of every film: posteriors, `said`, `set`, guard, each member's posteriors"
-    rows,read,left = [],[],{}
+    root = Path(root)
+    rows = []
+    read = []
+    left = {}
     for i in range(0, len(t), bs):
-        films = list(_read_all(Path(root), t.film[i:i+bs], errors, left))
+        some = t.film[i:i+bs]
+        films = list(_read_all(root, some, errors, left))
         if films: rows += _rows(ensemble, [film for _,film in films])
         read += [name for name,_ in films]
         if tell: tell(min(i+bs, len(t)), len(t))
@@ -155,6 +173,21 @@ def say(
     return told
 
 # %% ../nbs/33_evaluation.ipynb #c018
+def _of_role(t, role): return (t.role==role).to_numpy()
+
+def _uncalibrated(members, temperature, bias):
+    "Posteriors of the members before constants and temperature"
+    unbiased = apply_temperature(members, 1, -np.asarray(bias))
+    return apply_temperature(unbiased, 1/temperature)
+
+def _accuracies(p, members, y):
+    "Of the three ways to join the members"
+    rules = dict(
+        SCPA=p.argmax(1),
+        PM=max_prediction(members),
+        vote=majority_vote(members))
+    return {k:float((said==y).mean()) for k,said in rules.items()}
+
 def card_scores(
     t:pd.DataFrame,       # Test and external films: role, label, source, group
     members:np.ndarray,   # M×N×K calibrated posteriors, in the order of `t`
@@ -167,27 +200,32 @@ def card_scores(
     classes=CLASSES,      # K names
 )->dict:                  # JSON-safe
     "The scores of an ensemble's card"
-    test,away = ((t.role==r).to_numpy() for r in ('test', 'external'))
-    y,group = class_numbers(t.label[test], classes),t.group[test].to_numpy()
-    every,m = average_posteriors(members),members[:,test]
+    test = _of_role(t, 'test')
+    away = _of_role(t, 'external')
+    y = class_numbers(t.label[test], classes)
+    group = t.group[test].to_numpy()
+    every = average_posteriors(members)
     p = every[test]
-    unbiased = apply_temperature(m, 1, -np.asarray(bias))
-    raw = average_posteriors(apply_temperature(unbiased, 1/temperature))
-    rules = dict(SCPA=p.argmax(1), PM=max_prediction(m), vote=majority_vote(m))
+    m = members[:,test]
+    raw = average_posteriors(_uncalibrated(m, temperature, bias))
+    far = np.asarray(far)
     def scores(q, n): return score(q, y, group, n, classes=classes).to_dict()
     return dict(
         test=scores(p, n_boot),
         ece=_errors(raw, p, y),
         **_set_scores(p, y, threshold),
-        accuracy={k:float((said==y).mean()) for k,said in rules.items()},
+        accuracy=_accuracies(p, m, y),
         members={n:scores(q, n_boot//4) for n,q in zip(names, m)},
-        external=_away(t[away], every[away], np.asarray(far)[away], threshold, classes))
+        external=_away(t[away], every[away], far[away], threshold, classes))
 
 def _errors(raw, p, y):
     "Calibration errors before and after, and what chance makes of the latter"
     def ece(q): return round(calibration(q, y)['ece'], 4)
-    by_chance = {k:round(v, 4) for k,v in ece_by_chance(p).items()}
-    return dict(before=ece(raw), after=ece(p), by_chance=by_chance)
+    by_chance = ece_by_chance(p)
+    return dict(
+        before=ece(raw),
+        after=ece(p),
+        by_chance={k:round(v, 4) for k,v in by_chance.items()})
 
 def _held(sets, y):
     "Whether each film's set holds the truth"
@@ -196,17 +234,22 @@ def _held(sets, y):
 def _set_scores(p, y, threshold):
     "How often prediction sets hold the truth, and how many classes"
     sets = prediction_sets(p, threshold)
-    return dict(coverage=rate(_held(sets, y)), set_size=round(float(sets.sum(1).mean()), 3))
+    size = sets.sum(1).mean()
+    return dict(
+        coverage=rate(_held(sets, y)),
+        set_size=round(float(size), 3))
 
 def _away(t, p, far, threshold, classes):
     "Each external source on its own"
     if not len(t): return {}
-    held = _held(prediction_sets(p, threshold), class_numbers(t.label, classes))
-    def more(source):
+    y = class_numbers(t.label, classes)
+    held = _held(prediction_sets(p, threshold), y)
+    scores = single_class_scores(p, t.label, t.source, classes)
+    for source,row in scores.items():
         here = (t.source==source).to_numpy()
-        return {'sets that hold the truth':rate(held[here]), 'called unlike the training films':rate(far[here])}
-    known = single_class_scores(p, t.label, t.source, classes)
-    return {source:v | more(source) for source,v in known.items()}
+        row['sets that hold the truth'] = rate(held[here])
+        row['called unlike the training films'] = rate(far[here])
+    return scores
 
 @dataclass
 class Trial:
@@ -223,7 +266,8 @@ class Trial:
     @property
     def main(self):
         "The films that are scored together: the test films of the card, or all of your own"
-        return self.films[self.films.role.isin(['test', 'own'])]
+        scored = self.films.role.isin(['test', 'own'])
+        return self.films[scored]
     @property
     def p(self):
         "Their N×K posteriors"
@@ -242,7 +286,8 @@ class Trial:
         return bool((self.films.role=='test').any())
     def __repr__(self):
         films = f'{len(self.main)} films of {len(set(self.group))} patients'
-        return f'Trial({self.ensemble.name} on {films}, accuracy {np.mean(self.p.argmax(1)==self.y):.3f})'
+        accuracy = np.mean(self.p.argmax(1)==self.y)
+        return f'Trial({self.ensemble.name} on {films}, accuracy {accuracy:.3f})'
 
 def try_ensemble(
     ensemble,              # `Ensemble`
@@ -255,21 +300,31 @@ def try_ensemble(
 )->Trial:
     "Let an ensemble classify films whose truth is known"
     t,root = trial_films(ensemble, data, cache)
-    return Trial(say(ensemble, t, root, tell=tell, errors=errors), ensemble, n_boot, prevalence)
+    told = say(ensemble, t, root, tell=tell, errors=errors)
+    return Trial(told, ensemble, n_boot, prevalence)
 
 # %% ../nbs/33_evaluation.ipynb #c021
 @patch
 def scores(self:Trial)->dict:
     "As in an ensemble's card"
-    e,t = self.ensemble,self.films[self.films.role!='guard']
+    e = self.ensemble
+    t = self.films[self.films.role!='guard']
     t = t.assign(role=t.role.replace('own', 'test'))
-    names = [m.name for m in e.members]
-    how = e.temperature,e.threshold,self.n_boot,e.bias,e.classes
-    return card_scores(t, _posteriors(e, t), ~t.typical, names, *how)
+    return card_scores(
+        t,
+        members=_posteriors(e, t),
+        far=~t.typical,
+        names=[m.name for m in e.members],
+        temperature=e.temperature,
+        threshold=e.threshold,
+        n_boot=self.n_boot,
+        bias=e.bias,
+        classes=e.classes)
 
 def _posteriors(ensemble, t):
     "Each member's, M×N×K"
-    return np.stack([t[c].to_numpy() for c in _columns(ensemble)])
+    members = [t[names].to_numpy() for names in _columns(ensemble)]
+    return np.stack(members)
 
 def _flat(d, path=()):
     "Dictionaries in dictionaries → (path, leaf); a value with its interval is one leaf"
@@ -283,24 +338,33 @@ def score_table(
     d:dict, # Scores, from `Trial.scores` or a card
 )->pd.DataFrame: # part, score, value, low, high, n
     "The same numbers, one a row"
-    def row(path, v):
+    rows = []
+    for path,v in _flat(d):
         *parts,score = path
-        part = ' '.join(parts).replace(' scores', '').strip() or 'test'
+        part = ' '.join(parts).replace(' scores', '').strip()
         numbers = {k:v.get(k) for k in ('value', 'low', 'high', 'n')}
-        return dict(part=part, score=score, **numbers)
-    return pd.DataFrame([row(path, v) for path,v in _flat(d)])
+        rows.append(dict(part=part or 'test', score=score, **numbers))
+    return pd.DataFrame(rows)
 
 @patch
 def by_group(self:Trial)->pd.DataFrame:
     "Scores by source, view, age group and sex of the main films"
-    m,n_boot = self.main,max(1, self.n_boot//2)
-    groups = dict(source=m.source, view=m.view, age=age_group(m.age), sex=m.sex)
+    m = self.main
+    groups = dict(
+        source=m.source,
+        view=m.view,
+        age=age_group(m.age),
+        sex=m.sex)
+    n_boot = max(1, self.n_boot//2)
     return subgroups(self.p, self.y, groups, self.group, n_boot=n_boot, classes=self.classes)
 
 def _with_interval(name, hit):
     "A share as three columns"
     r = rate(hit)
-    return {name:r['value'], f'{name} low':r['low'], f'{name} high':r['high']}
+    return {
+        name:r['value'],
+        f'{name} low':r['low'],
+        f'{name} high':r['high']}
 
 @patch
 def guarded(self:Trial)->pd.DataFrame:
@@ -344,7 +408,10 @@ def _figures(t):
 
 def _tables(t):
     "File → table"
-    e,p,y,group = t.ensemble,t.p,t.y,t.group
+    e = t.ensemble
+    p = t.p
+    y = t.y
+    group = t.group
     before = e.uncalibrated(_posteriors(e, t.main)).mean(0)
     claims = {'before the temperature':before, 'after':p}
     out = {
@@ -352,12 +419,17 @@ def _tables(t):
         'sets.csv':coverage_table(p, y, e.threshold, group, t.classes),
         'guard.csv':t.guarded(),
         'calibration.csv':calibration_table(claims, y, group, max(1, t.n_boot//4))}
-    if t.prevalence: out['predictive_values.csv'] = ppv_at(p, y, t.prevalence, group, t.n_boot, classes=t.classes)
-    return {'scores.csv':score_table(t.scores())} | {f:v.reset_index() for f,v in out.items()}
+    if t.prevalence:
+        out['predictive_values.csv'] = ppv_at(p, y, t.prevalence, group, t.n_boot, classes=t.classes)
+    named = {f:v.reset_index() for f,v in out.items()}
+    return {'scores.csv':score_table(t.scores())} | named
 
 _CAPTIONS = {
-    'scores.csv':'Scores', 'subgroups.csv':'For whom does it work?', 'sets.csv':'Prediction sets',
-    'guard.csv':'The guard, and films without an outline of the lungs', 'calibration.csv':'Calibration',
+    'scores.csv':'Scores',
+    'subgroups.csv':'For whom does it work?',
+    'sets.csv':'Prediction sets',
+    'guard.csv':'The guard, and films without an outline of the lungs',
+    'calibration.csv':'Calibration',
     'predictive_values.csv':'Predictive values at the stated prevalence'}
 _PAGE = '''<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">\
 <title>{title}</title><style>
@@ -372,20 +444,28 @@ What was said of each film: <a href="predictions.csv">predictions.csv</a>.</p></
 def _spans(t):
     "Rows for a page: a value and its interval in one cell"
     shown = [c for c in t if not re.search(r'(^| )(low|high)$', c)]
-    return [{c:_cell(r, c) for c in shown} for r in t.to_dict('records')]
+    def row(r): return {c:_cell(r, c) for c in shown}
+    return [row(r) for r in t.to_dict('records')]
 
 def _bounds(row, c):
     "Of the value in column `c`; None where there is no interval"
-    if f'{c} low' in row: return row[f'{c} low'],row[f'{c} high']
-    return (row.get('low'), row.get('high')) if c in ('value', 'coverage') else None
+    low = f'{c} low'
+    high = f'{c} high'
+    if low in row: return row[low],row[high]
+    if c not in ('value', 'coverage'): return None
+    return row.get('low'),row.get('high')
 
 def _cell(row, c):
     "A value as text, with its interval"
-    v,bounds = row[c],_bounds(row, c)
+    v = row[c]
     if not isinstance(v, (float, np.floating)): return v
     if np.isnan(v): return '–'
-    if bounds and not np.isnan(bounds[0]): return '{:.3f} ({:.3f} to {:.3f})'.format(v, *bounds)
-    return f'{v:g}' if v==int(v) else f'{v:.3f}'
+    bounds = _bounds(row, c)
+    if bounds and not np.isnan(bounds[0]):
+        low,high = bounds
+        return f'{v:.3f} ({low:.3f} to {high:.3f})'
+    whole = v==int(v)
+    return f'{v:g}' if whole else f'{v:.3f}'
 
 def _lead(t):
     "What was done, in a sentence"
@@ -423,13 +503,17 @@ def page(self:Trial, tables=None)->str:
 def _safe(t):
     "A table whose text no spreadsheet runs"
     from pandas.api.types import is_bool_dtype,is_numeric_dtype
-    text = [c for c in t if not is_numeric_dtype(t[c]) and not is_bool_dtype(t[c])]
     def safe(v): return safe_cell(v) if isinstance(v, str) else v
-    return t.assign(**{c:list(map(safe, t[c])) for c in text})
+    columns = {}
+    for c in t:
+        if is_numeric_dtype(t[c]) or is_bool_dtype(t[c]): continue
+        columns[c] = [safe(v) for v in t[c]]
+    return t.assign(**columns)
 
 def _save_csv(path, t):
     "A table as a file that any spreadsheet may open"
-    write_whole(path, lambda p: _safe(t).to_csv(p, index=False, float_format='%.6g'))
+    t = _safe(t)
+    write_whole(path, lambda p: t.to_csv(p, index=False, float_format='%.6g'))
 
 TRIAL_FILES = (*_CAPTIONS, 'predictions.csv', 'left_out.csv', 'scores.json', 'index.html', # What `save_trial` writes
                *(f'{name}.png' for name in ('confusion', 'roc', 'precision_recall', 'reliability', 'risk_coverage')))
@@ -443,12 +527,16 @@ def save_trial(
     out.mkdir(parents=True, exist_ok=True)
     tables = _tables(trial)
     for f,t in tables.items(): _save_csv(out/f, t)
-    _save_csv(out/'predictions.csv', trial.films.drop(columns=['reserved', 'licence'], errors='ignore'))
+    films = trial.films.drop(columns=['reserved', 'licence'], errors='ignore')
+    _save_csv(out/'predictions.csv', films)
     left = trial.films.attrs.get('left out')
-    if left: _save_csv(out/'left_out.csv', pd.DataFrame(list(left.items()), columns=['film', 'why']))
+    if left:
+        reasons = pd.DataFrame(list(left.items()), columns=['film', 'why'])
+        _save_csv(out/'left_out.csv', reasons)
     for f,draw in _figures(trial).items(): write_whole(out/f, _figure(draw))
     write_json(out/'scores.json', trial.scores())
-    write_whole(out/'index.html', lambda p: p.write_text(trial.page(tables), encoding='utf-8'))
+    page = trial.page(tables)
+    write_whole(out/'index.html', lambda p: p.write_text(page, encoding='utf-8'))
     return out/'index.html'
 
 # %% ../nbs/33_evaluation.ipynb #c030
@@ -457,8 +545,14 @@ def differences(
     old:dict, # Scores of a card: `ensemble.about['scores']`
 )->pd.DataFrame: # part, score, value here, value there; empty when all agree
     "Numbers of a card that a trial does not reproduce"
-    card,now = ' in the card',' now'
-    t = score_table(old).merge(score_table(new), on=['part', 'score'], how='left', suffixes=(card, now))
-    def same(c): return np.isclose(t[c+card].astype(float), t[c+now].astype(float), atol=1e-9, equal_nan=True)
+    card = ' in the card'
+    now = ' now'
+    there = score_table(old)
+    here = score_table(new)
+    t = there.merge(here, on=['part', 'score'], how='left', suffixes=(card, now))
+    def same(c):
+        before = t[c+card].astype(float)
+        after = t[c+now].astype(float)
+        return np.isclose(before, after, atol=1e-9, equal_nan=True)
     agree = same('value') & same('low') & same('high')
     return t[~agree].reset_index(drop=True)

@@ -27,23 +27,28 @@ class PartialLabelLoss(CrossEntropyLossFlat):
         normal:int=0,               # The number of the class `normal`
     ):
         super().__init__(label_smoothing=label_smoothing)
-        self.label_smoothing,self.normal = label_smoothing,normal
+        self.label_smoothing = label_smoothing
+        self.normal = normal
 
     def _partial(self, out):
         "-log(1-p(normal))"
         from torch import cat
-        k,others = self.normal,out[:,1:]
+        k = self.normal
+        others = out[:,1:]
         if k>0: others = cat([out[:,:k], out[:,k+1:]], 1)
         return out.logsumexp(1)-others.logsumexp(1)
 
     def __call__(self, out, y, reduction=None, **kwargs):
         from torch import where
         from torch.nn.functional import cross_entropy
-        out,last = out.float(),out.shape[-1]-1
-        full = cross_entropy(out, y.clamp(max=last), label_smoothing=self.label_smoothing, reduction='none')
+        out = out.float()
+        last = out.shape[-1]-1
+        labels = y.clamp(max=last)
+        full = cross_entropy(out, labels, label_smoothing=self.label_smoothing, reduction='none')
         loss = where(y<=last, full, self._partial(out))
         how = reduction or self.reduction
-        return loss if how=='none' else getattr(loss, how)()
+        if how=='none': return loss
+        return getattr(loss, how)()
 
 # %% ../nbs/15_learner.ipynb #d002
 class DistillationLoss:
@@ -53,12 +58,14 @@ class DistillationLoss:
         temperature:float=2., # Softens teacher and student
         labels=None,          # Loss of the labels; None: `PartialLabelLoss()`
     ):
-        self.share,self.temperature = share,temperature
+        self.share = share
+        self.temperature = temperature
         self.labels = labels or PartialLabelLoss()
 
     def _of_labels(self, out, y):
         "Mean over the pictures that have a label, as a share of all"
-        each = self.labels(out, y.clamp(min=0), reduction='none')
+        labels = y.clamp(min=0)
+        each = self.labels(out, labels, reduction='none')
         return (each*(y>=0)).mean()
 
     def _of_teacher(self, out, told):
@@ -71,8 +78,9 @@ class DistillationLoss:
     def __call__(self, out, y, **kwargs):
         if y.ndim==1: return self.labels(out, y, **kwargs) # validation films have labels alone
         out = out.float()
-        told = y[:,1:1+out.shape[1]]
-        hard,soft = self._of_labels(out, y[:,0].long()),self._of_teacher(out, told)
+        k = out.shape[1]
+        hard = self._of_labels(out, y[:,0].long())
+        soft = self._of_teacher(out, y[:,1:1+k])
         return (1-self.share)*hard+self.share*soft
 
     def activation(self, out): "For fastai's `get_preds`"; return out.softmax(-1)
@@ -90,13 +98,18 @@ class TwinConsistency(Callback):
         x = self.xb[0]
         self.paired = self.training and x.shape[1]>1
         if not self.paired: return
-        self.learn.xb = (cat([x[:,:1], x[:,1:2]]),)
-        self.learn.yb = (cat([self.yb[0]]*2),)
+        film = x[:,:1]
+        twin = x[:,1:2]
+        y = self.yb[0]
+        self.learn.xb = (cat([film, twin]),)
+        self.learn.yb = (cat([y, y]),)
 
     def after_loss(self):
         if not self.paired: return
-        a,b = self.pred.float().log_softmax(1).chunk(2)
-        divergence = ((a.exp()-b.exp())*(a-b)).sum(1).mean()/2
+        said = self.pred.float().log_softmax(1)
+        a,b = said.chunk(2)
+        apart = (a.exp()-b.exp())*(a-b)
+        divergence = apart.sum(1).mean()/2
         self.learn.loss_grad = self.loss_grad+self.weight*divergence
 
 class InwardGradients(Callback):
@@ -111,15 +124,17 @@ class InwardGradients(Callback):
         self.outlined = self.training and x.shape[1]>1
         if not self.outlined: return
         x = x.as_subclass(Tensor)
+        film = x[:,:1].detach()
         self.outside = (x[:,1:2]<.5).float()
-        self.learn.xb = (x[:,:1].detach().requires_grad_(),)
+        self.learn.xb = (film.requires_grad_(),)
 
     def after_loss(self):
         if not self.outlined: return
         from torch.autograd import grad
-        said = self.pred.float().log_softmax(1).sum()
-        gradient, = grad(said, self.xb[0], create_graph=True)
-        owed = (gradient*self.outside).square().sum((1, 2, 3)).mean()
+        said = self.pred.float().log_softmax(1)
+        gradient, = grad(said.sum(), self.xb[0], create_graph=True)
+        leak = (gradient*self.outside).square()
+        owed = leak.sum((1, 2, 3)).mean()
         self.learn.loss_grad = self.loss_grad+self.weight*owed
 
 # %% ../nbs/15_learner.ipynb #x16m02
@@ -129,10 +144,13 @@ def feature_alignment(
 ):     # Scalar, 0…1
     "Linear centred kernel alignment of two networks on a batch"
     def gram(f):
-        f = f.float()-f.float().mean(0)
+        f = f.float()
+        f = f-f.mean(0)
         return f@f.T
-    ka,kb = gram(a),gram(b)
-    return (ka*kb).sum()/(ka.norm()*kb.norm()).clamp(min=1e-12)
+    ka = gram(a)
+    kb = gram(b)
+    size = (ka.norm()*kb.norm()).clamp(min=1e-12)
+    return (ka*kb).sum()/size
 
 class FeatureMatching(Callback):
     "How far what the last layer reads is from the teacher's features, in the targets behind its posteriors"
@@ -148,8 +166,10 @@ class FeatureMatching(Callback):
 
     def after_loss(self):
         if not self.training: return
-        felt = self.yb[0][:,1+self.pred.shape[1]:]
-        apart = 1-feature_alignment(self.read.flatten(1), felt)
+        k = self.pred.shape[1]
+        felt = self.yb[0][:,1+k:]
+        read = self.read.flatten(1)
+        apart = 1-feature_alignment(read, felt)
         self.learn.loss_grad = self.loss_grad+self.weight*apart
 
     def after_fit(self): self.hook.remove()
@@ -190,7 +210,9 @@ def _side(arch, dls):
     "Side of the films in pixels, where a network is built for one size; None where it takes every size"
     if not isinstance(arch, str) or arch in list_archs(): return None
     state = getattr(dls.train, 'state', None)
-    return state.size if state else int(dls.one_batch()[0].shape[-1])
+    if state: return state.size
+    x = dls.one_batch()[0]
+    return int(x.shape[-1])
 
 def _start(arch, init, vocab, size=None):
     "The network that training starts from"
@@ -209,30 +231,42 @@ class _Frozen(Callback):
         for m in self.parts: m.eval()
 
 def _freeze(model, names):
+    if not names: return []
     known = dict(model.named_modules())
-    gone = [n for n in names if n not in known]
-    if gone:
+    for n in names:
+        if n in known: continue
         name = getattr(model, 'arch', type(model).__name__)
-        parts = ', '.join(n for n,_ in model.named_children())
-        raise RadiographError(f'{name} has no part named {gone[0]!r}', f'such as {parts}', 'correct the name')
-    for n in names: known[n].requires_grad_(False)
-    return [_Frozen([known[n] for n in names])] if names else []
+        such = ', '.join(k for k,_ in model.named_children())
+        raise RadiographError(f'{name} has no part named {n!r}', f'such as {such}', 'correct the name')
+    parts = [known[n] for n in names]
+    for m in parts: m.requires_grad_(False)
+    return [_Frozen(parts)]
+
+def _head(model):
+    "Weights of the last part that has any; none where there is no other"
+    parts = [m for m in model.children() if any(True for _ in m.parameters())]
+    if len(parts)<2: return []
+    return list(parts[-1].parameters())
 
 def body_and_head(
     model, # A network whose last part with weights is its classifier
 )->list:   # Two groups of the weights that learn: `learn.freeze()` keeps the first
     "A fastai splitter: all but the classifier, and the classifier"
-    parts = [m for m in model.children() if any(True for _ in m.parameters())]
-    head = {id(p) for p in parts[-1].parameters()} if len(parts)>1 else set()
-    groups = [],[]
+    of_head = {id(p) for p in _head(model)}
+    body = []
+    head = []
     for p in model.parameters():
-        if p.requires_grad: groups[id(p) in head].append(p)
-    return [g for g in groups if g]
+        if not p.requires_grad: continue
+        part = head if id(p) in of_head else body
+        part.append(p)
+    return [g for g in (body, head) if g]
 
 def _vocab(dls):
     "The classes of any fastai loaders"
     vocab = list(getattr(dls, 'vocab', []))
-    return vocab or list(CLASSES)[:get_c(dls) or None]
+    if vocab: return vocab
+    n = get_c(dls) or None
+    return list(CLASSES)[:n]
 
 def radiograph_learner(
     dls,                     # What `radiograph_dls` gave
@@ -253,8 +287,15 @@ def radiograph_learner(
     vocab = _vocab(dls)
     with torch.random.fork_rng(): # the caller's random state stays as it was
         torch.manual_seed(seed)
-        model = _start(arch, init, vocab, _side(arch, dls)).to(memory_format=torch.channels_last) # faster, the same numbers
-    loss = PartialLabelLoss(label_smoothing, vocab.index('normal') if 'normal' in vocab else 0)
-    cbs = _freeze(model, frozen)+[HalfPrecision()]*half+list(kwargs.pop('cbs', None) or [])
-    own = dict(opt_func=Adam, wd=wd, splitter=body_and_head, metrics=[F1Score(average='macro'), BalancedAccuracy()])
-    return Learner(dls, model, cbs=cbs, loss_func=loss, **(own | kwargs))
+        model = _start(arch, init, vocab, _side(arch, dls))
+    model = model.to(memory_format=torch.channels_last) # faster, the same numbers
+    normal = vocab.index('normal') if 'normal' in vocab else 0
+    cbs = _freeze(model, frozen)
+    if half: cbs.append(HalfPrecision())
+    cbs += list(kwargs.pop('cbs', None) or [])
+    own = dict(
+        opt_func=Adam,
+        wd=wd,
+        splitter=body_and_head,
+        metrics=[F1Score(average='macro'), BalancedAccuracy()])
+    return Learner(dls, model, cbs=cbs, loss_func=PartialLabelLoss(label_smoothing, normal), **(own | kwargs))

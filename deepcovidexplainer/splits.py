@@ -20,14 +20,17 @@ def difference_hash(
 )->np.ndarray:    # 256 bits as bool
     "16×16 signs of the horizontal gradient: the same for a film at another size or compression"
     import cv2
-    small = cv2.resize(np.asarray(x, np.float32), (17, 16), interpolation=cv2.INTER_AREA)
-    return (small[:,1:]>small[:,:-1]).ravel()
+    x = np.asarray(x, np.float32)
+    small = cv2.resize(x, (17, 16), interpolation=cv2.INTER_AREA)
+    rising = small[:,1:]>small[:,:-1]
+    return rising.ravel()
 
 def _components(n, pairs):
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
     i,j = pairs
-    return connected_components(coo_matrix((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)[1]
+    edges = coo_matrix((np.ones(len(i)), (i, j)), shape=(n, n))
+    return connected_components(edges, directed=False)[1]
 
 def film_hashes(
     t:pd.DataFrame,  # An index
@@ -35,7 +38,9 @@ def film_hashes(
 )->np.ndarray:       # N×256 bool
     "The difference hash of every film of an index"
     from deepcovidexplainer.radiograph import load_radiograph
-    return np.stack([difference_hash(load_radiograph(Path(root)/f).data) for f in t.film])
+    root = Path(root)
+    films = (load_radiograph(root/f) for f in t.film)
+    return np.stack([difference_hash(film.data) for film in films])
 
 def kept_hashes(
     t:pd.DataFrame,  # An index
@@ -43,8 +48,10 @@ def kept_hashes(
     folder:str|Path, # Where they are kept
 )->np.ndarray:       # N×256 bool
     "`film_hashes`, computed once for the same files"
-    key = fingerprint([[f, *file_stamp(Path(root)/f)] for f in t.film])
-    return kept_array(Path(folder)/f'hashes-{key}.npy', lambda: film_hashes(t, root))
+    root = Path(root)
+    key = fingerprint([[f, *file_stamp(root/f)] for f in t.film])
+    kept = Path(folder)/f'hashes-{key}.npy'
+    return kept_array(kept, lambda: film_hashes(t, root))
 
 def near_duplicates(
     hashes:np.ndarray, # N×256 bool, one `difference_hash` a film
@@ -52,7 +59,8 @@ def near_duplicates(
 )->np.ndarray:         # N group numbers; films with the same number are copies of each other, possibly through others
     "Group films by near-equal hashes, transitively"
     signs = np.where(hashes, 1, -1).astype(np.float32)
-    distance = (signs.shape[1]-signs@signs.T)/2
+    bits = signs.shape[1]
+    distance = (bits-signs@signs.T)/2
     return _components(len(signs), np.nonzero(distance<=max_bits))
 
 def assign_groups(
@@ -62,12 +70,13 @@ def assign_groups(
 )->pd.DataFrame:       # `t` with `group` (patients joined by their copies), `duplicate` (copies share its number), `reserved`
     "One group for everything that must stay on one side of a split"
     copies = near_duplicates(hashes, max_bits)
-    patients = pd.factorize(t.patient)[0]
-    nodes = np.r_[copies, patients+copies.max()+1] # films are edges between their copy group and their patient
-    n = copies.max()+patients.max()+2
-    group = _components(n, (copies, patients+copies.max()+1))[copies]
+    first = copies.max()+1 # patients are numbered after the copy groups
+    patients = first+pd.factorize(t.patient)[0]
+    n = patients.max()+1
+    group = _components(n, (copies, patients))[copies] # films are edges between their copy group and their patient
     t = t.assign(group=group, duplicate=copies)
-    return t.assign(reserved=t.groupby('group').reserved.transform('any'))
+    reserved = t.groupby('group').reserved.transform('any')
+    return t.assign(reserved=reserved)
 
 def grouped(
     t:pd.DataFrame,  # An index
@@ -122,24 +131,32 @@ def PatientSplitter(
     seed:int=0,    # Shuffles the patients
 ):                 # Function of an index: the numbers of the rows that train, and of those that validate
     "A fastai splitter that keeps every patient, and every copy, on one side"
-    if not 0<=fold<n_folds: raise RadiographError(f'fold {fold} of {n_folds}', f'0 to {n_folds-1}', 'correct the fold')
+    if not 0<=fold<n_folds:
+        raise RadiographError(f'fold {fold} of {n_folds}', f'0 to {n_folds-1}', 'correct the fold')
     def split(t):
         held = patient_split(t, n_folds, seed)==fold
         judged = held & (t.label!=OTHER).to_numpy()
-        return np.flatnonzero(~held).tolist(),np.flatnonzero(judged).tolist()
+        train = np.flatnonzero(~held)
+        valid = np.flatnonzero(judged)
+        return train.tolist(),valid.tolist()
     return split
 
 # %% ../nbs/11_splits.ipynb #c026
+_ABNORMAL = ('Lung Opacity', 'No Lung Opacity / Not Normal') # What a radiologist may have seen
+
 def doubtful(t):
     "Training labels that a radiologist contradicted"
-    nothing_seen = (t.label=='pneumonia') & (t.quality=='Normal')
-    something_seen = (t.label=='normal') & t.quality.isin(['Lung Opacity', 'No Lung Opacity / Not Normal'])
-    return nothing_seen | something_seen
+    pneumonia = t.label=='pneumonia'
+    nothing_seen = t.quality=='Normal'
+    normal = t.label=='normal'
+    something_seen = t.quality.isin(_ABNORMAL)
+    return (pneumonia & nothing_seen) | (normal & something_seen)
 
 def _fold_of(t, rows, n_folds, seed):
     "The groups of the first fold among `rows`"
     part = t[rows]
-    return set(part.group[patient_split(part, n_folds, seed)==0])
+    first = patient_split(part, n_folds, seed)==0
+    return set(part.group[first])
 
 def assign_roles(
     t:pd.DataFrame,                # An index with groups, from `assign_groups`
@@ -153,18 +170,21 @@ def assign_roles(
     classes:tuple=CLASSES,         # Labels that are classes
 )->pd.DataFrame:                   # `t` with `role`
     "Training, validation, test, external or left out, never two for one patient"
-    role = pd.Series('left out', index=t.index)
-    external = t.source.isin(hold_out) & t.label.isin(classes)
-    outside = t.group.isin(set(t.group[t.source.isin(hold_out)]))
+    is_class = t.label.isin(classes)
+    away = t.source.isin(hold_out)
+    outside = t.group.isin(set(t.group[away]))
     in_test = (t.collection==test) & ~outside
     tested = t.group.isin(_fold_of(t, in_test, test_folds, seed))
-    usable = t.label.isin(classes) & ~t.reserved & ~t.child & ~outside & ~tested
-    usable &= ~t[usable].duplicated('duplicate').reindex(t.index, fill_value=False)
+    free = ~t.reserved & ~t.child & ~outside & ~tested
+    usable = is_class & free
+    copies = t[usable].duplicated('duplicate')
+    usable &= ~copies.reindex(t.index, fill_value=False)
     valid = t.group.isin(_fold_of(t, usable, valid_folds, seed+1))
+    trusted = trust_reports | ~doubtful(t)
+    role = pd.Series('left out', index=t.index)
     role[usable & valid] = 'valid'
-    role[usable & ~valid & (trust_reports | ~doubtful(t))] = 'train'
-    held = t.group.isin(set(t.group[valid | tested]))
-    if others: role[(t.label==OTHER) & ~t.reserved & ~t.child & ~outside & ~held] = 'train'
+    role[usable & ~valid & trusted] = 'train'
+    if others: role[(t.label==OTHER) & free & ~valid] = 'train'
     role[in_test & tested] = 'test'
-    role[external] = 'external'
+    role[away & is_class] = 'external'
     return t.assign(role=role)

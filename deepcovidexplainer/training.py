@@ -60,14 +60,19 @@ class Recipe:
     seed:int = 0            # Seed of weights, draws and augmentation
 
     def __post_init__(self):
-        if len(self.sizes) not in (1, self.cycles) or max(self.sizes)!=self.sizes[-1]:
-            shown = ','.join(map(str, self.sizes))
+        self._check_sizes()
+        self._check_bodies()
+
+    def _check_sizes(self):
+        sizes = self.sizes
+        if len(sizes) not in (1, self.cycles) or max(sizes)!=sizes[-1]:
+            shown = ','.join(map(str, sizes))
             wanted = 'one size, or one a cycle and the largest last'
             raise RadiographError(f'the sizes {shown} for {self.cycles} cycles', wanted, 'correct the sizes')
-        if len(set(self.sizes))>1 and has_one_size(self.arch):
-            came = f"the sizes {', '.join(map(str, self.sizes))} for {self.arch}, which is built for one"
-            raise RadiographError(came, 'one size', f'the size {self.sizes[-1]} alone')
-        self._check_bodies()
+        if len(set(sizes))>1 and has_one_size(self.arch):
+            shown = ', '.join(map(str, sizes))
+            came = f'the sizes {shown} for {self.arch}, which is built for one'
+            raise RadiographError(came, 'one size', f'the size {sizes[-1]} alone')
 
     def _check_bodies(self):
         if self.field is not None and self.fields:
@@ -77,7 +82,10 @@ class Recipe:
             raise RadiographError('twins and inward at once', 'one of the two', 'leave one out')
 
     @property
-    def sides(self): "One side a cycle"; return self.sizes*self.cycles if len(self.sizes)==1 else self.sizes
+    def sides(self):
+        "One side a cycle"
+        if len(self.sizes)!=1: return self.sizes
+        return self.sizes*self.cycles
 
     @property
     def fields(self):
@@ -91,11 +99,19 @@ class Recipe:
 
     def preprocess(self):
         "How a film is prepared"
-        plain = dict(size=self.sizes[-1], equalize='hist+clahe', diffuse=False, unsharp=False)
+        plain = dict(
+            size=self.sizes[-1],
+            equalize='hist+clahe',
+            diffuse=False,
+            unsharp=False)
         if self.field is None: return Preprocess(remove_text=True, **plain)
         return Preprocess(remove_text=False, field=self.field, mean=128/255, **plain)
 
 # %% ../nbs/18_training.ipynb #c010
+def _films_of(t):
+    "Source → class → number of films"
+    return {source:g.label.value_counts().to_dict() for source,g in t.groupby('source')}
+
 @dataclass
 class Study:
     "Films to train on, and those that validate"
@@ -104,27 +120,33 @@ class Study:
     valid:np.ndarray   # N bool: the films that validate
     classes:tuple=()   # Classes in the order of the logits; default: every label, those of `CLASSES` first
 
-    def __post_init__(self): self.classes = tuple(self.classes) or classes_of(self.table.label)
+    def __post_init__(self):
+        self.classes = tuple(self.classes) or classes_of(self.table.label)
 
     def about(self):
         "Which films of which sources played which role, for the card"
-        def counts(t): return {s:g.label.value_counts().to_dict() for s,g in t.groupby('source')}
-        parts = dict(train=self.table[~self.valid], valid=self.table[self.valid])
-        films = {k:counts(t) for k,t in parts.items()}
-        groups = {k:int(t.group.nunique()) for k,t in parts.items()}
-        split = 'by patient; near-duplicates (16×16 difference hash, 12 of 256 bits) count as one patient'
-        return dict(index=fingerprint(sorted(self.table.film)), split=split, films=films, groups=groups)
+        parts = dict(
+            train=self.table[~self.valid],
+            valid=self.table[self.valid])
+        return dict(
+            index=fingerprint(sorted(self.table.film)),
+            split='by patient; near-duplicates (16×16 difference hash, 12 of 256 bits) count as one patient',
+            films={k:_films_of(t) for k,t in parts.items()},
+            groups={k:int(t.group.nunique()) for k,t in parts.items()})
 
     def __repr__(self):
-        films = f'{len(self.table)} films of {self.table.group.nunique()} patients'
-        return f"Study({', '.join(self.classes)}: {films}, {self.valid.sum()} of them validate)"
+        classes = ', '.join(self.classes)
+        patients = self.table.group.nunique()
+        films = f'{len(self.table)} films of {patients} patients'
+        return f'Study({classes}: {films}, {self.valid.sum()} of them validate)'
 
 def _trainable(t, own, classes):
     "Films of the classes, one of each copy; of public collections no reserved, children's or contradicted ones"
     use = t.label.isin(classes) & ~t.reserved
     if not own: use &= ~(t.child | doubtful(t))
     t = t[use]
-    return t[~t.duplicated('duplicate')].reset_index(drop=True)
+    copies = t.duplicated('duplicate')
+    return t[~copies].reset_index(drop=True)
 
 @contextmanager
 def _nothing_left(folder):
@@ -153,12 +175,14 @@ def study_of(
     classes=None,    # Labels to learn, in the order of the networks' answers; None: all of them, those of `CLASSES` first
 )->Study:            # Every class on both sides
     "An index, grouped by patient and by copies, split by these groups"
-    if not 0<=fold<folds: raise RadiographError(f'fold {fold} of {folds}', f'0 to {folds-1}', 'correct --fold')
+    if not 0<=fold<folds:
+        raise RadiographError(f'fold {fold} of {folds}', f'0 to {folds-1}', 'correct --fold')
     classes = tuple(classes or classes_of(t.label))
     with _nothing_left(Path(work)):
         t = _trainable(grouped(t, root, work), own, classes)
         valid = patient_split(t, folds)==fold
-        for side,films in (('train', ~valid), ('validate', valid)): _check_side(t[films], side, classes)
+        _check_side(t[~valid], 'train', classes)
+        _check_side(t[valid], 'validate', classes)
     return Study(t, Path(root), valid, classes)
 
 # %% ../nbs/18_training.ipynb #l002
@@ -170,9 +194,9 @@ LOG_COLUMNS = dict(
     balanced_accuracy_score='mean sensitivity of the classes on the validation films, 0 to 1',
 ) # Column of `log.csv` → what it holds
 
-_LEGEND = ('Training log. Losses: cross-entropy in nats, less is better. '
-           'Macro-F1 and balanced accuracy: of the validation '
-           'films, 0 to 1.')
+_LEGEND = (
+    'Training log. Losses: cross-entropy in nats, less is better. '
+    'Macro-F1 and balanced accuracy: of the validation films, 0 to 1.')
 _HEADING = 'epoch  train loss  valid loss  macro-F1  balanced accuracy  time (min:s)'
 _ROW = '{:>5}  {:>10.3f}  {:>10.3f}  {:>8.3f}  {:>17.3f}  {:>12}'
 
@@ -181,38 +205,84 @@ class EpochLog:
     def __init__(self,
         say=print, # Called with each line
     ):
-        self.say,self.begun = say,False
+        self.say = say
+        self.begun = False
 
     def __call__(self,
         row, # Epoch from 0, two losses, two scores, time of the epoch; shorter for an epoch of an earlier run
     ):
         if len(row)<len(LOG_COLUMNS)+1: return
-        for line in () if self.begun else (_LEGEND, _HEADING): self.say(line)
+        if not self.begun:
+            self.say(_LEGEND)
+            self.say(_HEADING)
         self.begun = True
-        self.say(_ROW.format(row[0]+1, *row[1:]))
+        epoch,*values = row
+        self.say(_ROW.format(epoch+1, *values))
 
 # %% ../nbs/18_training.ipynb #c014
 def _learner(study, recipe, films, device, workers):
     "What trains: loaders and network of a recipe"
     import torch
-    p,r = recipe.preprocess(),recipe
-    seen = dict(size=r.sides[0], mean=p.mean, std=p.std)
-    drawn = dict(bs=r.bs, balance=r.balance, seed=r.seed, draws=r.draws, item_tfms=_parts(r))
-    own = dict(vocab=study.classes, preprocess=p, crop=r.crop, root=study.root)
-    where = dict(device=torch.device(device), num_workers=workers)
-    dls = radiograph_dls(study.table, films, study.valid, **seen, **drawn, **own, **where)
-    inside = [TwinConsistency(r.twins)]*(r.twins>0)+[InwardGradients(r.inward)]*(r.inward>0)
-    return radiograph_learner(dls, r.arch, r.init, half=r.half, frozen=r.frozen, seed=r.seed, cbs=inside)
+    p = recipe.preprocess()
+    dls = radiograph_dls(
+        study.table,
+        films,
+        study.valid,
+        size=recipe.sides[0],
+        mean=p.mean,
+        std=p.std,
+        bs=recipe.bs,
+        balance=recipe.balance,
+        seed=recipe.seed,
+        draws=recipe.draws,
+        item_tfms=_parts(recipe),
+        vocab=study.classes,
+        preprocess=p,
+        crop=recipe.crop,
+        root=study.root,
+        device=torch.device(device),
+        num_workers=workers)
+    return _network(dls, recipe, _in_the_loss(recipe))
+
+def _in_the_loss(r):
+    "What a recipe adds to the loss"
+    if r.twins>0: return [TwinConsistency(r.twins)]
+    if r.inward>0: return [InwardGradients(r.inward)]
+    return []
+
+def _network(dls, r, cbs=()):
+    "The learner of a recipe"
+    return radiograph_learner(dls, r.arch, r.init, half=r.half, frozen=r.frozen, seed=r.seed, cbs=cbs)
 
 def _parts(r):
     "The augmentation of a recipe"
     alone = r.field is not None
-    along = dict(twins=r.twins>0, outlines=r.inward>0)
-    return film_tfms(strength=1 if alone else r.strength, field=alone, swap=r.swap, mix=r.mix, **along)
+    return film_tfms(
+        strength=1 if alone else r.strength,
+        field=alone,
+        swap=r.swap,
+        mix=r.mix,
+        twins=r.twins>0,
+        outlines=r.inward>0)
 
 def _kept_films(study, recipe, folder):
     "The study's films as a recipe draws from them"
-    return film_cache(study.table, study.root, recipe.kept(), folder, recipe.crop, fields=recipe.fields)
+    prepared = recipe.kept()
+    return film_cache(study.table, study.root, prepared, folder, recipe.crop, fields=recipe.fields)
+
+def _card(study, recipe, how, crop=None):
+    "The card of networks that a recipe trains"
+    return Card(
+        arch=recipe.arch,
+        preprocess=recipe.preprocess().to_dict(),
+        classes=study.classes,
+        crop=crop,
+        data=study.about(),
+        recipe=how)
+
+def _schedule(r):
+    "The cycles of a recipe, as `fit_snapshots` takes them"
+    return dict(cycles=r.cycles, epochs=r.epochs, lr=r.lr, sizes=r.sides, seed=r.seed)
 
 def fit_networks(
     study:Study,       # What to train on
@@ -226,19 +296,19 @@ def fit_networks(
     say=print,         # Called with each line of the training log; None: nobody
 )->list:               # Paths of the members' weights, in order
     "Train in cosine cycles; what is there already is not done again"
-    folder,name = Path(folder),name or recipe.arch
-    prepared = recipe.preprocess()
+    folder = Path(folder)
+    name = name or recipe.arch
     averaged = folder.parent/f'{name}.safetensors'
     if recipe.average and averaged.exists(): return [averaged]
     if films is None: films = _kept_films(study, recipe, folder)
     learn = _learner(study, recipe, films, device, workers)
-    how = dict(crop=recipe.crop, data=study.about(), recipe=dict(asdict(recipe), device=device))
-    card = Card(recipe.arch, prepared.to_dict(), study.classes, **how)
-    run = dict(cycles=recipe.cycles, epochs=recipe.epochs, lr=recipe.lr, sizes=recipe.sides)
     learn.logger = EpochLog(say) if say else noop
+    how = dict(asdict(recipe), device=device)
+    card = _card(study, recipe, how, recipe.crop)
     with nullcontext() if bars else learn.no_bar():
-        paths = fit_snapshots(learn, folder, card, name=name, seed=recipe.seed, **run)
-    return [average_snapshots(paths, averaged)] if recipe.average else paths
+        paths = fit_snapshots(learn, folder, card, name=name, **_schedule(recipe))
+    if not recipe.average: return paths
+    return [average_snapshots(paths, averaged)]
 
 # %% ../nbs/18_training.ipynb #c015
 def _earlier(path):
@@ -251,34 +321,53 @@ def _earlier(path):
 
 def _same_run(path, settings):
     "`RadiographError` when something else was trained here"
-    now,before = json.loads(json.dumps(settings)),_earlier(path) # tuples as lists
+    now = json.loads(json.dumps(settings)) # tuples as lists
+    before = _earlier(path)
     differs = next((k for k in now if before.get(k, now[k])!=now[k]), None)
     if differs is None: return
-    with_what = f'another {differs}' if differs=='index' else f'{differs}={before[differs]!r}'
-    came = f'{path.parent.parent.name} holds a run with {with_what}'
+    other = f'{differs}={before[differs]!r}'
+    if differs=='index': other = 'another index'
+    came = f'{path.parent.parent.name} holds a run with {other}'
     raise RadiographError(came, 'the same command, which goes on', 'name another folder with --out')
 
 def _typical(train, n=800):
     "Numbers of some of the training films, in order"
-    some = np.random.default_rng(0).permutation(np.flatnonzero(train))[:n]
+    rows = np.flatnonzero(train)
+    some = np.random.default_rng(0).permutation(rows)[:n]
     return np.sort(some)
 
 def _calibrated(paths, study, films, name):
     "The networks together, calibrated and scored on the validation films"
     judged = study.table[study.valid]
-    y,held = class_numbers(judged.label, study.classes),films[study.valid]
+    y = class_numbers(judged.label, study.classes)
+    held = films[study.valid]
+    typical = films[_typical(~study.valid)]
     members = [Member(p.stem, *load_weights(p)) for p in paths]
-    e = calibrate(members, held, y, films[_typical(~study.valid)], name=name)
-    p = average_posteriors(e.posteriors(held)[0])
-    scores = score(p, y, judged.group.to_numpy(), classes=study.classes).to_dict()
+    e = calibrate(members, held, y, typical, name=name)
+    said,_ = e.posteriors(held)
+    p = average_posteriors(said)
+    scores = score(p, y, judged.group.to_numpy(), classes=study.classes)
     note = 'the films that calibrated it: a little kind; measure on films of your own'
-    e.about = dict(data=study.about(), scores=dict(valid=scores, note=note))
+    e.about = dict(
+        data=study.about(),
+        scores=dict(valid=scores.to_dict(), note=note))
     return e
 
 def _log(ensemble, averaged):
     "The epochs of the last network, a row each"
     how = ensemble.members[-1].card.recipe
-    return pd.DataFrame((how['runs'][-1] if averaged else how)['log'])
+    if averaged: how = how['runs'][-1]
+    return pd.DataFrame(how['log'])
+
+def _settings(study, recipe):
+    "What must be the same when a run goes on"
+    rows = study.table[['film', 'label', 'group']].astype(str)
+    settings = dict(
+        asdict(recipe),
+        valid=int(study.valid.sum()),
+        index=fingerprint(rows.values.tolist()))
+    if study.classes!=CLASSES: settings['classes'] = study.classes
+    return settings
 
 def train(
     study:Study,        # What to train on
@@ -290,10 +379,10 @@ def train(
     say=print,          # Called with each line of the training log; None: nobody
 ):                      # `Ensemble`
     "A snapshot ensemble from a study and a recipe; the same call again goes on where it was stopped"
-    out,device = Path(out),pick_device(device)
-    work,rows = out/'training',study.table[['film', 'label', 'group']].astype(str).values.tolist()
-    settings = dict(asdict(recipe), valid=int(study.valid.sum()), index=fingerprint(rows))
-    if study.classes!=CLASSES: settings['classes'] = study.classes
+    out = Path(out)
+    work = out/'training'
+    device = pick_device(device)
+    settings = _settings(study, recipe)
     _same_run(work/'command.json', settings)
     films = _kept_films(study, recipe, work)
     write_json(work/'command.json', settings)
@@ -301,7 +390,8 @@ def train(
     if recipe.fields: films = film_cache(study.table, study.root, recipe.preprocess(), work, recipe.crop)
     e = _calibrated(paths, study, films, out.name)
     save_ensemble(e, out)
-    write_whole(out/'log.csv', lambda p: _log(e, recipe.average).to_csv(p, index=False))
+    log = _log(e, recipe.average)
+    write_whole(out/'log.csv', lambda p: log.to_csv(p, index=False))
     return e
 
 # %% ../nbs/18_training.ipynb #d011
@@ -317,11 +407,14 @@ class Lessons:
 
 def _drawn_pictures(films, rows, size, seed, strength):
     "N×size×size uint8: the films of `rows`, each disturbed in its own way"
-    def one(draw, i): return augment(films[i], size, np.random.default_rng([seed, draw]), strength=strength)
+    def one(draw, i):
+        rng = np.random.default_rng([seed, draw])
+        return augment(films[i], size, rng, strength=strength)
     return np.stack([one(draw, i) for draw,i in enumerate(rows)])
 
 def _lesson_numbers(labels, classes):
-    number = {**{c:i for i,c in enumerate(classes)}, OTHER:len(classes)}
+    number = {c:i for i,c in enumerate(classes)}
+    number[OTHER] = len(classes)
     return np.array([number.get(label, -1) for label in labels])
 
 def teach(
@@ -337,57 +430,117 @@ def teach(
     seed:int=0,        # Seed of draws and disturbances
 )->Lessons:            # The same for the same films, teacher and draws
     "What a teacher says of a fixed set of pictures; made once and kept in `folder`"
+    folder = Path(folder)
     w = sample_weights(t, 'source') if weights is None else np.asarray(weights, float)
-    rows = np.random.default_rng(seed).choice(len(t), draws, p=w/w.sum())
-    drawn = fingerprint(dict(films=list(t.film), rows=rows.tolist(), size=size, seed=seed, strength=strength))
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(len(t), draws, p=w/w.sum())
+    drawn = fingerprint(dict(
+        films=list(t.film),
+        rows=rows.tolist(),
+        size=size,
+        seed=seed,
+        strength=strength))
     who = fingerprint([m.card.sha256 for m in teacher.members])
     def draw(): return _drawn_pictures(films, rows, size, seed, strength)
+    pictures = kept_array(folder/f'pictures-{drawn}.npy', draw)
     @lru_cache(1)
     def asked(): return teacher.posteriors(pictures)
     def ask(): return average_posteriors(asked()[0])
     def feel(): return asked()[1].astype(np.float16)
-    pictures = kept_array(Path(folder)/f'pictures-{drawn}.npy', draw)
-    told = kept_array(Path(folder)/f'told-{drawn}-{who}.npy', ask)
-    felt = kept_array(Path(folder)/f'felt-{drawn}-{who}.npy', feel) if features else None
-    return Lessons(pictures, _lesson_numbers(t.label.iloc[rows], teacher.classes), told, felt)
+    return Lessons(
+        pictures=pictures,
+        y=_lesson_numbers(t.label.iloc[rows], teacher.classes),
+        told=kept_array(folder/f'told-{drawn}-{who}.npy', ask),
+        felt=kept_array(folder/f'felt-{drawn}-{who}.npy', feel) if features else None)
 
 # %% ../nbs/18_training.ipynb #d015
 class _LessonLoader(DataLoader):
     "Lessons as standardised tensors and targets, half of them mirrored, in another order each round"
     def __init__(self, lessons, state, draws, mean, std, seed, bs, move=0., mixed=0.):
-        self.lessons,self.state,self.mean,self.std,self.seed = lessons,state,mean,std,seed
-        self.move,self.mixed = move,mixed
-        super().__init__(bs=bs, n=min(draws or len(lessons), len(lessons)), drop_last=True)
+        self.lessons = lessons
+        self.state = state
+        self.mean = mean
+        self.std = std
+        self.seed = seed
+        self.move = move
+        self.mixed = mixed
+        n = min(draws or len(lessons), len(lessons))
+        super().__init__(bs=bs, n=n, drop_last=True)
 
-    def set_epoch(self, i, size=None): self.state.epoch,self.state.size = i,size or self.state.size
+    def _rng(self, *what):
+        "Random numbers that are the same for the same seed and numbers"
+        return np.random.default_rng([self.seed, *what])
+
+    def set_epoch(self, i, size=None):
+        self.state.epoch = i
+        if size: self.state.size = size
 
     def get_idxs(self):
-        rounds,part = divmod(self.state.epoch, len(self.lessons)//self.n)
-        order = np.random.default_rng([self.seed, rounds]).permutation(len(self.lessons))
-        return order[part*self.n:(part+1)*self.n].tolist()
+        n = len(self.lessons)
+        rounds,part = divmod(self.state.epoch, n//self.n)
+        order = self._rng(rounds).permutation(n)
+        first = part*self.n
+        return order[first:first+self.n].tolist()
 
     def _picture(self, i, rng):
         "Picture `i`, mirrored or not, and moved"
         s = self.state.size
         x = cv2.resize(self.lessons.pictures[i], (s, s), interpolation=cv2.INTER_AREA)
         if rng.random()<.5: x = x[:,::-1]
-        return nudge(x, self.move, rng) if self.move else x
+        if not self.move: return x
+        return nudge(x, self.move, rng)
 
     def _told(self, i):
         "The teacher's posteriors and, where they are kept, its features"
-        l = self.lessons
-        return l.told[i] if l.felt is None else np.r_[l.told[i], l.felt[i]]
+        told = self.lessons.told[i]
+        felt = self.lessons.felt
+        return told if felt is None else np.r_[told, felt[i]]
 
     def create_item(self, i):
         import torch
-        rng,l = np.random.default_rng([self.seed, self.state.epoch, i]),self.lessons
-        x,y,told = self._picture(i, rng),l.y[i],self._told(i)
+        rng = self._rng(self.state.epoch, i)
+        x = self._picture(i, rng)
+        y = self.lessons.y[i]
+        told = self._told(i)
         if rng.random()<self.mixed: # a picture between two has no label, and the teacher's word is between two
-            j,part = rng.integers(len(l)),rng.random()
-            x = part*x+(1-part)*self._picture(j, rng)
-            y,told = -1,part*told+(1-part)*self._told(j)
-        x = (x[None].astype(np.float32)/255-self.mean)/self.std
-        return torch.from_numpy(x),torch.from_numpy(np.r_[y, told].astype(np.float32))
+            j = rng.integers(len(self.lessons))
+            part = rng.random()
+            rest = 1-part
+            x = part*x+rest*self._picture(j, rng)
+            y = -1
+            told = part*told+rest*self._told(j)
+        x = x[None].astype(np.float32)/255
+        x = (x-self.mean)/self.std
+        target = np.r_[y, told].astype(np.float32)
+        return torch.from_numpy(x),torch.from_numpy(target)
+
+def _student_loaders(study, films, r, device, **seen):
+    "Lessons to train on, as `_LessonLoader` takes them, and the study's validation films"
+    import torch
+    p = r.preprocess()
+    valid = radiograph_dls(
+        study.table,
+        films,
+        study.valid,
+        size=r.sides[0],
+        mean=p.mean,
+        std=p.std,
+        bs=r.bs,
+        vocab=study.classes,
+        preprocess=p,
+        root=study.root,
+        device=torch.device(device)).valid
+    train = _LessonLoader(
+        state=valid.state,
+        draws=r.draws,
+        mean=p.mean,
+        std=p.std,
+        seed=r.seed,
+        bs=r.bs,
+        **seen)
+    dls = DataLoaders(train, valid, device=valid.device)
+    dls.vocab = study.classes
+    return dls
 
 def fit_student(
     study:Study,       # Whose validation films are looked at after each epoch
@@ -405,22 +558,24 @@ def fit_student(
     **how,             # More for the cards: who taught
 )->list:               # Paths of the snapshots
     "Train a network on lessons in cosine cycles; a run that was stopped goes on"
-    import torch
-    p,r = recipe.preprocess(),recipe
-    own = dict(vocab=study.classes, preprocess=p, root=study.root, device=torch.device(device))
-    valid = radiograph_dls(study.table, films, study.valid, r.sides[0], p.mean, p.std, r.bs, **own).valid
     if match and lessons.felt is None:
         raise RadiographError('lessons without features', 'those of the teacher', 'teach(…, features=True)')
     if not match: lessons = replace(lessons, felt=None)
-    seen = _LessonLoader(lessons, valid.state, r.draws, p.mean, p.std, r.seed, r.bs, move, mixed)
-    dls = DataLoaders(seen, valid, device=valid.device)
-    dls.vocab = study.classes
-    learn = radiograph_learner(dls, r.arch, r.init, half=r.half, frozen=r.frozen, seed=r.seed)
+    dls = _student_loaders(study, films, recipe, device, lessons=lessons, move=move, mixed=mixed)
+    learn = _network(dls, recipe)
     learn.logger = EpochLog()
     learn.loss_func = DistillationLoss(share, temperature, learn.loss_func)
-    teaching = dict(lessons=len(lessons), teacher_share=share, temperature=temperature, move=move, mixed=mixed)
-    run = dict(cycles=r.cycles, epochs=r.epochs, lr=r.lr, sizes=r.sides)
-    if match: teaching['match'],run['cbs'] = match,[FeatureMatching(match)]
-    about = dict(asdict(r), **teaching, device=device, **how)
-    card = Card(r.arch, p.to_dict(), study.classes, data=study.about(), recipe=about)
-    with learn.no_bar(): return fit_snapshots(learn, folder, card, name=name or r.arch, seed=r.seed, **run)
+    teaching = dict(
+        lessons=len(lessons),
+        teacher_share=share,
+        temperature=temperature,
+        move=move,
+        mixed=mixed)
+    run = _schedule(recipe)
+    if match:
+        teaching['match'] = match
+        run['cbs'] = [FeatureMatching(match)]
+    about = dict(asdict(recipe), **teaching, device=device, **how)
+    card = _card(study, recipe, about)
+    name = name or recipe.arch
+    with learn.no_bar(): return fit_snapshots(learn, folder, card, name=name, **run)
