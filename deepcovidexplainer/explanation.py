@@ -54,7 +54,8 @@ class Explanation:
 _PREFERRED = ('grad-cam++', 'grad-cam', 'cam', 'lrp') # The sentences speak of the first of these that was asked for
 
 def speaker(attributions):
-    return next((m for m in (*_PREFERRED, *attributions) if m in attributions), None)
+    known = (*_PREFERRED, *attributions)
+    return next((m for m in known if m in attributions), None)
 
 def inside_lungs(rows):
     "Zone → share of the relevance inside the lungs, most first; share outside"
@@ -62,7 +63,8 @@ def inside_lungs(rows):
     outside = shares.pop('outside the lungs', 0.)
     total = sum(shares.values()) or 1
     parts = {z:share/total for z,share in shares.items()}
-    return dict(sorted(parts.items(), key=lambda part: -part[1])),outside
+    most_first = sorted(parts, key=lambda z: -parts[z])
+    return {z:parts[z] for z in most_first},outside
 
 def focus(
     rows:list,  # What `zone_shares` gave
@@ -70,9 +72,12 @@ def focus(
     "Zones that hold so much of the relevance inside the lungs that they deserve to be named"
     inside,_ = inside_lungs(rows)
     if len(inside)<2: return []
-    (first,most),(second,more) = list(inside.items())[:2]
-    if most>=LIMITS['focus']: return [first, second] if more>=LIMITS['second'] else [first]
-    return [first, second] if most+more>=LIMITS['pair'] else []
+    (first,most),(second,more),*_ = inside.items()
+    alone = most>=LIMITS['focus']
+    if alone: both = more>=LIMITS['second']
+    else: both = most+more>=LIMITS['pair']
+    if both: return [first, second]
+    return [first] if alone else []
 
 # %% ../nbs/28_explanation.ipynb #h7k2
 def strays(
@@ -83,9 +88,11 @@ def strays(
     at = a.peak()
     if at is None or not mask.any(): return False
     top,left,bottom,right = lung_box(mask)
-    rim = round(LIMITS['rim']*max(bottom-top, right-left))
+    longer = max(bottom-top, right-left)
+    rim = round(LIMITS['rim']*longer)
     y,x = (slice(max(0, i-rim), i+rim+1) for i in at)
-    return not mask[y,x].any()
+    near = mask[y,x]
+    return not near.any()
 
 # %% ../nbs/28_explanation.ipynb #n112918
 def spot(
@@ -94,34 +101,48 @@ def spot(
 )->dict|None:         # Shares `area` (of the lungs) and `together` (of that half, in one piece), centre `row` and `column` (0…1)
     "The smallest area that holds half of the positive relevance inside the lungs; None where there is none"
     scale = min(1, 256/max(mask.shape))
-    def small(a): return cv2.resize(a.astype(np.float32), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    lungs = small(mask)>.5
-    relevance = small(np.maximum(data, 0))*lungs
-    half = strongest_half(relevance, blur=.01*max(lungs.shape)) & lungs
+    lungs = _smaller(mask, scale)>.5
+    relevance = _smaller(np.maximum(data, 0), scale)*lungs
+    blur = .01*max(lungs.shape)
+    half = strongest_half(relevance, blur=blur) & lungs
     if not half.any(): return None
+    n = half.sum()
     size,(column,row) = _largest_piece(half)
-    found = dict(area=half.sum()/lungs.sum(), together=size/half.sum(), row=row, column=column)
-    return {k:float(v) for k,v in found.items()}
+    return dict(
+        area=float(n/lungs.sum()),
+        together=float(size/n),
+        row=float(row),
+        column=float(column))
+
+def _smaller(a, scale):
+    "`a` in float32, its sides `scale` times as long"
+    a = a.astype(np.float32)
+    return cv2.resize(a, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 def _largest_piece(mask):
     "Its pixels, and its centre as (column, row), 0…1"
     _,_,stats,centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     sizes = stats[1:,cv2.CC_STAT_AREA] # the first piece is all the rest
-    top = 1+int(sizes.argmax())
-    return stats[top,cv2.CC_STAT_AREA],centres[top]/np.array(mask.shape[::-1])
+    top = int(sizes.argmax())
+    height,width = mask.shape
+    column,row = centres[1+top]
+    return sizes[top],(column/width, row/height)
 
 def concentrated(
     s:dict|None, # What `spot` gave
 )->bool:
     "Does the map deserve a statement about one spot?"
-    return s is not None and s['area']<=LIMITS['spot'] and s['together']>=LIMITS['together']
+    if s is None: return False
+    small = s['area']<=LIMITS['spot']
+    return small and s['together']>=LIMITS['together']
 
 # %% ../nbs/28_explanation.ipynb #n922659
 @patch
 def rival(self:Explanation):
     "The class that the target is set against: normal, else (or for a normal film) the likeliest other"
     others = {c:p for c,p in self.posteriors.items() if c!=self.target}
-    return 'normal' if 'normal' in others else max(others, key=others.get)
+    if 'normal' in others: return 'normal'
+    return max(others, key=others.get)
 
 @patch
 def contrast(self:Explanation,
@@ -131,7 +152,8 @@ def contrast(self:Explanation,
     rival = rival or self.rival()
     others = [c for c in self.classes if c!=self.target]
     if rival not in others:
-        raise RadiographError(f'the rival {rival!r}', f"one of {', '.join(others)}", 'correct the class')
+        known = ', '.join(others)
+        raise RadiographError(f'the rival {rival!r}', f'one of {known}', 'correct the class')
     if not self.evidence:
         wanted = 'one with a class activation map among its methods'
         raise RadiographError('an explanation without the evidence of all classes', wanted, "methods=('grad-cam', …)")
@@ -143,20 +165,27 @@ def contrast(self:Explanation,
 @patch
 def by_class(self:Explanation)->list: # Rows: class, zone, for, against (shares of all that speaks for and against the class), area
     "How what speaks for and against each class divides over the zones"
-    lungs = lung_zones(self.mask)
+    mask = self.mask
+    lungs = lung_zones(mask)
     if not lungs: return []
-    def row(c, share):
-        sides = {'for':share['positive'], 'against':share['negative']}
-        return {'class':c, 'zone':share['zone'], **sides, 'area':share['area']}
-    def rows(c, a): return [row(c, share) for share in zone_shares(a.data, lungs, self.mask)]
-    return [r for c,a in self.evidence.items() for r in rows(c, a)]
+    rows = []
+    for c,a in self.evidence.items():
+        for share in zone_shares(a.data, lungs, mask):
+            rows.append({
+                'class':c,
+                'zone':share['zone'],
+                'for':share['positive'],
+                'against':share['negative'],
+                'area':share['area']})
+    return rows
 
 # %% ../nbs/28_explanation.ipynb #c036
 @patch
 def to_dict(self:Explanation)->dict:
     "Everything but the pixels, JSON-safe"
     from deepcovidexplainer import __version__
-    places = {'lungs':self.mask, **{z.name:z.mask for z in lung_zones(self.mask)}}
+    mask = self.mask
+    places = {'lungs':mask, **{z.name:z.mask for z in lung_zones(mask)}}
     return self.prediction.to_dict() | dict(
         target=self.target,
         film=self.film.to_dict(),

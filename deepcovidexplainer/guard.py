@@ -43,16 +43,19 @@ def told_by_header(
     meta:dict, # What a header says: `meta` of a `Radiograph`
 )->list:       # Some of `HEADER`
     "What the film's own header says against it"
-    told = dict(side=meta.get('view') in ('lateral', 'oblique'), child=bool(meta.get('child')),
-                part=not is_chest(meta.get('body_part')), raw=meta.get('processing')=='for processing')
+    told = dict(
+        side=meta.get('view') in ('lateral', 'oblique'),
+        child=bool(meta.get('child')),
+        part=not is_chest(meta.get('body_part')),
+        raw=meta.get('processing')=='for processing')
     return [k for k in HEADER if told[k]]
-
 
 # %% ../nbs/26_guard.ipynb #c009b
 @lru_cache(1)
 def _heart():
     "112×8×8 weights, odd from left to right"
-    half = np.float32(read_json(package_file('weights', 'mirrored.json'), "the weights of the heart's side")['weights'])
+    known = read_json(package_file('weights', 'mirrored.json'), "the weights of the heart's side")
+    half = np.float32(known['weights'])
     return np.concatenate([half, -half[...,::-1]], -1)
 
 def heart_right(
@@ -100,7 +103,8 @@ def guard(
     prediction,  # `Prediction` of it
 )->list:         # Some of `HEADER` and `PICTURE`; empty for an adult's frontal chest film
     "Reasons not to judge a picture as the frontal chest radiograph of an adult"
-    return told_by_header(film.meta)+told_by_picture(film, as_lungs(film, lungs), prediction)
+    lungs = as_lungs(film, lungs)
+    return told_by_header(film.meta)+told_by_picture(film, lungs, prediction)
 
 # %% ../nbs/26_guard.ipynb #c009d
 def doubted(
@@ -108,5 +112,6 @@ def doubted(
 ):               # A `Prediction` with the same order of classes and little confidence
     "Posteriors drawn towards each other, one third of three classes; every class stays possible"
     even = 1/len(prediction.classes)
-    p = even+(np.asarray(prediction.posteriors)-even)*LIMITS['doubt']
-    return replace(prediction, posteriors=p, prediction_set=prediction.classes, judged=False)
+    p = np.asarray(prediction.posteriors)
+    drawn = even+(p-even)*LIMITS['doubt']
+    return replace(prediction, posteriors=drawn, prediction_set=prediction.classes, judged=False)

@@ -56,9 +56,13 @@ def _note(name): return _BLIND if name in _FAIL else ''
 
 def _methods():
     "Name, and what a `Method` is made of"
-    for name,f in CAM_METHODS.items(): yield name,f,False,_CAM_NEEDS,_CAM_NOTE
-    for name,rule in _LRP.items(): yield name,partial(lrp, rule=rule),True,_LRP_NEEDS,_note(name)
-    for name,f in CAPTUM_METHODS.items(): yield name,f,True,_NEEDS[name],_note(name)
+    for name,f in CAM_METHODS.items():
+        yield name,f,False,_CAM_NEEDS,_CAM_NOTE
+    for name,rule in _LRP.items():
+        f = partial(lrp, rule=rule)
+        yield name,f,True,_LRP_NEEDS,_note(name)
+    for name,f in CAPTUM_METHODS.items():
+        yield name,f,True,_NEEDS[name],_note(name)
 
 METHODS = {name:Method(f, method_title(name), *more) for name,f,*more in _methods()} # Functions of (model, x, target)
 DEFAULT_METHODS = ('grad-cam','grad-cam++','lrp') # Those of a call that names none
@@ -69,9 +73,11 @@ def _known(methods):
     methods = (methods,) if isinstance(methods, str) else tuple(methods)
     unknown = next((m for m in methods if m not in METHODS), None)
     if unknown is None: return methods
-    near = get_close_matches(str(unknown).lower().replace('_', '-'), METHODS, 1, .7)
+    name = str(unknown).lower().replace('_', '-')
+    near = get_close_matches(name, METHODS, 1, .7)
     todo = f'{near[0]!r}' if near else 'correct the name'
-    raise RadiographError(f'the method {unknown!r}', f"some of {', '.join(METHODS)}", todo)
+    known = ', '.join(METHODS)
+    raise RadiographError(f'the method {unknown!r}', f'some of {known}', todo)
 
 # %% ../nbs/31_pipeline.ipynb #c009
 _LARGEST = 64<<20 # Bytes of activations that a member may keep
@@ -82,56 +88,79 @@ def _canonical(model):
 
 class _Seen:
     "A network in canonical form that tells features and scores, and remembers its last pass"
-    def __init__(self, net): self.net,self.kept = net,None
+    def __init__(self, net):
+        self.net = net
+        self.kept = None
 
     def __call__(self, x):
         seen = Pass(self.net, x)
-        small = sum(v.nbytes for v in seen.values)<=_LARGEST
-        self.kept = (x, seen) if small else None
-        return seen.look().a.mean((2, 3)),seen.logits
+        size = sum(v.nbytes for v in seen.values)
+        self.kept = (x, seen) if size<=_LARGEST else None
+        features = seen.look().a.mean((2, 3))
+        return features,seen.logits
 
     def take(self, x):
         "The pass over a film, once; None where it is another film"
-        kept,self.kept = self.kept,None
-        return kept[1] if kept and kept[0].data_ptr()==x.data_ptr() else None
+        if self.kept is None: return None
+        film,seen = self.kept
+        self.kept = None
+        return seen if film.data_ptr()==x.data_ptr() else None
 
 def _seeing(ensemble, methods):
     "With members that remember their last pass, where heatmaps are going to ask for it; else the ensemble itself"
-    if not any(m in _LRP for m in methods) or any(m.fast for m in ensemble.members): return ensemble
-    try: nets = [made_of(_canonical, m.model) for m in ensemble.members]
+    members = ensemble.members
+    if not any(m in _LRP for m in methods): return ensemble
+    if any(m.fast for m in members): return ensemble
+    try: nets = [made_of(_canonical, m.model) for m in members]
     except RadiographError: return ensemble
     if not all(net.features for net in nets): return ensemble
     out = copy(ensemble)
-    out.members = [replace(m, fast=_Seen(net)) for m,net in zip(ensemble.members, nets)]
+    out.members = [replace(m, fast=_Seen(net)) for m,net in zip(members, nets)]
     return out
 
 def _pass(member, x):
     "A member's pass over a film: the one that told its posteriors, or another"
-    seen = member.fast.take(x) if isinstance(member.fast, _Seen) else None
-    return seen or Pass(made_of(_canonical, member.model), x)
+    fast = member.fast
+    seen = fast.take(x) if isinstance(fast, _Seen) else None
+    if seen: return seen
+    net = made_of(_canonical, member.model)
+    return Pass(net, x)
 
 def _member_maps(member, x, target, methods, classes):
     "Method → `Attribution` on the grid of `x`; class → its signed map, where a class activation map was asked for"
+    model = member.model
+    number = classes.index(target)
     cams = [m for m in methods if m in CAM_METHODS]
     rules = [_LRP[m] for m in methods if m in _LRP]
-    model,number = member.model,classes.index(target)
-    seen = _pass(member, x) if rules else model # one forward pass for all of them
-    look = seen if rules and seen.net.features else model
+    seen = _pass(member, x) if rules else None # one forward pass for all of them
+    look = seen if seen and seen.net.features else model
     maps,signed = {},{}
     if cams: maps,signed = cam_evidence(look, x, target, cams, classes=classes)
     if rules: maps |= lrp_attributions(seen, x, number, rules, classes=classes)
-    def other(m): return Attribution(METHODS[m](model, x, number)[0], m, target, signed=METHODS[m].signed)
-    in_order = {m:maps[m] if m in maps else other(m) for m in methods}
+    for m in methods:
+        if m in maps: continue
+        method = METHODS[m]
+        data = method(model, x, number)[0]
+        maps[m] = Attribution(data, m, target, signed=method.signed)
+    in_order = {m:maps[m] for m in methods}
     return in_order,signed
+
+def _amount(signed):
+    "What a member's signed maps are divided by: the sum of the strongest, whatever its sign"
+    totals = [np.abs(a.data).sum(dtype=float) for a in signed.values()]
+    return float(max(totals)) or 1.
 
 def _mean_evidence(signed):
     "The members' signed maps of all classes, each member divided by one number for all its classes"
     first = signed[0]
     if not first: return {}
-    def total(a): return float(np.abs(a.data).sum(dtype=float))
-    amounts = [max(map(total, one.values())) or 1. for one in signed]
-    def mean(c): return Later(mean_share, amounts, *(kept(one[c], 'data') for one in signed))
-    return {c:replace(a, data=mean(c), checks={}) for c,a in first.items()}
+    amounts = list(map(_amount, signed))
+    mean = {}
+    for c,a in first.items():
+        tables = [kept(one[c], 'data') for one in signed]
+        later = Later(mean_share, amounts, *tables)
+        mean[c] = replace(a, data=later, checks={})
+    return mean
 
 def _all_maps(ensemble, x, target, methods):
     "Of every member: (its maps, its signed maps)"
@@ -146,8 +175,11 @@ def _refusal(ensemble, x, target, method):
 
 def _refusals(ensemble, x, target, methods):
     "Method → why it cannot serve, for those that cannot"
-    why = {m:_refusal(ensemble, x, target, m) for m in methods}
-    return {m:said for m,said in why.items() if said}
+    refused = {}
+    for m in methods:
+        why = _refusal(ensemble, x, target, m)
+        if why: refused[m] = why
+    return refused
 
 def _served(ensemble, x, target, methods, default):
     "(maps, signed maps, a warning that names what was left out of the default methods, '')"
@@ -156,14 +188,19 @@ def _served(ensemble, x, target, methods, default):
         if not default: raise
     refused = _refusals(ensemble, x, target, methods)
     left = tuple(m for m in methods if m not in refused)
-    said = '; '.join(f'{METHODS[m].title}, because of {why}' for m,why in refused.items())
-    return *_all_maps(ensemble, x, target, left),f'Left out, since these networks cannot be asked so: {said}.'
+    maps,signed = _all_maps(ensemble, x, target, left)
+    reasons = [f'{METHODS[m].title}, because of {why}' for m,why in refused.items()]
+    said = '; '.join(reasons)
+    return maps,signed,f'Left out, since these networks cannot be asked so: {said}.'
 
 def _ask(ensemble, x, target, methods, film, box, seen=None, default=False):
     "What the members see, averaged: (method → `Attribution`, class → signed `Attribution`, what was left out)"
     maps,signed,left_out = _served(ensemble, x, target, methods, default)
     names = [m.name for m in ensemble.members]
-    mean = {method:mean_attribution([one[method] for one in maps], names) for method in maps[0]}
+    mean = {}
+    for method in maps[0]:
+        each = [one[method] for one in maps]
+        mean[method] = mean_attribution(each, names)
     evidence = _mean_evidence(signed)
     if film is None: return mean,evidence,left_out
     seen = as_bits(seen) # one for all
@@ -191,7 +228,8 @@ def _class(target, classes):
     if isinstance(target, str): return class_of(target, 'the target', classes)
     number = isinstance(target, int) and not isinstance(target, bool)
     if number and 0<=target<len(classes): return classes[target]
-    wanted = f"one of {', '.join(classes)}, a class number, or None for the most probable"
+    known = ', '.join(classes)
+    wanted = f'one of {known}, a class number, or None for the most probable'
     raise RadiographError(f'the target {target!r}', wanted, 'correct the target')
 
 @dataclass
@@ -209,12 +247,16 @@ def _look(film, ensemble, max_side):
 
 def _answer(f, prediction, ensemble, methods, target):
     "`Explanation` of a film whose prediction is known"
-    names,target = _known(methods),target or prediction.leaning
-    if guard(f.film, f.lungs, prediction) or not names: return explain(f.film, prediction, None, f.lungs, target)
-    place = f.film,f.box,ensemble.seen(f.lungs)
-    maps,evidence,left_out = _ask(ensemble, f.x, target, names, *place, default=methods is None)
+    names = _known(methods)
+    target = target or prediction.leaning
+    film,lungs = f.film,f.lungs
+    if not names or guard(film, lungs, prediction):
+        return explain(film, prediction, None, lungs, target)
+    seen = ensemble.seen(lungs)
+    default = methods is None
+    maps,evidence,left_out = _ask(ensemble, f.x, target, names, film, f.box, seen, default)
     similar = similar_films(ensemble, f.x, features=prediction.features)
-    out = explain(f.film, prediction, maps, f.lungs, target, evidence, similar)
+    out = explain(film, prediction, maps, lungs, target, evidence, similar)
     if left_out: out.warnings.append(left_out)
     return out
 
@@ -230,9 +272,11 @@ def _explained(films, ensemble, methods, target, max_side):
     alone = seeing is not ensemble # one film at a time: a member remembers its pass over that very tensor
     size = 1 if alone else _BATCH
     for i in range(0, len(films), size):
-        looks = [_or_error(_look, film, seeing, max_side) for film in films[i:i+size]]
+        some = films[i:i+size]
+        looks = [_or_error(_look, film, seeing, max_side) for film in some]
         read = [f.x for f in looks if isinstance(f, _Film)]
-        told = iter(seeing.predict_many(x=read[0] if alone and read else read))
+        x = read[0] if alone and read else read
+        told = iter(seeing.predict_many(x=x))
         for f in looks:
             if isinstance(f, RadiographError): yield f
             else: yield _or_error(_answer, f, next(told), seeing, methods, target)

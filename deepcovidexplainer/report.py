@@ -22,10 +22,10 @@ from fastcore.basics import patch
 from .attribution import eye_scale,overlay
 from .core import CLASSES,DISCLAIMER,PALETTE,RadiographError,fingerprint,package_file
 from .core import never_over,own_figures,read_json,safe_cell,sha256_of,write_json,write_whole
-from .explanation import Explanation,focus,speaker,strays
+from .explanation import Explanation,focus,inside_lungs,speaker,strays
 from .lungs import LEVELS,lung_zones,show_lungs
 from .radiograph import plain_name
-from .words import WORDS,method_title,percent,words_of
+from .words import WORDS,method_title,percent,rows_of,words_of
 
 # %% ../nbs/30_report.ipynb #w001
 REPORT_WORDS = dict(
@@ -105,7 +105,8 @@ def salted_hash(
     salt:str,  # Text that only the owner knows
 )->str:        # 64 hexadecimal digits
     "HMAC-SHA-256 of a UID: the owner can compute it again, a stranger cannot turn it round"
-    return hmac.new(str(salt).encode(), str(uid).encode(), hashlib.sha256).hexdigest()
+    key,text = str(salt).encode(),str(uid).encode()
+    return hmac.new(key, text, hashlib.sha256).hexdigest()
 
 def film_name(
     path,      # A film's file
@@ -121,16 +122,25 @@ def film_name(
 
 _HEADER = dict(sop_instance_uid='SOPInstanceUID', study_date='StudyDate', view='ViewPosition')
 
+def _told(header):
+    "What is known of `_HEADER`, as text"
+    known = {k:header.get(name) for k,name in _HEADER.items()}
+    return {k:str(v) for k,v in known.items() if v}
+
 def _header(film, path):
     "What a DICOM header says of the film, from the file or from what the radiograph kept"
-    def told(header): return {k:str(header.get(name)) for k,name in _HEADER.items() if header.get(name)}
-    kept = told(film.meta.get('identifiers') or {})
+    kept = _told(film.meta.get('identifiers') or {})
+    if kept or path is None: return kept
     is_dicom = any(step.startswith('read as DICOM') for step in film.history)
-    if kept or path is None or not is_dicom or not Path(path).is_file(): return kept
+    if not is_dicom or not Path(path).is_file(): return kept
     from pydicom import dcmread
-    return told(dcmread(path, force=True, stop_before_pixels=True, specific_tags=[*_HEADER.values()]))
+    tags = list(_HEADER.values())
+    header = dcmread(path, force=True, stop_before_pixels=True, specific_tags=tags)
+    return _told(header)
 
-def _pixel_hash(film): return hashlib.sha256(np.ascontiguousarray(film.data).tobytes()).hexdigest()
+def _pixel_hash(film):
+    pixels = np.ascontiguousarray(film.data)
+    return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 def film_identity(
     film,                   # `Radiograph`
@@ -143,18 +153,21 @@ def film_identity(
     sha256 = sha256_of(path) if path else film.meta.get('sha256') # its own file may be gone by now
     path = path or getattr(film, 'path', None)
     name = plain_name(film_name(path, root)) if path else film.source
-    mark = dict(sha256=sha256) if sha256 else dict(pixels_sha256=_pixel_hash(film))
-    named,header = dict(film=name, **mark),_header(film, path)
+    key = 'sha256' if sha256 else 'pixels_sha256'
+    digest = sha256 or _pixel_hash(film)
+    named = {'film':name, key:digest}
+    header = _header(film, path)
     if identifiers: return named | header
     uid = header.get('sop_instance_uid')
     if not uid: return named
-    return dict(named, uid_hash=salted_hash(uid, salt or next(iter(mark.values()))))
+    return dict(named, uid_hash=salted_hash(uid, salt or digest))
 
 # %% ../nbs/30_report.ipynb #i006
 @lru_cache(maxsize=8)
 def _shipped(name):
     path = package_file('weights')/name/'ensemble.json'
-    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else None
+    if not path.is_file(): return None
+    return json.loads(path.read_text(encoding='utf-8'))
 
 def ensemble_card(
     prediction,     # `Prediction`
@@ -162,7 +175,8 @@ def ensemble_card(
     "The card behind a prediction: its own `card`, or that of the ensemble that ships under its name, if it is that one"
     if getattr(prediction, 'card', None): return prediction.card
     name = str(prediction.ensemble)
-    card = _shipped(name) if Path(name).name==name else None
+    if Path(name).name!=name: return None
+    card = _shipped(name)
     if card is None or prediction.temperature!=card['temperature']: return None
     members = {Path(m).name for m in card['members']}
     return card if set(prediction.members)==members else None
@@ -191,20 +205,29 @@ def _called(source, row, W):
     "One collection in words, for each class that it holds films of"
     for key,share in row.items():
         score,_,label = key.partition(': called ')
-        if score not in ('sensitivity', 'specificity') or not share.get('n'): continue
+        if score not in ('sensitivity', 'specificity'): continue
+        if not share.get('n'): continue
         name = label if label=='normal' else WORDS['name'].get(label, label)
-        said = dict(value=share['value'], n=share['n'], name=name, called=name)
-        yield W['called'].format(source=source.capitalize(), **said)
+        yield W['called'].format(
+            value=share['value'],
+            n=share['n'],
+            name=name,
+            called=name,
+            source=source.capitalize())
 
 def _pairs(rows, W):
     "Questions asked in hospitals left out of training, each once, with what a thumbnail reaches"
-    def given(what): return [r for r in rows if r['given']==what]
-    simple = {(r['question'], r['score']):r['value'] for r in given('16-pixel thumbnail')}
-    asked = {}
-    for r in given('ensemble'): asked.setdefault(r['question'], r)
+    asked,simple = {},{}
+    for r in rows:
+        question,score = r['question'],r['score']
+        if r['given']=='ensemble': asked.setdefault(question, r)
+        elif r['given']=='16-pixel thumbnail': simple[question, score] = r['value']
     for question,r in asked.items():
         least = simple[question, r['score']]
-        yield W['pair'].format(question=question, value=100*r['value'], simple=100*least)
+        yield W['pair'].format(
+            question=question,
+            value=100*r['value'],
+            simple=100*least)
 
 def _part(d, *keys):
     "What lies at the end of a path through dictionaries; `{}` where it ends early"
@@ -216,14 +239,18 @@ def unseen_hospitals(
     words:dict|None=None, # Phrases instead of some of `REPORT_WORDS`
 )->str|None:            # None where the card does not say
     "What such an answer has been worth in hospitals never seen, in a sentence or two"
-    about,W = _part(card, 'about'),_said(words)
-    if about.get('outside'): return W['pairs'].format(shares='; '.join(_pairs(about['outside'], W)))
-    outside = _part(about, 'scores', 'external')
-    shares = [text for source,row in outside.items() for text in _called(source, row, W)]
+    W = _said(words)
+    about = _part(card, 'about')
+    left_out = about.get('outside')
+    if left_out:
+        pairs = '; '.join(_pairs(left_out, W))
+        return W['pairs'].format(shares=pairs)
+    external = _part(about, 'scores', 'external')
+    shares = [text for source,row in external.items() for text in _called(source, row, W)]
     if not shares: return None
     told = W['unseen'].format(shares=W['join'].join(shares))
     films = _part(about, 'data', 'films', 'external')
-    alone = all(len(films.get(source, ()))==1 for source in outside)
+    alone = all(len(films.get(source, ()))==1 for source in external)
     return f"{told} {W['one_class']}" if alone else told
 
 # %% ../nbs/30_report.ipynb #c006
@@ -233,7 +260,8 @@ _MAP = {False:256, True:360} # … and of a heatmap, unsigned or signed: they ar
 def _data_url(picture, kind, *quality):
     "A picture as text that stands in a page"
     _,data = cv2.imencode(f'.{kind}', picture, quality)
-    return f'data:image/{kind};base64,'+base64.b64encode(data).decode()
+    text = base64.b64encode(data).decode()
+    return f'data:image/{kind};base64,{text}'
 
 def _smaller(a, side):
     "An array of at most `side` pixels along its longer side"
@@ -241,21 +269,34 @@ def _smaller(a, side):
     if scale>=1: return a
     return cv2.resize(a, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
+def _put_letter(picture, letter, x):
+    "White on black, to be seen on any ground"
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    for colour,width in ((0, 3), (255, 1)):
+        cv2.putText(picture, letter, (x, 14), font, .45, colour, width, cv2.LINE_AA)
+
 def _lettered(grey, side=128):
     "A thumbnail with R and L in its upper corners"
     small = _smaller(grey, side)
     scale = side/max(small.shape)
     large = cv2.resize(small, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    for letter,x in (('R', 3), ('L', large.shape[1]-12)):
-        for colour,width in ((0, 3), (255, 1)):
-            cv2.putText(large, letter, (x, 14), cv2.FONT_HERSHEY_SIMPLEX, .45, colour, width, cv2.LINE_AA)
+    width = large.shape[1]
+    _put_letter(large, 'R', 3)
+    _put_letter(large, 'L', width-12)
     return large
 
-def _grey(film, side): return _smaller(np.round(film.data*255).astype(np.uint8), side)
+def _grey(film, side):
+    grey = np.round(film.data*255).astype(np.uint8)
+    return _smaller(grey, side)
+
+def _blur(a):
+    "How far a map is smoothed before it is drawn, in pixels: signed ones are grainy"
+    return .008*max(a.data.shape) if a.signed else 0
 
 def _for_eye(a):
     "The map as it is drawn, and the value with the strongest colour"
-    data = cv2.GaussianBlur(a.data, (0, 0), .008*max(a.data.shape)) if a.signed else a.data
+    data,blur = a.data,_blur(a)
+    if blur: data = cv2.GaussianBlur(data, (0, 0), blur)
     return data,eye_scale(data)
 
 def _transparent(a):
@@ -264,93 +305,124 @@ def _transparent(a):
     data = _smaller(data, _MAP[a.signed])
     rgb = overlay(None, data, a.signed, top)
     strength = np.abs(data) if a.signed else data
-    opaque = np.round(255*np.clip(strength, 0, top)/top)
-    return np.dstack([rgb[...,::-1], opaque.astype(np.uint8)])
+    shown = np.clip(strength, 0, top)
+    opaque = np.round(255*shown/top).astype(np.uint8)
+    return np.dstack([rgb[...,::-1], opaque])
 
 def _outline(mask):
     "The borders of a mask as lists of points (column, row)"
     lines,_ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     rough = max(mask.shape)/900
-    def simpler(line): return cv2.approxPolyDP(line, rough, True)[:,0].tolist()
-    return [simpler(line) for line in lines if len(line)>8]
+    long = [line for line in lines if len(line)>8]
+    simpler = [cv2.approxPolyDP(line, rough, True) for line in long]
+    return [line[:,0].tolist() for line in simpler]
 
 def _zone_lines(mask, W):
     "Each zone's side, letters, borders and middle"
     for z in lung_zones(mask):
         if not z.mask.any(): continue
-        y,x = (round(float(v)) for v in np.argwhere(z.mask).mean(0))
-        letter = f'{W[z.side][0].upper()} {W[z.level]}'
-        yield dict(side=z.side, letter=letter, lines=_outline(z.mask), x=x, y=y)
+        row,column = np.argwhere(z.mask).mean(0).tolist()
+        side = W[z.side][0].upper()
+        yield dict(
+            side=z.side,
+            letter=f'{side} {W[z.level]}',
+            lines=_outline(z.mask),
+            x=round(column),
+            y=round(row))
+
+def _closed(line):
+    points = [f'{x} {y}' for x,y in line]
+    return 'M'+'L'.join(points)+'Z'
 
 def _svg_path(lines):
     "Closed lines as an SVG path"
-    def closed(line): return 'M'+'L'.join(f'{x} {y}' for x,y in line)+'Z'
-    return ''.join(map(closed, lines))
+    return ''.join(map(_closed, lines))
 
 def _own_range(film):
     "Level and width, in percent, that spread the middle 98 % of the film's grey values over the whole scale"
     low,high = np.percentile(film.data, [1, 99])
-    level,width = round(50*float(low+high)),round(100*float(high-low))
+    level = round(50*float(low+high))
+    width = round(100*float(high-low))
     return level,max(2, width)
 
 def _place(e, a, W):
     "Where the hottest point of a map lies, in words"
     at = a.peak()
     if at is None: return W['nowhere']
-    zone = next((z.name for z in lung_zones(e.mask) if z.mask[at]), None)
-    if zone: return W['in_zone'].format(zone=zone)
-    return W['beyond' if strays(a, e.mask) else 'rim']
+    mask = e.mask
+    for z in lung_zones(mask):
+        if z.mask[at]: return W['in_zone'].format(zone=z.name)
+    return W['beyond' if strays(a, mask) else 'rim']
 
 # %% ../nbs/30_report.ipynb #p001
 def _headline(e, W):
     "The answer in a few words, or why there is none"
-    if not e.doubts: return e.sentences[0].split(' (')[0]
-    reasons = [WORDS['why'].get(d, W['maybe']) for d in e.doubts]
-    return W['doubted'].format(why=W['join'].join(reasons))
+    if not e.doubts:
+        found = e.sentences[0]
+        return found.split(' (')[0]
+    known = WORDS['why']
+    reasons = [known.get(d, W['maybe']) for d in e.doubts]
+    why = W['join'].join(reasons)
+    return W['doubted'].format(why=why)
 
 def _listed(parts, W):
     "One, two and three"
     if len(parts)<2: return ''.join(parts)
     *first,last = parts
-    return W['join'].join(first)+W['join_and']+last
+    first = W['join'].join(first)
+    return first+W['join_and']+last
 
 def _hot_outside(e, W):
     "A warning where the hottest point of a map lies outside the lungs"
-    if e.doubts or not e.mask.any(): return []
-    found = [method_title(m) for m,a in e.attributions.items() if strays(a, e.mask)]
-    return [W['peak'].format(methods=_listed(found, W))] if found else []
+    if e.doubts: return []
+    mask = e.mask
+    if not mask.any(): return []
+    found = [method_title(m) for m,a in e.attributions.items() if strays(a, mask)]
+    if not found: return []
+    methods = _listed(found, W)
+    return [W['peak'].format(methods=methods)]
 
 def _warnings(e, W): return [*e.warnings, *_hot_outside(e, W)]
 
 def _votes_line(p, W):
-    if p.n_members==1: return W['one']
-    line = W['all_agree' if p.agreement==p.n_members else 'some_agree']
-    return line.format(k=p.agreement, n=p.n_members)
+    k,n = p.agreement,p.n_members
+    if n==1: return W['one']
+    line = W['all_agree' if k==n else 'some_agree']
+    return line.format(k=k, n=n)
 
 def _open_line(p, W):
     "What else is possible"
     if not p.prediction_set: return W['lost']
     left = [c for c in p.classes if c in p.prediction_set and c!=p.label]
     if not left: return W['settled']
-    name = words_of(p)['name']
-    others = [W['other'].format(name=name[c], p=percent(p.named[c])) for c in left]
-    return W['left_open'].format(others=W['join'].join(others))
+    names,chances = words_of(p)['name'],p.named
+    others = []
+    for c in left:
+        chance = percent(chances[c])
+        others.append(W['other'].format(name=names[c], p=chance))
+    others = W['join'].join(others)
+    return W['left_open'].format(others=others)
 
 def _where_line(e, W):
     "Where the preferred method saw the evidence, in one plain sentence"
     method = speaker(e.attributions)
-    rows = [r for r in e.zones if r['method']==method]
-    if not rows or e.attributions[method].peak() is None: return []
+    rows = rows_of(e.zones, method)
+    if not rows: return []
+    if e.attributions[method].peak() is None: return []
     if e.target=='normal': return [W['no_finding']]
-    outside = sum(r['positive'] for r in rows if r['zone']=='outside the lungs')
+    _,outside = inside_lungs(rows)
+    inside = f'{1-outside:.0%}'
     zones = focus(rows)
     line = W['inside' if zones else 'spread']
-    return [line.format(inside=f'{1-outside:.0%}', zones=W['and_zone'].join(zones))]
+    return [line.format(inside=inside, zones=W['and_zone'].join(zones))]
 
 def _lines(e, W):
     "The open part in plain words: two to four sentences; a film that is doubted has one"
     if e.doubts: return [W['refused']]
-    return [f'{_votes_line(e.prediction, W)} {_open_line(e.prediction, W)}', *_where_line(e, W), e.sentences[-1]]
+    votes = _votes_line(e.prediction, W)
+    others = _open_line(e.prediction, W)
+    limit = e.sentences[-1]
+    return [f'{votes} {others}', *_where_line(e, W), limit]
 
 def _bars(e):
     "Probabilities, finding first; none where no class should be read"
@@ -362,35 +434,54 @@ _NAMED = ('film', 'sha256', 'pixels_sha256', 'sop_instance_uid', 'uid_hash', 'st
 
 def _clock(time): return (time or '').replace('T', ' ').replace('+00:00', ' UTC')
 
+def _brief(k, v):
+    "A fact as the head of the page shows it: of a hash, its beginning"
+    if k=='time': return _clock(v)
+    if k in ('sha256', 'pixels_sha256', 'uid_hash'): return v[:16]+'…'
+    return v
+
 def _strip(e, identity, W):
     "The head of the page: which film, when"
-    def short(k, v):
-        if k=='time': return _clock(v)
-        return v[:16]+'…' if k in ('sha256', 'pixels_sha256', 'uid_hash') else v
     known = [k for k in _NAMED if identity.get(k)]
-    return [*((W[k], short(k, identity[k])) for k in known), (W['pixels'], _size(e.film))]
+    told = [(W[k], _brief(k, identity[k])) for k in known]
+    return [*told, (W['pixels'], _size(e.film))]
 
 def _size(film): return '×'.join(map(str, film.shape))
 
 def _made(identity, W):
     "The foot of the page: who answered"
     if 'software' not in identity: return []
-    version,ensemble = identity.get('ensemble_version'),identity['ensemble']
-    if version: ensemble = W['join'].join([ensemble, W['version'].format(version=version)])
-    return [(W['software'], identity['software']), (W['ensemble'], ensemble)]
+    ensemble = identity['ensemble']
+    version = identity.get('ensemble_version')
+    if version:
+        version = W['version'].format(version=version)
+        ensemble = W['join'].join([ensemble, version])
+    return [
+        (W['software'], identity['software']),
+        (W['ensemble'], ensemble)]
 
 # %% ../nbs/30_report.ipynb #c008
 def _shown(value): return f'{value:.3g}' if isinstance(value, float) else str(value)
+
+def _zone_cell(share):
+    "A share as text, and how warm its ground is, 0…1"
+    return dict(text=f'{share:.0%}', heat=min(1, 2*share))
 
 def _zone_table(e, W):
     "Share of the positive relevance: two columns of three zones a method"
     if not e.zones or e.doubts: return dict(methods=[], rows=[], outside=[])
     share = {(r['method'], r['zone']):r['positive'] for r in e.zones}
-    columns = [(m, side) for m in e.attributions for side in ('right', 'left')]
-    def cell(v): return dict(text=f'{v:.0%}', heat=min(1, 2*v))
-    def row(level): return W[level],[cell(share[m, f'{side} {level} zone']) for m,side in columns]
-    outside = [f"{share[m, 'outside the lungs']:.0%}" for m in e.attributions]
-    return dict(methods=list(map(method_title, e.attributions)), rows=list(map(row, LEVELS)), outside=outside)
+    methods = list(e.attributions)
+    rows = []
+    for level in LEVELS:
+        zones = [f'{side} {level} zone' for side in ('right', 'left')]
+        cells = [_zone_cell(share[m, z]) for m in methods for z in zones]
+        rows.append((W[level], cells))
+    outside = [share[m, 'outside the lungs'] for m in methods]
+    return dict(
+        methods=[method_title(m) for m in methods],
+        rows=rows,
+        outside=[f'{v:.0%}' for v in outside])
 
 def _table(caption, head, rows):
     "What the templates make a table of"
@@ -400,30 +491,46 @@ def _table(caption, head, rows):
 def _votes(e, W):
     "What each network says; nothing for a film that is doubted"
     members = {} if e.doubts else e.prediction.members
+    head = [W['network'], *e.classes]
     rows = [[name, *map(percent, q)] for name,q in members.items()]
-    return _table(W['votes'], [W['network'], *e.classes], rows)
+    return _table(W['votes'], head, rows)
+
+def _checked(a, W):
+    "What was verified of a heatmap, and its strongest colour"
+    _,top = _for_eye(a)
+    return a.checks | {W['scale']:float(top)}
 
 def _checks(e, W):
     "What was verified of each heatmap, one column a method"
     maps = {} if e.doubts else e.attributions
-    def checks(a): return a.checks | {W['scale']:float(_for_eye(a)[1])}
-    found = [checks(a) for a in maps.values()]
+    found = [_checked(a, W) for a in maps.values()]
     names = dict.fromkeys(name for one in found for name in one)
-    def row(name): return [name.replace('_', ' '), *(one.get(name, '') for one in found)]
-    return _table(W['checks'], [W['check'], *map(method_title, maps)], map(row, names))
+    rows = []
+    for name in names:
+        values = [one.get(name, '') for one in found]
+        rows.append([name.replace('_', ' '), *values])
+    head = [W['check'], *map(method_title, maps)]
+    return _table(W['checks'], head, rows)
 
 def _fact_rows(e, identity, W):
     "What was done, and who did it, with every digit"
-    p,t = e.prediction,e.prediction.typicality
     for k in _NAMED:
-        if identity.get(k): yield W[k],_clock(identity[k]) if k=='time' else identity[k]
+        v = identity.get(k)
+        if v: yield W[k],_clock(v) if k=='time' else v
     yield W['pixels'],_size(e.film)
-    yield W['read'],'; '.join(e.film.history) or W['as_it_came']
-    if not e.doubts: yield W['set'].format(coverage=p.coverage),W['join'].join(p.prediction_set) or W['none']
+    read = '; '.join(e.film.history)
+    yield W['read'],read or W['as_it_came']
+    p = e.prediction
+    if not e.doubts:
+        classes = W['join'].join(p.prediction_set)
+        yield W['set'].format(coverage=p.coverage),classes or W['none']
+    t = p.typicality
     yield W['distance'],W['usual'].format(**t) if t else W['unknown']
     yield from _made(identity, W)
 
-def _facts(e, identity, W): return _table(W['facts'], [W['fact'], W['value']], _fact_rows(e, identity, W))
+def _facts(e, identity, W):
+    head = [W['fact'], W['value']]
+    return _table(W['facts'], head, _fact_rows(e, identity, W))
 
 def report_content(
     e,                     # `Explanation`
@@ -432,9 +539,13 @@ def report_content(
     words:dict|None=None,  # Phrases instead of some of `REPORT_WORDS`
 )->dict:                   # Text and numbers, nothing drawn
     "All that a report says"
-    W,identity = _said(words),identity or film_identity(e.film)
+    W = _said(words)
+    identity = identity or film_identity(e.film)
     headline = _headline(e, W)
-    unseen = None if e.doubts else unseen_hospitals(card or ensemble_card(e.prediction), words)
+    unseen = None
+    if not e.doubts:
+        card = card or ensemble_card(e.prediction)
+        unseen = unseen_hospitals(card, words)
     return dict(
         title=W['title'].format(film=identity['film'], headline=headline),
         headline=headline,
@@ -464,14 +575,23 @@ def _film_picture(e, side, W):
     "Film, outlines and window of the page"
     h,w = e.film.shape
     level,window = _own_range(e.film)
-    zones = [dict(z, path=_svg_path(z['lines'])) for z in _zone_lines(e.mask, W)]
-    film = _data_url(_grey(e.film, side), 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 86)
-    return dict(width=w, height=h, side=max(h, w), film=film, zones=zones, level=level, window=window)
+    zones = list(_zone_lines(e.mask, W))
+    for z in zones: z['path'] = _svg_path(z['lines'])
+    grey = _grey(e.film, side)
+    return dict(
+        width=w,
+        height=h,
+        side=max(h, w),
+        film=_data_url(grey, 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 86),
+        zones=zones,
+        level=level,
+        window=window)
 
 def _map_pictures(e, W):
     "The heatmaps of the page, the one that the sentences speak of marked; none for a film that is doubted"
+    if e.doubts: return
     first = speaker(e.attributions)
-    for m,a in ({} if e.doubts else e.attributions).items():
+    for m,a in e.attributions.items():
         words = dict(method=method_title(m), name=a.target, place=_place(e, a, W))
         yield dict(
             alt=W['alt_map'].format(**words),
@@ -487,18 +607,33 @@ def _map_pictures(e, W):
 def _captions(maps, W):
     "What stands below the two large pictures, and what is read out in their place"
     first = next((m for m in maps if m['first']), None)
-    shown = W['alt_shown'].format(method=first['title'], place=first['place']) if first else W['alt_zones']
-    captions = dict(shown=W['shown' if first else 'zones_only'], clean=W['clean_caption'])
-    return dict(alts=dict(shown=shown, clean=W['alt_clean']), captions=captions)
+    alt = W['alt_zones']
+    if first: alt = W['alt_shown'].format(method=first['title'], place=first['place'])
+    alts = dict(shown=alt, clean=W['alt_clean'])
+    captions = dict(
+        shown=W['shown' if first else 'zones_only'],
+        clean=W['clean_caption'])
+    return dict(alts=alts, captions=captions)
 
-def _thumbnail(grey, side=128): return _data_url(_lettered(grey, side), 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 80)
+def _thumbnail(grey, side=128):
+    small = _lettered(grey, side)
+    return _data_url(small, 'jpeg', cv2.IMWRITE_JPEG_QUALITY, 80)
 
 def _similar(e, W):
     "Similar training films; none for a film that is doubted"
-    for f in e.similar if not e.doubts else ():
+    if e.doubts: return
+    for f in e.similar:
         words = vars(f)
-        text,alt = (W[k].format(**words) for k in ('similar_text', 'similar_alt'))
-        yield dict(text=text, alt=alt, picture=_thumbnail(f.thumbnail))
+        yield dict(
+            text=W['similar_text'].format(**words),
+            alt=W['similar_alt'].format(**words),
+            picture=_thumbnail(f.thumbnail))
+
+def _page_id(e, title, maps):
+    "A name of its own for each fragment, since several may stand in one page"
+    shown = [title, _pixel_hash(e.film)]
+    shown += [m['picture'] for m in maps]
+    return f'dce-{fingerprint(shown)[:10]}'
 
 def report_html(
     e,                       # `Explanation`
@@ -512,16 +647,20 @@ def report_html(
     said = report_content(e, identity, card, words)
     W = said['W']
     maps = list(_map_pictures(e, W))
-    shown = [said['title'], _pixel_hash(e.film), *(m['picture'] for m in maps)]
-    ours = f'dce-{fingerprint(shown)[:10]}' # several fragments may stand in one page
-    pictures = dict(p=_film_picture(e, side, W), maps=maps, similar=list(_similar(e, W)))
-    template = _templates().get_template('report.html.j2' if page else 'fragment.html.j2')
+    pictures = dict(
+        p=_film_picture(e, side, W),
+        maps=maps,
+        similar=list(_similar(e, W)))
+    ours = _page_id(e, said['title'], maps)
+    name = 'report.html.j2' if page else 'fragment.html.j2'
+    template = _templates().get_template(name)
     return template.render(**said, **_captions(maps, W), **pictures, id=ours, page=page)
 
 # %% ../nbs/30_report.ipynb #f001
 def _rgb(name):
     "A colour of `PALETTE` as three numbers 0…255"
-    return tuple(bytes.fromhex(PALETTE[name].lstrip('#')))
+    digits = PALETTE[name].lstrip('#')
+    return tuple(bytes.fromhex(digits))
 
 _INK,_SOFT,_LINE = _rgb('ink'),_rgb('soft'),(185, 194, 202)
 _ACCENT,_SECOND = _rgb('first'),_rgb('second')
@@ -530,8 +669,16 @@ _SIDES = dict(right=_rgb('right'), left=_rgb('left'))
 
 def _fonts():
     "DejaVu Sans, regular and bold, as matplotlib ships it; found without importing matplotlib"
-    folder = Path(find_spec('matplotlib').submodule_search_locations[0])/'mpl-data'/'fonts'/'ttf'
-    return {'':folder/'DejaVuSans.ttf', 'B':folder/'DejaVuSans-Bold.ttf'}
+    package = find_spec('matplotlib').submodule_search_locations[0]
+    folder = Path(package)/'mpl-data'/'fonts'/'ttf'
+    return {
+        '':folder/'DejaVuSans.ttf',
+        'B':folder/'DejaVuSans-Bold.ttf'}
+
+def _rule(pdf, y):
+    "A line from margin to margin"
+    pdf.set_draw_color(*_LINE)
+    pdf.line(pdf.l_margin, y, pdf.w-pdf.r_margin, y)
 
 def _document(said, time):
     "An empty document whose pages carry the disclaimer, who answered, and their number"
@@ -539,10 +686,11 @@ def _document(said, time):
     class Sheets(FPDF):
         def footer(self):
             self.set_y(-17)
-            self.set_draw_color(*_LINE)
-            self.line(self.l_margin, self.y, self.w-self.r_margin, self.y)
+            _rule(self, self.y)
             _write(self, said['disclaimer'], 6.8, 'B', gap=.6)
-            made = [*(f'{k}: {v}' for k,v in said['made']), said['W']['sheet'].format(n=self.page_no()).lstrip('· ')]
+            made = [f'{k}: {v}' for k,v in said['made']]
+            sheet = said['W']['sheet'].format(n=self.page_no())
+            made.append(sheet.lstrip('· '))
             _write(self, ' · '.join(made), 6.3, colour=_SOFT)
     pdf = Sheets(format='A4')
     pdf.set_margins(13, 11)
@@ -551,24 +699,27 @@ def _document(said, time):
     for style,path in _fonts().items(): pdf.add_font('sans', style, path)
     pdf.set_title(said['title'])
     pdf.set_lang(said['W']['lang'])
-    pdf.set_creation_date(datetime.fromisoformat(time) if time else datetime(2000, 1, 1, tzinfo=timezone.utc))
+    when = datetime.fromisoformat(time) if time else datetime(2000, 1, 1, tzinfo=timezone.utc)
+    pdf.set_creation_date(when)
     return pdf
 
 def _printable(pdf, text):
     "Letters that the font lacks, and invisible ones that turn the others round, by their numbers"
     known = pdf.fonts['sans'].cmap
-    def plain(c): return ord(c) in known and unicodedata.category(c)!='Cf'
-    def number(c): return c.encode('ascii', 'backslashreplace').decode()
-    return ''.join(c if plain(c) else number(c) for c in text)
+    def shown(c):
+        plain = ord(c) in known and unicodedata.category(c)!='Cf'
+        return c if plain else c.encode('ascii', 'backslashreplace').decode()
+    return ''.join(map(shown, text))
 
 def _write(pdf, text, size=8.5, style='', colour=_INK, width=0, x=None, gap=1.):
     "A paragraph at the cursor, which moves below it"
-    x = pdf.l_margin if x is None else x
+    if x is None: x = pdf.l_margin
+    width = width or pdf.w-pdf.r_margin-x
     pdf.set_xy(x, pdf.y+gap)
     pdf.set_font('sans', style, size)
     pdf.set_text_color(*colour)
-    text,width = _printable(pdf, text),width or pdf.w-pdf.r_margin-x
-    pdf.multi_cell(width, size*.46, text, align='L', new_x='LEFT', new_y='NEXT')
+    shown = _printable(pdf, text)
+    pdf.multi_cell(width, size*.46, shown, align='L', new_x='LEFT', new_y='NEXT')
 
 def _filled(pdf, colour, x, y, width, height):
     "A rectangle of one colour"
@@ -578,68 +729,95 @@ def _filled(pdf, colour, x, y, width, height):
 # %% ../nbs/30_report.ipynb #f002
 def _pdf_strip(pdf, said):
     "Which film, when"
-    _write(pdf, '   '.join(f'{k}: {v}' for k,v in said['identity']), 7, colour=_SOFT, gap=0)
-    pdf.set_draw_color(*_LINE)
-    pdf.line(pdf.l_margin, pdf.y+1, pdf.w-pdf.r_margin, pdf.y+1)
+    told = [f'{k}: {v}' for k,v in said['identity']]
+    _write(pdf, '   '.join(told), 7, colour=_SOFT, gap=0)
+    _rule(pdf, pdf.y+1)
     pdf.set_y(pdf.y+2)
+
+def _n_lines(pdf, text, width):
+    "How many lines a text takes in the font that is set"
+    shown = _printable(pdf, text)
+    lines = pdf.multi_cell(width, 4, shown, dry_run=True, output='LINES')
+    return len(lines)
 
 def _pdf_warnings(pdf, said):
     "An amber box"
     if not said['warnings']: return
-    top,texts = pdf.y+1,[f"! {w}" for w in said['warnings']]
+    texts = [f'! {w}' for w in said['warnings']]
+    left,top,width = pdf.l_margin,pdf.y+1,pdf.epw-6
     pdf.set_font('sans', '', 8.2)
-    def broken(text): return pdf.multi_cell(pdf.epw-6, 4, _printable(pdf, text), dry_run=True, output='LINES')
-    lines = sum(len(broken(t)) for t in texts)
+    lines = sum(_n_lines(pdf, t, width) for t in texts)
     height = 7.6+lines*3.77+.4*len(texts)
-    _filled(pdf, _WARN, pdf.l_margin, top, pdf.epw, height)
-    _filled(pdf, _AMBER, pdf.l_margin, top, 1.2, height)
-    _write(pdf, said['W']['warnings'], 8.4, 'B', x=pdf.l_margin+3, gap=2)
-    for t in texts: _write(pdf, t, 8.2, x=pdf.l_margin+3, width=pdf.epw-6, gap=.4)
+    _filled(pdf, _WARN, left, top, pdf.epw, height)
+    _filled(pdf, _AMBER, left, top, 1.2, height)
+    _write(pdf, said['W']['warnings'], 8.4, 'B', x=left+3, gap=2)
+    for t in texts: _write(pdf, t, 8.2, x=left+3, width=width, gap=.4)
     pdf.set_y(pdf.y+2.2)
+
+def _names_width(pdf, bars, width):
+    "Room for the names of the bars, in mm: at most half of all"
+    names = [_printable(pdf, b['name']) for b in bars]
+    longest = max(map(pdf.get_string_width, names))
+    return min(max(24, 2+longest), width/2)
 
 def _pdf_bars(pdf, said, x, width, size=8.5):
     "Probabilities as bars with their numbers"
     pdf.set_font('sans', 'B', size)
-    if not said['bars_']: return
-    longest = max(2+pdf.get_string_width(_printable(pdf, b['name'])) for b in said['bars_'])
-    names = min(max(24, longest), width/2)
-    room = width-14-names
-    for i,b in enumerate(said['bars_']):
-        style,colour = ('B', _ACCENT) if i==0 else ('', _SECOND)
+    bars = said['bars_']
+    if not bars: return
+    names = _names_width(pdf, bars, width)
+    room,height = width-14-names,size*.34
+    style,colour = 'B',_ACCENT
+    for b in bars:
         _write(pdf, b['name'], size, style, x=x, width=names, gap=.4)
         y = pdf.y-size*.42
-        _filled(pdf, _LINE, x+names, y, room, size*.34)
-        _filled(pdf, colour, x+names, y, room*b['p'], size*.34)
+        _filled(pdf, _LINE, x+names, y, room, height)
+        _filled(pdf, colour, x+names, y, room*b['p'], height)
         pdf.set_y(pdf.y-size*.46)
         _write(pdf, b['text'], size, style, x=x+width-12, width=13, gap=0)
+        style,colour = '',_SECOND # of all but the first
+
+def _laid_over(rgb, layer):
+    "A BGRA picture over another one, which shines through by 30 % at least"
+    layer = cv2.resize(layer, rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    part = .7*layer[...,3:].astype(np.float32)/255
+    mixed = rgb*(1-part)+layer[...,2::-1]*part
+    return np.round(mixed).astype(np.uint8)
 
 def _coloured(film, a):
     "The film as JPEG, a heatmap laid over it"
     rgb = np.dstack([_grey(film, _LARGEST)]*3)
-    if a is not None:
-        layer = cv2.resize(_transparent(a), rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        part = .7*layer[...,3:].astype(np.float32)/255
-        rgb = np.round(rgb*(1-part)+layer[...,2::-1]*part).astype(np.uint8)
-    small = _smaller(rgb, 1000)[...,::-1]
-    return cv2.imencode('.jpg', small, [cv2.IMWRITE_JPEG_QUALITY, 86])[1].tobytes()
+    if a is not None: rgb = _laid_over(rgb, _transparent(a))
+    bgr = _smaller(rgb, 1000)[...,::-1]
+    _,data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, 86])
+    return data.tobytes()
+
+def _pdf_outlines(pdf, zones, there, names):
+    "The zones' borders, and their letters where they are asked for"
+    for z in zones:
+        pdf.set_draw_color(*_SIDES[z['side']])
+        for line in z['lines']:
+            closed = [*line, line[0]]
+            pdf.polyline([there(*point) for point in closed])
+        if names: _letter(pdf, z['letter'], 5.4, *there(z['x'], z['y']))
 
 def _pdf_picture(pdf, e, a, x, y, width, alt, W, names=False, lines=True):
     "Film, heatmap, outlines, R and L, at most `width` wide and 1.15 times as high; gives its lower edge"
     h,w = e.film.shape
     scale = min(width/w, 1.15*width/h)
-    x += (width-w*scale)/2
+    wide,high = w*scale,h*scale
+    x += (width-wide)/2
     def there(column, row): return x+column*scale,y+row*scale
-    pdf.image(_coloured(e.film, a), x, y, w*scale, h*scale, alt_text=alt)
+    pdf.image(_coloured(e.film, a), x, y, wide, high, alt_text=alt)
     pdf.set_line_width(.25)
-    for z in _zone_lines(e.mask, W) if lines else ():
-        pdf.set_draw_color(*_SIDES[z['side']])
-        for line in z['lines']: pdf.polyline([there(*point) for point in [*line, line[0]]])
-        if names: _letter(pdf, z['letter'], 5.4, *there(z['x'], z['y']))
+    if lines: _pdf_outlines(pdf, _zone_lines(e.mask, W), there, names)
     at = None if a is None else a.peak()
-    if at: _ring(pdf, *there(*at[::-1]), width*.018)
+    if at:
+        row,column = at
+        _ring(pdf, *there(column, row), width*.018)
     _letter(pdf, 'R', 10, x+3.2, y+4, 'B')
-    _letter(pdf, 'L', 10, x+w*scale-3.2, y+4, 'B')
-    return y+h*scale
+    _letter(pdf, 'L', 10, x+wide-3.2, y+4, 'B')
+    return y+high
 
 def _ring(pdf, x, y, radius):
     "White on black, to be seen on any ground"
@@ -653,7 +831,8 @@ def _letter(pdf, text, size, x, y, style=''):
     pdf.set_font('sans', style, size)
     pdf.set_text_color(255, 255, 255)
     pdf.set_fill_color(*_DARK)
-    width,height = pdf.get_string_width(text)+1,size*.44
+    width = pdf.get_string_width(text)+1
+    height = size*.44
     left,top = x-width/2,y-size*.22
     with pdf.local_context(fill_opacity=.6): pdf.rect(left, top, width, height, 'F')
     pdf.set_xy(left, top)
@@ -673,37 +852,53 @@ def _pdf_answer(pdf, said):
     "Sentences on the left, bars and limits on the right; gives the lower edge"
     top,half = pdf.y,pdf.epw*.56
     for s in said['lines']: _write(pdf, s, 8.5, width=half)
-    left,middle = pdf.y,pdf.l_margin+half+6
+    below = pdf.y
+    middle = pdf.l_margin+half+6
     pdf.set_y(top+1)
     _pdf_bars(pdf, said, middle, pdf.epw-half-6)
     if said['unseen']: _write(pdf, said['unseen'], 7.6, x=middle)
-    return max(left, pdf.y)
+    return max(below, pdf.y)
+
+def _still_caption(method, W):
+    if method is None: return W['zones_only']
+    return W['shown_still'].format(method=method_title(method))
 
 def _pdf_pictures(pdf, e, W, maps, y):
     "The film with heatmap and zones, and clean; alone where there is nothing to show on it"
-    method = speaker(e.attributions) if maps else None
-    caption = W['shown_still'].format(method=method_title(method)) if method else W['zones_only']
     alts = _captions(maps, W)['alts']
-    x,room,texts,lowest = pdf.l_margin,(pdf.epw-4)/2,[],y
+    x,lowest = pdf.l_margin,y
+    width = pdf.epw*.75
+    captions = []
     if maps or e.mask.any():
-        lowest = _pdf_picture(pdf, e, e.attributions.get(method), x, y, room, alts['shown'], W, names=True)
-        texts = [(caption, x)]
-        x += room+4
-    width = room if texts else pdf.epw*.75
-    lowest = max(lowest, _pdf_picture(pdf, e, None, x, y, width, alts['clean'], W, lines=False))
-    for text,at in [*texts, (W['clean_caption'], x)]:
+        method = speaker(e.attributions) if maps else None
+        a = e.attributions.get(method)
+        width = (pdf.epw-4)/2
+        lowest = _pdf_picture(pdf, e, a, x, y, width, alts['shown'], W, names=True)
+        captions.append((_still_caption(method, W), x))
+        x += width+4
+    clean = _pdf_picture(pdf, e, None, x, y, width, alts['clean'], W, lines=False)
+    captions.append((W['clean_caption'], x))
+    lowest = max(lowest, clean)
+    for text,at in captions:
         pdf.set_y(lowest)
         _write(pdf, text, 6.8, colour=_SOFT, x=at, width=width)
+
+def _in_pairs(cells):
+    "Two shares of a level as one text: right | left"
+    texts = [c['text'] for c in cells]
+    sides = zip(texts[::2], texts[1::2])
+    return [f'{right} | {left}' for right,left in sides]
 
 def _pdf_zones(pdf, said, width, size):
     "The shares of the zones, right and left in one cell"
     W,zones = said['W'],said['zones']
     if not zones['rows']: return
-    def pairs(cells): return [f"{a['text']} | {b['text']}" for a,b in zip(cells[::2], cells[1::2])]
-    rows = [[name, *pairs(cells)] for name,cells in zones['rows']]
+    rows = [[name, *_in_pairs(cells)] for name,cells in zones['rows']]
     rows.append([W['outside'], *zones['outside']])
-    caption = f"{W['where']} ({W['right']} | {W['left']})"
-    table = dict(caption=caption, head=[W['zone'], *zones['methods']], rows=rows)
+    table = dict(
+        caption=f"{W['where']} ({W['right']} | {W['left']})",
+        head=[W['zone'], *zones['methods']],
+        rows=rows)
     _pdf_table(pdf, table, pdf.l_margin, width, size)
 
 def _pdf_words(pdf, title, texts, x, width, size):
@@ -714,9 +909,13 @@ def _pdf_words(pdf, title, texts, x, width, size):
 
 def _pdf_scale(pdf, m, x, y, width):
     "A colour bar with the meaning of its ends"
-    values = np.linspace(-1 if m['signed'] else 0, 1, 64, dtype=np.float32)
+    lowest = -1 if m['signed'] else 0
+    step = width/64
+    values = np.linspace(lowest, 1, 64, dtype=np.float32)
     colours = overlay(None, values[None], m['signed'], 1.)[0]
-    for i,c in enumerate(colours): _filled(pdf, map(int, c), x+i*width/64, y, width/64+.05, 1.6)
+    for i,colour in enumerate(colours.tolist()):
+        left = x+i*step
+        _filled(pdf, colour, left, y, step+.05, 1.6)
     for text,align in zip(m['ends'], 'LR'):
         pdf.set_font('sans', '', 6)
         pdf.set_text_color(*_SOFT)
@@ -727,15 +926,18 @@ def _pdf_maps(pdf, e, maps, W):
     "Every heatmap in a row with its colour bar"
     if not maps: return
     _write(pdf, W['maps'], 9.5, 'B', gap=2)
-    n,y,below = min(5, max(3, len(maps))),pdf.y+1,0
+    n = min(5, max(3, len(maps)))
     width = (pdf.epw-4*(n-1))/n
+    y,below = pdf.y+1,0
     for i,(m,a) in enumerate(zip(maps, e.attributions.values())):
-        if i and i%n==0: y = below+1
-        x = pdf.l_margin+i%n*(width+4)
-        low = _pdf_picture(pdf, e, a, x, y, width, m['alt'], W)+1
+        row,column = divmod(i, n)
+        if row and not column: y = below+1
+        x = pdf.l_margin+column*(width+4)
+        low = 1+_pdf_picture(pdf, e, a, x, y, width, m['alt'], W)
         _pdf_scale(pdf, m, x, low, width)
         pdf.set_y(low+4)
-        _write(pdf, f"{m['title']} {m['about']}", 7, x=x, width=width, gap=.3)
+        name = f"{m['title']} {m['about']}"
+        _write(pdf, name, 7, x=x, width=width, gap=.3)
         below = max(below, pdf.y)
     pdf.set_y(below)
 
@@ -748,11 +950,13 @@ def _pdf_table(pdf, t, x, width, size=6.2, shares=None):
     pdf.set_text_color(*_INK)
     pdf.set_draw_color(*_LINE)
     pdf.set_fill_color(255, 255, 255)
-    left,pdf.l_margin,pdf.x = pdf.l_margin,x,x
+    margin = pdf.l_margin
+    pdf.l_margin = pdf.x = x
     look = dict(align='L', text_align='L', line_height=size*.44, padding=(.25, .8))
     with pdf.table(width=width, col_widths=shares, **look) as table:
-        for r in [t['head'], *t['rows']]: table.row([_printable(pdf, c) for c in r])
-    pdf.l_margin = left
+        for row in [t['head'], *t['rows']]:
+            table.row([_printable(pdf, c) for c in row])
+    pdf.l_margin = margin
 
 def _pdf_second(pdf, e, said, maps, similar, size=6.6):
     "Every heatmap, how to read it, votes, checks, facts; in letters of `size` points"
@@ -762,29 +966,37 @@ def _pdf_second(pdf, e, said, maps, similar, size=6.6):
     _write(pdf, said['headline'], 11, 'B', gap=.5)
     _pdf_bars(pdf, said, pdf.l_margin, pdf.epw*.6, 7)
     _pdf_maps(pdf, e, maps, W)
-    top,half = pdf.y,(pdf.epw-5)/2
+    top,left = pdf.y,pdf.l_margin
+    half = (pdf.epw-5)/2
     votes,checks,facts = said['tables']
-    _pdf_words(pdf, W['how'], said['how'], pdf.l_margin, half, size)
-    _pdf_table(pdf, votes, pdf.l_margin, half, size)
-    _pdf_table(pdf, facts, pdf.l_margin, half, size, (4, 8))
-    _pdf_words(pdf, W['similar'], [f['text'] for f in similar], pdf.l_margin, half, size)
-    left,pdf.y = pdf.y,top
-    _pdf_table(pdf, checks, pdf.l_margin+half+5, half, size)
-    return max(left, pdf.y)
+    _pdf_words(pdf, W['how'], said['how'], left, half, size)
+    _pdf_table(pdf, votes, left, half, size)
+    _pdf_table(pdf, facts, left, half, size, (4, 8))
+    films = [f['text'] for f in similar]
+    _pdf_words(pdf, W['similar'], films, left, half, size)
+    below = pdf.y
+    pdf.y = top
+    _pdf_table(pdf, checks, left+half+5, half, size)
+    return max(below, pdf.y)
 
 _LOWEST = 278 # Where the foot of a page begins, in mm
 
 def _sheets(e, said, time, size):
     "The document in letters of `size` points, and whether it fits"
-    pdf,W = _document(said, time),said['W']
-    maps,similar = list(_map_pictures(e, W)),list(_similar(e, W))
+    W = said['W']
+    pdf = _document(said, time)
+    maps = list(_map_pictures(e, W))
+    similar = list(_similar(e, W))
     _pdf_first(pdf, e, said, maps)
     top,half = pdf.y,(pdf.epw-5)/2
     _pdf_zones(pdf, said, half, size)
-    low,pdf.y = pdf.y,top
-    _pdf_words(pdf, W['words'], said['sentences'], pdf.l_margin+half+5, half, size)
-    lowest = max(low, pdf.y, _pdf_second(pdf, e, said, maps, similar, size))
-    return pdf,lowest<=_LOWEST
+    below = pdf.y
+    pdf.y = top
+    middle = pdf.l_margin+half+5
+    _pdf_words(pdf, W['words'], said['sentences'], middle, half, size)
+    first = max(below, pdf.y)
+    second = _pdf_second(pdf, e, said, maps, similar, size)
+    return pdf,max(first, second)<=_LOWEST
 
 def report_pdf(
     e,                       # `Explanation`
@@ -793,7 +1005,8 @@ def report_pdf(
     words:dict|None=None,    # Phrases instead of some of `REPORT_WORDS`
 )->bytes:                    # A PDF of two A4 pages, text as text, fonts inside
     "The explanation as two sheets of A4"
-    said,time = report_content(e, identity, card, words),(identity or {}).get('time')
+    said = report_content(e, identity, card, words)
+    time = (identity or {}).get('time')
     for size in (6.6, 6., 5.4, 4.8, 4.2, 3.6):
         pdf,fits = _sheets(e, said, time, size)
         if fits: break
@@ -802,10 +1015,15 @@ def report_pdf(
 # %% ../nbs/30_report.ipynb #xc032
 def _draw_posteriors(ax, p):
     "Bars for the ensemble, a dot for each member, finding first"
-    order,y = np.argsort(p.posteriors),np.arange(len(p.classes))
-    colours = [PALETTE['other']]*(len(y)-1)+[PALETTE['first']]
-    ax.barh(y, p.posteriors[order], color=colours, height=.62)
-    for q in p.members.values(): ax.plot(np.asarray(q)[order], y, '.', c='k', ms=4, alpha=.55)
+    order = np.argsort(p.posteriors)
+    likely = p.posteriors[order]
+    y = np.arange(len(order))
+    colours = [PALETTE['other']]*len(order)
+    colours[-1] = PALETTE['first']
+    ax.barh(y, likely, color=colours, height=.62)
+    for q in p.members.values():
+        votes = np.asarray(q)[order]
+        ax.plot(votes, y, '.', c='k', ms=4, alpha=.55)
     names = [f'{p.classes[i]}  {percent(p.posteriors[i])}' for i in order]
     ax.set_yticks(y, names, fontsize=8)
     ax.set(xlim=(0, 1), xticks=[0, .5, 1])
@@ -815,13 +1033,28 @@ def _draw_posteriors(ax, p):
 
 def _paragraphs(e, width):
     "Sentences and warnings as text of so many letters a line"
-    parts = [*(f'• {s}' for s in e.sentences), *(f'! {w}' for w in e.warnings)]
-    return '\n'.join(textwrap.fill(p, width, subsequent_indent='  ') for p in parts)
+    parts = [f'• {s}' for s in e.sentences]
+    parts += [f'! {w}' for w in e.warnings]
+    filled = [textwrap.fill(p, width, subsequent_indent='  ') for p in parts]
+    return '\n'.join(filled)
 
 def _draw_words(ax, text):
+    where = ax.transAxes
+    limit = DISCLAIMER.split('.')[0]+'.'
     ax.axis('off')
-    ax.text(0, 1, text, va='top', fontsize=8, linespacing=1.35, transform=ax.transAxes, parse_math=False)
-    ax.text(0, -.12, DISCLAIMER.split('.')[0]+'.', fontsize=6.5, color='.4', transform=ax.transAxes)
+    ax.text(0, 1, text, va='top', fontsize=8, linespacing=1.35, transform=where, parse_math=False)
+    ax.text(0, -.12, limit, fontsize=6.5, color='.4', transform=where)
+
+def _draw_pictures(fig, e, title):
+    "The film with its zones, and beside it every heatmap"
+    axs = fig.subplots(1, 1+len(e.attributions))
+    first,*others = np.atleast_1d(axs)
+    mask = e.mask
+    show_lungs(e.film, mask, first, zones=bool(mask.any()))
+    first.set_title(title or e.film.source, fontsize=9, parse_math=False)
+    for ax,(m,a) in zip(others, e.attributions.items()):
+        name = f'{method_title(m)}: {a.target}'
+        a.show(ax, title=name, blur=_blur(a))
 
 # %% ../nbs/30_report.ipynb #xc033
 @patch
@@ -831,17 +1064,13 @@ def show(self:Explanation,
 ):                # The matplotlib figure
     "Film, heatmaps, probabilities and sentences in one figure"
     import matplotlib.pyplot as plt
-    n = 1+len(self.attributions)
-    text = _paragraphs(self, 29*max(n, 3))
-    more = .16*max(0, text.count('\n')-9) # inches for words that need more room
-    fig = plt.figure(figsize=figsize or (2.9*max(n, 3), 4.9+more), layout='constrained')
+    n = max(3, 1+len(self.attributions)) # pictures that it is wide
+    text = _paragraphs(self, 29*n)
+    long = max(0, text.count('\n')-9)
+    more = .16*long # inches for words that need more room
+    fig = plt.figure(figsize=figsize or (2.9*n, 4.9+more), layout='constrained')
     top,bottom = fig.subfigures(2, 1, height_ratios=[1.55, 1+more/1.92])
-    first,*others = np.atleast_1d(top.subplots(1, n))
-    show_lungs(self.film, self.mask, first, zones=bool(self.mask.any()))
-    first.set_title(title or self.film.source, fontsize=9, parse_math=False)
-    for ax,(m,a) in zip(others, self.attributions.items()):
-        blur = .008*max(a.data.shape) if a.signed else 0
-        a.show(ax, title=f'{method_title(m)}: {a.target}', blur=blur)
+    _draw_pictures(top, self, title)
     bars,words = bottom.subplots(1, 2, width_ratios=[1, 2.1])
     _draw_posteriors(bars, self.prediction)
     _draw_words(words, text)
@@ -855,7 +1084,8 @@ def show_members(self:Explanation,
 ):               # The axes
     "Each network's map, and where they agree; `RadiographError` without heatmaps"
     method = method or speaker(self.attributions)
-    if method in self.attributions: return self.attributions[method].show_members(**kwargs)
+    a = self.attributions.get(method)
+    if a is not None: return a.show_members(**kwargs)
     known = ', '.join(self.attributions) or 'none'
     raise RadiographError(f'no heatmap {method!r}', f'one of {known}', 'ask for it among the methods')
 
@@ -881,22 +1111,28 @@ def _save_png(e, path, identity, card):
     "The figure, with R and L on every picture and its film's name at the foot; no heatmap of a film that is doubted"
     with own_figures(): _draw_png(e, path, identity)
 
+def _mark_sides(ax):
+    "R and L in the upper corners of a picture"
+    look = dict(color='w', weight='bold', va='top', transform=ax.transAxes)
+    ax.text(.02, .98, 'R', ha='left', **look)
+    ax.text(.98, .98, 'L', ha='right', **look)
+
 def _draw_png(e, path, identity):
     import matplotlib.pyplot as plt
     shown = replace(e, attributions={}) if e.doubts else e
     fig = shown.show()
-    pictures = [ax for ax in fig.axes if ax.images and ax.get_label()!='<colorbar>']
-    for ax in pictures:
-        look = dict(color='w', weight='bold', va='top', transform=ax.transAxes)
-        ax.text(.02, .98, 'R', ha='left', **look)
-        ax.text(.98, .98, 'L', ha='right', **look)
-    text = '   '.join(f'{k}: {v}' for k,v in identity.items() if v)
-    fig.text(.005, -.01, text, fontsize=5.5, color='.35', va='top', parse_math=False)
+    for ax in fig.axes:
+        if ax.images and ax.get_label()!='<colorbar>': _mark_sides(ax)
+    told = [f'{k}: {v}' for k,v in identity.items() if v]
+    fig.text(.005, -.01, '   '.join(told), fontsize=5.5, color='.35', va='top', parse_math=False)
     about = {'Description':json.dumps(identity), 'Disclaimer':DISCLAIMER}
     fig.savefig(path, format='png', dpi=150, facecolor='w', bbox_inches='tight', metadata=about)
     plt.close(fig)
 
-def _save_html(e, path, identity, card): path.write_text(report_html(e, identity=identity, card=card), encoding='utf-8')
+def _save_html(e, path, identity, card):
+    page = report_html(e, identity=identity, card=card)
+    path.write_text(page, encoding='utf-8')
+
 def _save_pdf(e, path, identity, card): path.write_bytes(report_pdf(e, identity, card))
 def _save_json(e, path, identity, card): write_json(path, {**e.to_dict(), 'identity':identity})
 
@@ -961,13 +1197,15 @@ def _fitting(name, ending):
     whole = os.fsencode(name)
     if len(whole)+len(ending)<=255: return name+ending
     told = f'-{fingerprint(name)}{ending}'
-    return whole[:255-len(told)].decode(errors='ignore')+told
+    kept = whole[:255-len(told)]
+    return kept.decode(errors='ignore')+told
 
 def _answer_name(film, root, kind):
     "The film's name with the answer's ending; only a picture's suffix is cut, so UIDs keep their last number"
     name = film_name(film, root)
-    cut = next((s for s in _PICTURES if name.lower().endswith(s)), '')
-    folder,last = os.path.split(name[:len(name)-len(cut)])
+    suffix = next((s for s in _PICTURES if name.lower().endswith(s)), '')
+    stem = name[:len(name)-len(suffix)]
+    folder,last = os.path.split(stem)
     return os.path.join(folder, _fitting(last, f'.{kind}'))
 
 def output_paths(
@@ -978,8 +1216,10 @@ def output_paths(
 )->dict:          # Film → file to write
     "Where each answer goes; `RadiographError`, before anything is written, where two would be one file"
     if f'.{kind}' not in SAVERS:
-        raise RadiographError(f'the kind {kind!r}', f"one of {', '.join(k[1:] for k in SAVERS)}", 'correct the kind')
-    films,out = list(dict.fromkeys(map(Path, films))),Path(os.path.abspath(out))
+        kinds = ', '.join(k[1:] for k in SAVERS)
+        raise RadiographError(f'the kind {kind!r}', f'one of {kinds}', 'correct the kind')
+    out = Path(os.path.abspath(out))
+    films = dict.fromkeys(map(Path, films)) # each once
     targets = {f:out/_answer_name(f, root, kind) for f in films}
     _check_targets(targets, out)
     return targets
@@ -992,8 +1232,8 @@ def index_row(
     words:dict|None=None, # Phrases instead of some of `REPORT_WORDS`
 )->dict:                  # JSON-safe
     "One film of the index"
-    W,link = _said(words),None if report is None else Path(report).as_posix()
-    row = dict(identity, report=link)
+    W = _said(words)
+    row = dict(identity, report=None if report is None else Path(report).as_posix())
     if isinstance(e, Exception):
         said = dict(answer=W['not_read'].format(error=e), usable=False, label=None)
         nothing = dict(probability=None, posteriors={}, doubts=[], warnings=[], thumbnail=None)
@@ -1011,7 +1251,11 @@ def index_row(
 
 def _is_text(v): return isinstance(v, str)
 def _is_text_or_none(v): return v is None or _is_text(v)
-def _is_share(v): return isinstance(v, (int, float)) and not isinstance(v, bool) and 0<=v<=1
+
+def _is_share(v):
+    is_number = isinstance(v, (int, float)) and not isinstance(v, bool)
+    return is_number and 0<=v<=1
+
 def _are_texts(v): return isinstance(v, list) and all(map(_is_text, v))
 
 _ROW = dict( # Key of a row → whether a value can be one
@@ -1025,9 +1269,11 @@ def _is_plain(v): return v is None or isinstance(v, (str, int, float))
 def _is_row(r):
     "Whether an earlier run can have written it"
     if not isinstance(r, dict): return False
+    for k,fits in _ROW.items():
+        if k not in r or not fits(r[k]): return False
+    if not _is_text_or_none(r.get('time')): return False
     others = [v for k,v in r.items() if k not in _ROW]
-    known = all(k in r and fits(r[k]) for k,fits in _ROW.items())
-    return known and _is_text_or_none(r.get('time')) and all(map(_is_plain, others))
+    return all(map(_is_plain, others))
 
 def index_rows(
     out,     # Folder with an index
@@ -1046,26 +1292,34 @@ def check_folder_index(
 ):
     "`RadiographError` where the index would be written over a file that no earlier run wrote"
     index_rows(out)
-    foreign = next((n for n in _INDEX if (Path(out)/n).exists()), None)
-    if foreign is None or (Path(out)/'index.json').is_file(): return
-    came = f'{foreign} in the folder {Path(out).name}, which no earlier run wrote'
+    folder = Path(out)
+    foreign = next((n for n in _INDEX if (folder/n).exists()), None)
+    if foreign is None or (folder/'index.json').is_file(): return
+    came = f'{foreign} in the folder {folder.name}, which no earlier run wrote'
     raise RadiographError(came, 'a folder of its own for the answers', 'another folder, or another name for that file')
 
 _COLUMNS = ('film', 'report', 'usable', 'label', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
             'software', 'ensemble', 'ensemble_version')
 
+def _csv_cell(v):
+    text = ' | '.join(v) if isinstance(v, list) else v
+    return safe_cell(text)
+
 def _csv_row(row, classes):
     "A row as a spreadsheet gets it"
-    def text(v): return ' | '.join(v) if isinstance(v, list) else v
-    cells = [*map(row.get, _COLUMNS), *map(row['posteriors'].get, classes)]
-    return [safe_cell(text(v)) for v in cells]
+    shares = row['posteriors']
+    cells = [row.get(c) for c in _COLUMNS]
+    cells += [shares.get(c) for c in classes]
+    return list(map(_csv_cell, cells))
 
 def _write_csv(path, rows):
     "The index as a table"
-    told = list(dict.fromkeys(c for r in rows for c in r['posteriors'])) or CLASSES # of several ensembles, perhaps
-    head = [*_COLUMNS, *map(safe_cell, told)]
+    found = dict.fromkeys(c for r in rows for c in r['posteriors']) # of several ensembles, perhaps
+    classes = list(found) or CLASSES
+    head = [*_COLUMNS, *map(safe_cell, classes)]
+    lines = [_csv_row(r, classes) for r in rows]
     with open(path, 'w', newline='', encoding='utf-8') as f:
-        csv.writer(f).writerows([head, *(_csv_row(r, told) for r in rows)])
+        csv.writer(f).writerows([head, *lines])
 
 def _index_row(r, W):
     "A row as the page shows it"
@@ -1084,10 +1338,14 @@ def _index_row(r, W):
 
 def _index_html(rows, W):
     "The index as a page"
-    head = [W[k] for k in ('film', 'answer', 'probability', 'warning', 'time')]
-    title = W['index'].format(n=len(rows))
+    columns = 'film', 'answer', 'probability', 'warning', 'time'
     template = _templates().get_template('index.html.j2')
-    return template.render(W=W, title=title, disclaimer=DISCLAIMER, head=head, rows=[_index_row(r, W) for r in rows])
+    return template.render(
+        W=W,
+        title=W['index'].format(n=len(rows)),
+        disclaimer=DISCLAIMER,
+        head=[W[k] for k in columns],
+        rows=[_index_row(r, W) for r in rows])
 
 def folder_index(
     rows,                 # What `index_row` gave; a film that is in the index already is replaced
@@ -1102,5 +1360,6 @@ def folder_index(
     rows = sorted(newest.values(), key=lambda r: r['film'])
     write_json(out/'index.json', rows)
     write_whole(out/'index.csv', lambda p: _write_csv(p, rows))
-    write_whole(out/'index.html', lambda p: p.write_text(_index_html(rows, _said(words)), encoding='utf-8'))
+    page = _index_html(rows, _said(words))
+    write_whole(out/'index.html', lambda p: p.write_text(page, encoding='utf-8'))
     return out/'index.html'

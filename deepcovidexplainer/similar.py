@@ -46,7 +46,8 @@ def load_similar(
 ):               # `(card, arrays)`, or None when no file belongs to this ensemble
     "Features and thumbnails of training films, if they were made with this ensemble's first network"
     member = ensemble.members[0].card.sha256
-    for path in sorted(Path(folder or package_file('weights')).glob('*/similar.json')):
+    folder = Path(folder or package_file('weights'))
+    for path in sorted(folder.glob('*/similar.json')):
         card,arrays = _read_similar(path, path.stat().st_mtime_ns)
         if member and card['member_sha256']==member: return card,arrays
     return None
@@ -55,7 +56,8 @@ def load_similar(
 def _cosine(f, features):
     "Similarity of one feature vector to many, all centred"
     mean = features.mean(0, dtype=np.float32)
-    f,features = (np.asarray(a, np.float32)-mean for a in (f, features))
+    f = np.asarray(f, np.float32)-mean
+    features = np.asarray(features, np.float32)-mean
     lengths = np.linalg.norm(features, axis=1)*np.linalg.norm(f)
     return features@f/np.maximum(lengths, 1e-12)
 
@@ -75,6 +77,11 @@ def similar_films(
     likeness = _cosine(features, arrays['features'])
     def similar(i):
         film = card['films'][i] # film, label, source
-        return SimilarFilm(**film, similarity=float(likeness[i]), **card['terms'][film['source']],
-                           thumbnail=arrays['thumbnails'][i])
-    return [similar(i) for i in np.argsort(-likeness)[:k]]
+        terms = card['terms'][film['source']] # licence, attribution
+        return SimilarFilm(
+            **film,
+            similarity=float(likeness[i]),
+            **terms,
+            thumbnail=arrays['thumbnails'][i])
+    nearest = np.argsort(-likeness)[:k]
+    return [similar(i) for i in nearest]

@@ -142,7 +142,9 @@ def _merged(*tables):
     "`WORDS` with other tables laid over it"
     out = dict(WORDS)
     for table in tables:
-        for k,v in table.items(): out[k] = {**out[k], **v} if isinstance(out[k], dict) else v
+        for k,v in table.items():
+            whole = out[k]
+            out[k] = {**whole, **v} if isinstance(whole, dict) else v
     return out
 
 def _words(): return _merged(_CLASS.get(), _TABLE.get())
@@ -169,7 +171,8 @@ def _zone(name): return _words()['zones'].get(name, name)
 def _listed(parts, last):
     "a, b and c: the word `last` stands before the last part"
     if len(parts)<2: return last.join(parts)
-    return last.join([', '.join(parts[:-1]), parts[-1]])
+    *first,end = parts
+    return ', '.join(first)+last+end
 
 def _either(names): return _listed(names, _words()['join_or'])
 
@@ -180,8 +183,10 @@ def _class_words(prediction):
     the_three = set(classes)==set(CLASSES)
     if the_three and not own: return {}
     def said(c, key, otherwise): return own.get(c, {}).get(key) or otherwise
-    name = {c:said(c, 'finding', W['name'].get(c, c)) for c in classes}
-    limit = {c:said(c, 'limit', W['limit'].get(c, W['limit_other'])) for c in classes}
+    name,limit = {},{}
+    for c in classes:
+        name[c] = said(c, 'finding', W['name'].get(c, c))
+        limit[c] = said(c, 'limit', W['limit'].get(c, W['limit_other']))
     if 'normal' in classes and not the_three:
         others = [name[c] for c in classes if c!='normal']
         no_sign = W['no_sign'].format(others=_either(others))
@@ -203,15 +208,19 @@ def _sides(rows):
     inside,_ = inside_lungs(rows)
     right = sum(s for z,s in inside.items() if z.startswith('right'))
     W = _words()
-    if right>=LIMITS['side']: return W['side'].format(side=_zone('right'))
-    if right<=1-LIMITS['side']: return W['side'].format(side=_zone('left'))
-    return W['both']
+    most = LIMITS['side']
+    if right>=most: side = 'right'
+    elif right<=1-most: side = 'left'
+    else: return W['both']
+    return W['side'].format(side=_zone(side))
 
 def percent(
     p:float, # Probability, 0…1
 )->str:      # e.g. `83%`; never `100%` or `0%`, which no network can promise
     "A probability in words"
-    return '>99%' if p>=.995 else '<1%' if p<.005 else f'{p:.0%}'
+    if p>=.995: return '>99%'
+    if p<.005: return '<1%'
+    return f'{p:.0%}'
 
 def _capital(text): return text[:1].upper()+text[1:]
 def _join(parts): return _listed(parts, _words()['join'])
@@ -226,20 +235,26 @@ def _sure(p):
 
 def _votes(p):
     "How many members agree"
-    if p.n_members==1: kind = 'votes_one'
-    else: kind = 'votes_all' if p.agreement==p.n_members else 'votes_some'
-    return _words()[kind].format(k=p.agreement, n=p.n_members)
+    k,n = p.agreement,p.n_members
+    if n==1: kind = 'votes_one'
+    else: kind = 'votes_all' if k==n else 'votes_some'
+    return _words()[kind].format(k=k, n=n)
 
 def _found(p):
     W = _words()
     found = W['found_normal' if p.label=='normal' else 'found']
-    name = _capital(W['name'][p.label])
-    return found.format(Name=name, sure=_sure(p), p=percent(p.confidence), votes=_votes(p))
+    name = W['name'][p.label]
+    return found.format(
+        Name=_capital(name),
+        sure=_sure(p),
+        p=percent(p.confidence),
+        votes=_votes(p))
 
 def rows_of(zones, method): return [r for r in zones if r['method']==method]
 
 def _named(zones): return _words()['join_zones'].join(map(_zone, zones))
 
+# %% ../nbs/29_words.ipynb #l2w001
 def _place(target, method, a, rows, mask):
     "Where one method sees the evidence"
     W = _words()
@@ -257,89 +272,126 @@ def _place(target, method, a, rows, mask):
 
 def _where(target, attributions, zones, mask=None):
     "Where the preferred method sees the evidence, how concentrated it is, and whether LRP contradicts it"
-    W,method = _words(),speaker(attributions)
+    W = _words()
+    method = speaker(attributions)
     rows = rows_of(zones, method)
     if method is None or not rows: return []
     a = attributions[method]
     if a.peak() is None: return [W['empty'].format(name=W['name'][target])]
     said = [_place(target, method, a, rows, mask)]
     if target=='normal': said.append(W['no_finding'])
-    else: said += [*_spot_words(a, mask, focus(rows)), *_elsewhere(focus(rows), method, zones)]
+    else:
+        named = focus(rows)
+        said += _spot_words(a, mask, named)
+        said += _elsewhere(named, method, zones)
     return [' '.join(said)]
 
 def _spot_words(a, mask, named):
     "A statement about one spot where the map is concentrated in a zone that was named; else a warning against one"
     if mask is None or not named: return []
+    W = _words()
     s = spot(a.data, mask)
-    if not concentrated(s): return [_words()['broad']]
+    if not concentrated(s): return [W['broad']]
     height,width = mask.shape
     at = int(s['row']*height),int(s['column']*width)
     zone = next((z.name for z in lung_zones(mask) if z.mask[at]), named[0])
-    return [_words()['spot'].format(area=s['area'], zone=_zone(zone))]
+    said = W['spot'].format(area=s['area'], zone=_zone(zone))
+    return [said]
 
 def _elsewhere(named, method, zones):
     "A second opinion: LRP's focus, where it is none of the zones named"
     if method=='lrp' or not named: return []
-    other = focus(rows_of(zones, 'lrp'))
+    rows = rows_of(zones, 'lrp')
+    other = focus(rows)
     if not other or set(other) & set(named): return []
-    return [_words()['elsewhere'].format(other=method_title('lrp'), zone=_zone(other[0]))]
+    said = _words()['elsewhere']
+    return [said.format(other=method_title('lrp'), zone=_zone(other[0]))]
 
 def method_title(method):
-    title = '-'.join(part.capitalize() for part in method.split('-')).replace('Cam', 'CAM')
+    parts = [part.capitalize() for part in method.split('-')]
+    title = '-'.join(parts).replace('Cam', 'CAM')
     return dict(lrp='LRP', cam='CAM').get(method, title)
 
+# %% ../nbs/29_words.ipynb #l2w002
 def _dissent(p):
     "Who votes for another class, class by class"
-    W,votes = _words(),{}
+    W = _words()
+    who = {}
     for member,c in p.votes.items():
-        if c!=p.label: votes.setdefault(c, []).append(member)
-    return [W['dissent'].format(who=_join(who), name=W['name'][c]) for c,who in votes.items()]
+        if c!=p.label: who.setdefault(c, []).append(member)
+    said = []
+    for c,members in who.items():
+        name = W['name'][c]
+        said.append(W['dissent'].format(who=_join(members), name=name))
+    return said
+
+def _left_open(p):
+    "The other classes of the prediction set, likeliest first"
+    W = _words()
+    chance = p.named
+    left = [c for c in p.prediction_set if c!=p.label]
+    left.sort(key=lambda c: -chance[c])
+    others = []
+    for c in left:
+        name = W['name'][c]
+        others.append(W['other'].format(name=name, p=percent(chance[c])))
+    return others
 
 def _against(p):
     "Classes that stay possible, and who votes otherwise"
-    W,coverage = _words(),p.coverage
+    W = _words()
+    coverage = p.coverage
     if not p.prediction_set: return [W['none'].format(coverage=coverage)]
-    left = [c for c in p.prediction_set if c!=p.label]
-    left.sort(key=lambda c: -p.named[c])
-    others = [W['other'].format(name=W['name'][c], p=percent(p.named[c])) for c in left]
     said = _dissent(p)
-    if others: said.insert(0, W['open'].format(coverage=coverage, others=_join(others)))
-    return [' '.join(said) or W['closed'].format(coverage=coverage)]
+    others = _left_open(p)
+    if others:
+        others = _join(others)
+        said.insert(0, W['open'].format(coverage=coverage, others=others))
+    told = ' '.join(said) or W['closed'].format(coverage=coverage)
+    return [told]
 
 # %% ../nbs/29_words.ipynb #n922659
 def _lies(rows, sign, words):
     "Where one side of a contrast lies, in words for: zones, scattered, outside"
-    zones,scattered,outside = words
+    zones,scattered,beyond = words
     rows = [dict(r, positive=r[sign]) for r in rows]
-    if inside_lungs(rows)[1]>LIMITS['outside']: return outside
+    _,outside = inside_lungs(rows)
+    if outside>LIMITS['outside']: return beyond
     named = focus(rows)
-    return zones.format(zones=_named(named)) if named else scattered
+    if not named: return scattered
+    return zones.format(zones=_named(named))
 
 def _contrast_words(e):
     "What would speak for another class instead"
-    lungs = lung_zones(e.mask)
+    mask = e.mask
+    lungs = lung_zones(mask)
     if not e.evidence or not lungs: return []
-    W,a = _words(),e.contrast()
-    up = float(np.maximum(a.data, 0).sum())
-    down = float(np.maximum(-a.data, 0).sum())
-    if not up+down: return []
-    rows = zone_shares(a.data, lungs, e.mask)
+    W = _words()
+    data = e.contrast().data
+    up = float(np.maximum(data, 0).sum())
+    down = float(np.maximum(-data, 0).sum())
+    both = up+down
+    if not both: return []
+    rows = zone_shares(data, lungs, mask)
     words = dict(
         name=W['name'][e.target],
         rival=W['name'][e.rival()],
-        share=up/(up+down),
+        share=up/both,
         place=_lies(rows, 'positive', (W['most'], W['scattered'], W['beyond'])),
         other=_lies(rows, 'negative', W['mostly']))
-    instead = down/(up+down)>=LIMITS['instead']
-    return [W['contrast' if instead else 'one_sided'].format(**words)]
+    instead = down/both>=LIMITS['instead']
+    said = W['contrast' if instead else 'one_sided']
+    return [said.format(**words)]
 
 # %% ../nbs/29_words.ipynb #c020
 def _refusal(doubts):
     "Why there is no class, and what the networks would have leaned to"
     W = _words()
     if tuple(doubts)==('view',): return W['one_lung'],W['rare']
-    said = 'unfit' if set(doubts)<=set(HEADER) else 'doubt'
-    return W[said].format(why=_join([W['why'][d] for d in doubts])),W['shrunk']
+    by_header = set(doubts)<=set(HEADER)
+    said = W['unfit' if by_header else 'doubt']
+    reasons = [W['why'][d] for d in doubts]
+    return said.format(why=_join(reasons)),W['shrunk']
 
 def _even(prediction):
     "The share of each class where nothing is known"
@@ -358,7 +410,8 @@ def describe(
     "Say what was found, where, what speaks against it, and what this cannot tell"
     with _told_of(prediction) as W:
         if doubts:
-            leaning,even = W['name'][prediction.leaning],_even(prediction)
+            leaning = W['name'][prediction.leaning]
+            even = _even(prediction)
             return [s.format(name=leaning, even=even) for s in _refusal(doubts)]
         where = _where(target, attributions, zones, mask)
         limit = W['limit'][prediction.label]
@@ -368,45 +421,60 @@ def describe(
 def _about_film(film):
     "What the file says of itself that a reader should know"
     meta = film.meta
+    view,part = meta.get('view'),meta.get('body_part')
     told = told_by_header(meta)
-    known = {k:k in told for k in ('child', 'part', 'raw')}
-    known |= {view:meta.get('view')==view for view in ('lateral', 'oblique', 'decubitus')}
-    known['copy'] = 'secondary capture' in ' '.join(film.history)
-    known['small'] = min(film.shape)<224
+    known = dict(
+        child='child' in told,
+        part='part' in told,
+        raw='raw' in told,
+        lateral=view=='lateral',
+        oblique=view=='oblique',
+        decubitus=view=='decubitus',
+        copy='secondary capture' in ' '.join(film.history),
+        small=min(film.shape)<224)
     height,width = film.shape
-    words = dict(h=height, w=width, part=str(meta.get('body_part') or '').lower())
-    return [_words()['warn'][k].format(**words) for k,v in known.items() if v]
+    words = dict(h=height, w=width, part=str(part or '').lower())
+    warn = _words()['warn']
+    return [warn[k].format(**words) for k,v in known.items() if v]
 
 def _about_map(method, a, rows, letters):
     "Relevance of one map where no disease can be"
     warn = _words()['warn']
     title = method_title(method)
-    outside = sum(r['positive'] for r in rows if r['zone']=='outside the lungs')
-    for key,share in (('outside', outside), ('text', a.share(letters))):
+    _,outside = inside_lungs(rows)
+    shares = dict(outside=outside, text=a.share(letters))
+    for key,share in shares.items():
         if share>LIMITS[key]: yield warn[key].format(method=title, share=share)
-    if a.checks.get('bias_share', 0)>1: yield warn['bias'].format(method=title)
+    bias = a.checks.get('bias_share', 0)
+    if bias>1: yield warn['bias'].format(method=title)
 
 def _about_maps(film, attributions, zones):
     "Relevance where no disease can be"
-    letters,out = text_mask(film.data),[]
-    for method,a in attributions.items(): out += _about_map(method, a, rows_of(zones, method), letters)
+    letters = text_mask(film.data)
+    out = []
+    for method,a in attributions.items():
+        rows = rows_of(zones, method)
+        out += _about_map(method, a, rows, letters)
     return out
 
+# %% ../nbs/29_words.ipynb #l2w003
 def _about_members(attributions):
     "Members that look at different places"
     method = speaker(attributions)
     if not method: return []
     shared = attributions[method].checks.get('overlap', 1)
     if shared>=LIMITS['overlap']: return []
-    return [_words()['warn']['apart'].format(method=method_title(method), share=shared)]
+    said = _words()['warn']['apart']
+    return [said.format(method=method_title(method), share=shared)]
 
 def _about_similar(similar, target):
     "Neighbours that are all labelled otherwise"
-    if not similar or any(f.label==target for f in similar): return []
+    labels = Counter(f.label for f in similar)
+    if not labels or target in labels: return []
     W = _words()
-    counts = Counter(f.label for f in similar)
-    named = [f'{k} × {W["name"].get(c, c)}' for c,k in counts.most_common()]
-    words = dict(n=len(similar), name=W['name'][target], labels=', '.join(named))
+    name = W['name']
+    found = [f'{k} × {name.get(c, c)}' for c,k in labels.most_common()]
+    words = dict(n=len(similar), name=name[target], labels=', '.join(found))
     return [W['warn']['neighbours'].format(**words)]
 
 def _strange(prediction):
@@ -415,17 +483,31 @@ def _strange(prediction):
     unlike = bool(t) and t['distance']>t['threshold']
     return dict(unlike=unlike, strange=t.get('strangeness', -1)>0)
 
-def _warnings(film, lungs, prediction, attributions, zones, doubts):
-    "All that a reader should know before the answer"
+def _about_votes(p):
+    "Members that put other classes first"
+    k,n = p.agreement,p.n_members
+    if n<2 or k>n/2: return []
     W = _words()
+    name = W['name'][p.leaning]
+    return [W['warn']['disagree'].format(k=k, n=n, name=name)]
+
+def _about_picture(lungs, prediction, doubts):
+    "What is unusual about the picture"
     there = {k:k in doubts for k in ('colour', 'photo', 'turned', 'mirrored')}
     there |= _strange(prediction)
     there['lungs'] = not lungs.found
+    warn = _words()['warn']
     words = dict(prediction.typicality or {}, degrees=lungs.turn)
-    out = [W['warn'][k].format(**words) for k,v in there.items() if v]
-    k,n = prediction.agreement,prediction.n_members
-    if n>1 and k<=n/2: out.append(W['warn']['disagree'].format(k=k, n=n, name=W['name'][prediction.leaning]))
-    return out+_about_film(film)+_about_members(attributions)+_about_maps(film, attributions, zones)
+    return [warn[k].format(**words) for k,v in there.items() if v]
+
+def _warnings(film, lungs, prediction, attributions, zones, doubts):
+    "All that a reader should know before the answer"
+    return [
+        *_about_picture(lungs, prediction, doubts),
+        *_about_votes(prediction),
+        *_about_film(film),
+        *_about_members(attributions),
+        *_about_maps(film, attributions, zones)]
 
 # %% ../nbs/29_words.ipynb #c024
 def _zone_rows(attributions, lungs):
@@ -450,9 +532,13 @@ def explain(
     lungs = as_lungs(film, lungs)
     target = target or prediction.leaning
     if target not in prediction.classes:
-        raise RadiographError(f'the target {target!r}', f"one of {', '.join(prediction.classes)}", 'correct the target')
-    doubts,mask = tuple(guard(film, lungs, prediction)),lungs.field
-    if doubts: prediction,attributions,evidence = doubted(prediction),{},{} # what cannot be judged draws no heatmap
+        known = ', '.join(prediction.classes)
+        raise RadiographError(f'the target {target!r}', f'one of {known}', 'correct the target')
+    doubts = tuple(guard(film, lungs, prediction))
+    if doubts: # what cannot be judged draws no heatmap
+        prediction = doubted(prediction)
+        attributions,evidence = {},{}
+    mask = lungs.field
     zones = _zone_rows(attributions, lungs)
     e = Explanation(film, prediction, target, attributions, mask, zones, [], [], doubts, evidence, list(similar))
     with _told_of(prediction):
@@ -465,7 +551,12 @@ def explain(
 # %% ../nbs/29_words.ipynb #w001
 @patch
 def __repr__(self:Explanation):
-    p,warnings = self.prediction,f'{len(self.warnings)} warnings'
-    if self.doubts: return f"Explanation(doubtful: {WORDS['why'][self.doubts[0]]}; {warnings})"
-    votes,maps = f'{p.agreement} of {p.n_members} members',', '.join(self.attributions) or 'no heatmaps'
-    return f'Explanation({self.label} {percent(p.confidence)}, {votes}, {maps}, {warnings})'
+    p = self.prediction
+    warnings = f'{len(self.warnings)} warnings'
+    if self.doubts:
+        why = WORDS['why'][self.doubts[0]]
+        return f'Explanation(doubtful: {why}; {warnings})'
+    sure = percent(p.confidence)
+    votes = f'{p.agreement} of {p.n_members} members'
+    maps = ', '.join(self.attributions) or 'no heatmaps'
+    return f'Explanation({self.label} {sure}, {votes}, {maps}, {warnings})'
