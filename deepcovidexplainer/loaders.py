@@ -28,6 +28,7 @@ from fastai.data.block import DataBlock,TransformBlock
 from fastai.data.core import TfmdDL
 from fastai.data.transforms import Categorize,Category
 from fastai.torch_core import TensorCategory,TensorImageBW
+from fastcore.basics import patch
 from fastcore.foundation import L
 from fasttransform import Transform
 
@@ -45,14 +46,17 @@ _ROOM = 1.3   # Its side, as a multiple of what a network sees
 def _square(x, box, side):
     "A part of a film as a square, S×S uint8"
     top,left,bottom,right = box or (0, 0, *x.shape)
-    x = np.round(x[top:bottom,left:right]*255).astype(np.uint8)
-    how = cv2.INTER_AREA if min(x.shape)>side else cv2.INTER_LINEAR
-    return cv2.resize(x, (side, side), interpolation=how)
+    part = x[top:bottom,left:right]
+    part = np.round(part*255).astype(np.uint8)
+    shrinks = min(part.shape)>side
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(part, (side, side), interpolation=how)
 
 def _pair(film, field, side):
     "A raw film cut to its lungs with room around them, and their field"
     box = lung_box(field, _MARGIN)
-    return np.stack([_square(x, box, side) for x in (film.data, field.astype(np.float32))], -1)
+    planes = film.data,field.astype(np.float32)
+    return np.stack([_square(x, box, side) for x in planes], -1)
 
 def _clean_film(path, preprocess, crop=None, ready=False, fields=False):
     "What is kept of one film"
@@ -70,6 +74,7 @@ def _clean_film(path, preprocess, crop=None, ready=False, fields=False):
     field = _square(lungs.field.astype(np.float32), box, preprocess.size)
     return np.stack([x, field], -1)
 
+# %% ../nbs/12_loaders.ipynb #w4a003
 def film_cache(
     t:pd.DataFrame,           # An index
     root:str|Path,            # The folder that its `film` paths start from
@@ -80,15 +85,17 @@ def film_cache(
     fields:bool=False,        # Keep the lung field beside each film, also if more than the field is seen
 )->np.ndarray:                # N×S×S uint8 films, in the order of `t`; N×S×S×2 with their fields, and then, if the field alone is seen, raw
     "Clean every film once and keep it; `RadiographError` naming a film that cannot be read"
+    root = Path(root)
+    how = {}
     alone = preprocess.field is not None
-    root,how = Path(root),{}
     if ready and alone: how['ready'] = True
     if fields and not alone: how['fields'] = True
     films = [[f, *file_stamp(root/f)] for f in t.film]
-    what = dict(films=films, preprocess=preprocess.to_dict(), crop=crop, **how)
-    path = Path(folder)/f'films-{fingerprint(what)}.npy'
+    recipe = preprocess.to_dict()
+    what = dict(films=films, preprocess=recipe, crop=crop, **how)
+    name = f'films-{fingerprint(what)}.npy'
     def make(): return _clean_films(t.film, root, preprocess, crop, how)
-    return kept_array(path, make)
+    return kept_array(Path(folder)/name, make)
 
 def _with_bar(names):
     "A bar where one has to wait"
@@ -100,7 +107,8 @@ def _clean_films(names, root, preprocess, crop, how):
     for f in _with_bar(names):
         try: done.append(_clean_film(root/f, preprocess, crop, **how))
         except RadiographError as e:
-            raise RadiographError(f'{f} cannot be used: {e.came}', e.wanted, 'mend or remove this film') from e
+            came = f'{f} cannot be used: {e.came}'
+            raise RadiographError(came, e.wanted, 'mend or remove this film') from e
     return np.stack(done)
 
 # %% ../nbs/12_loaders.ipynb #c034
@@ -112,59 +120,84 @@ def _turn(n, angle, zoom, shift):
 
 def _mirror(m, n):
     "Left to right, then `m`"
-    return m@np.array([[-1, 0, n-1], [0, 1, 0], [0, 0, 1]], float)
+    flipped = np.array([
+        [-1, 0, n-1],
+        [0, 1, 0],
+        [0, 0, 1],
+    ], float)
+    return m@flipped
 
-def _some_border(rng): return cv2.BORDER_CONSTANT if rng.random()<.5 else cv2.BORDER_REFLECT_101
+def _some_border(rng):
+    black = rng.random()<.5
+    return cv2.BORDER_CONSTANT if black else cv2.BORDER_REFLECT_101
 
 def _warp(x, size, rng, flip):
     "Scale, rotation, shift, flip and resize in one interpolation"
-    n,zoom = len(x),rng.uniform(.9, 1.45)
+    n = len(x)
+    zoom = rng.uniform(.9, 1.45)
     angle = rng.uniform(-12, 12)
-    m = _turn(n, angle, zoom, rng.uniform(-.08, .08, 2))
+    shift = rng.uniform(-.08, .08, 2)
+    m = _turn(n, angle, zoom, shift)
     if flip and rng.random()<.5: m = _mirror(m, n)
+    m = m*(size/n)
     border = _some_border(rng)
-    return cv2.warpAffine(x, m*(size/n), (size, size), borderMode=border)
+    return cv2.warpAffine(x, m, (size, size), borderMode=border)
 
+# %% ../nbs/12_loaders.ipynb #w4b003
 def _expose(x, rng):
     "Another gamma, gain and fog"
-    gamma = np.exp(rng.uniform(np.log(.6), np.log(1.6)))
+    log_gamma = rng.uniform(np.log(.6), np.log(1.6))
     gain = rng.uniform(.75, 1.1)
-    table = np.linspace(0, 1, 256)**gamma*gain
-    table = np.clip(table+rng.uniform(-.1, .1), 0, 1)
-    return np.round(table*255).astype(np.uint8)[x]
+    fog = rng.uniform(-.1, .1)
+    curve = np.linspace(0, 1, 256)**np.exp(log_gamma)
+    curve = np.clip(curve*gain+fog, 0, 1)
+    table = np.round(curve*255).astype(np.uint8)
+    return table[x]
 
 def _resample(x, share):
     "Down to a share of the side, and up again"
-    n,k = len(x),max(8, int(len(x)*share))
+    n = len(x)
+    k = max(8, int(n*share))
     small = cv2.resize(x, (k, k), interpolation=cv2.INTER_AREA)
     return cv2.resize(small, (n, n), interpolation=cv2.INTER_LINEAR)
 
 def _jpeg(x, quality):
-    data = cv2.imencode('.jpg', x, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    how = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    _,data = cv2.imencode('.jpg', x, how)
     return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
 
 def _degrade(x, rng):
     "Blur, resampling and compression, each in some of the films"
-    if rng.random()<.3: x = cv2.GaussianBlur(x, (0, 0), rng.uniform(.3, 1.5))
-    if rng.random()<.3: x = _resample(x, rng.uniform(.4, .9))
-    if rng.random()<.5: x = _jpeg(x, int(rng.integers(30, 96)))
+    if rng.random()<.3:
+        sigma = rng.uniform(.3, 1.5)
+        x = cv2.GaussianBlur(x, (0, 0), sigma)
+    if rng.random()<.3:
+        x = _resample(x, rng.uniform(.4, .9))
+    if rng.random()<.5:
+        quality = rng.integers(30, 96)
+        x = _jpeg(x, int(quality))
     return x
 
 def _boxes(x, rng):
     "Up to three grey boxes in half of the films"
-    n,x = len(x),x.copy()
+    n = len(x)
+    x = x.copy()
     many = rng.integers(0, 4) if rng.random()<.5 else 0
     for _ in range(many):
-        h,w = (n*rng.uniform(.04, .22, 2)).astype(int)
-        r = rng.integers(0, n-h)
-        c = rng.integers(0, n-w)
-        x[r:r+h,c:c+w] = rng.integers(0, 256)
+        sides = n*rng.uniform(.04, .22, 2)
+        h,w = sides.astype(int)
+        top = rng.integers(0, n-h)
+        left = rng.integers(0, n-w)
+        x[top:top+h,left:left+w] = rng.integers(0, 256)
     return x
 
 def _plain(x, size, mirrored=False):
-    if len(x)!=size: x = cv2.resize(x, (size, size), interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(x[:,::-1]) if mirrored else x
+    if len(x)!=size:
+        x = cv2.resize(x, (size, size), interpolation=cv2.INTER_AREA)
+    if not mirrored: return x
+    return np.ascontiguousarray(x[:,::-1])
 
+# %% ../nbs/12_loaders.ipynb #w4b006
 def augment(
     x:np.ndarray,                # S×S uint8 film from `film_cache`
     size:int,                    # Side of the result
@@ -173,8 +206,11 @@ def augment(
     strength:float=1.,           # Share of the films that are disturbed; the others are resized, perhaps mirrored
 )->np.ndarray:                   # size×size uint8
     "A film as another hospital might have made it"
-    if strength<1 and rng.random()>=strength: return _plain(x, size, flip and rng.random()<.5)
-    for f in (lambda x, rng: _warp(x, size, rng, flip), _expose, _degrade, _boxes): x = f(x, rng)
+    if strength<1 and rng.random()>=strength:
+        mirrored = flip and rng.random()<.5
+        return _plain(x, size, mirrored)
+    x = _warp(x, size, rng, flip)
+    for disturb in (_expose, _degrade, _boxes): x = disturb(x, rng)
     return x
 
 def nudge(
@@ -183,24 +219,34 @@ def nudge(
     rng:np.random.Generator, # All randomness comes from here
 )->np.ndarray:               # S×S picture
     "A picture a little elsewhere; what was outside is what lay at the rim"
-    n,angle = len(x),np.degrees(share)*rng.uniform(-1, 1)
-    m = _turn(n, angle, 1+share*rng.uniform(-1, 1), share*rng.uniform(-1, 1, 2))
-    return cv2.warpAffine(np.ascontiguousarray(x), m, (n, n), borderMode=cv2.BORDER_REPLICATE)
-
+    n = len(x)
+    angle = np.degrees(share)*rng.uniform(-1, 1)
+    zoom = 1+share*rng.uniform(-1, 1)
+    shift = share*rng.uniform(-1, 1, 2)
+    m = _turn(n, angle, zoom, shift)
+    x = np.ascontiguousarray(x)
+    return cv2.warpAffine(x, m, (n, n), borderMode=cv2.BORDER_REPLICATE)
 
 # %% ../nbs/12_loaders.ipynb #f034
-def _disc(k): return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2*k+1, 2*k+1))
+def _disc(k):
+    side = 2*k+1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 def _stretched(m, n, ratios):
     "`m`, then width and height changed about the middle"
     half = np.array([[0, 0, n/2]]*2)
-    return np.diag(ratios)@(m-half)+half
+    scale = np.diag(ratios)
+    return scale@(m-half)+half
 
 def _field_map(n, rng, flip):
     "Rotation, scale, shift, now and then a stretch and a flip: 2×3"
-    angle,zoom = rng.uniform(-12, 12),rng.uniform(1, 1.45)
-    m = _turn(n, angle, zoom, rng.uniform(-.07, .07, 2))
-    if rng.random()<.5: m = _stretched(m, n, rng.uniform(.88, 1.14, 2))
+    angle = rng.uniform(-12, 12)
+    zoom = rng.uniform(1, 1.45)
+    shift = rng.uniform(-.07, .07, 2)
+    m = _turn(n, angle, zoom, shift)
+    if rng.random()<.5:
+        ratios = rng.uniform(.88, 1.14, 2)
+        m = _stretched(m, n, ratios)
     if flip and rng.random()<.5: m = _mirror(m, n)
     return m
 
@@ -208,21 +254,32 @@ def _warp_pair(x, field, other, size, rng, flip=True):
     "Film, lung field and another film's field under one random map"
     n = len(x)
     m = _field_map(n, rng, flip)*size/n
-    x = cv2.warpAffine(x, m, (size, size), borderMode=_some_border(rng))
-    field,other = (cv2.warpAffine(f, m, (size, size)) for f in (field, other))
-    return x,field,other
+    border = _some_border(rng)
+    def moved(part, **how): return cv2.warpAffine(part, m, (size, size), **how)
+    x = moved(x, borderMode=border)
+    return x,moved(field),moved(other)
 
+# %% ../nbs/12_loaders.ipynb #w4c003
 def _bitten(field, rng):
     "Bites and bumps: ellipses of nothing, a third of them of lung"
-    n,field = len(field),field.copy()
+    n = len(field)
+    field = field.copy()
     for _ in range(rng.integers(1, 5)):
         centre = rng.uniform(0, n, 2).astype(int)
         axes = rng.uniform(.025*n, .14*n, 2).astype(int)
         angle = rng.uniform(0, 180)
         grey = 255 if rng.random()<.35 else 0
-        cv2.ellipse(field, centre.tolist(), axes.tolist(), angle, 0, 360, grey, -1)
+        where = centre.tolist(),axes.tolist(),angle
+        cv2.ellipse(field, *where, 0, 360, grey, -1)
     return field
 
+def _grown(field, k):
+    "By so many pixels all around; narrower if `k` is negative"
+    if k>0: return cv2.dilate(field, _disc(k))
+    if k<0: return cv2.erode(field, _disc(-k))
+    return field
+
+# %% ../nbs/12_loaders.ipynb #w4c006
 def vary_field(
     field:np.ndarray,        # S×S uint8, 0 or 255
     other:np.ndarray,        # S×S uint8: the field of another film
@@ -232,29 +289,37 @@ def vary_field(
     if rng.random()<.15:
         both = rng.random()<.3
         field = np.maximum(field, other) if both else other
-    k = int(rng.integers(-7, 11)*len(field)/160)
-    if k>0: field = cv2.dilate(field, _disc(k))
-    if k<0: field = cv2.erode(field, _disc(-k))
+    steps = rng.integers(-7, 11) # in pixels of a film of 160
+    k = int(steps*len(field)/160)
+    field = _grown(field, k)
     if rng.random()<.3: field = _bitten(field, rng)
     if rng.random()>=.15: return field
-    return cv2.GaussianBlur(field, (0, 0), rng.uniform(3, 9))
+    sigma = rng.uniform(3, 9)
+    return cv2.GaussianBlur(field, (0, 0), sigma)
+
+def _bytes(x): return np.clip(x, 0, 255).astype(np.uint8)
+
+def _uneven(x, rng):
+    "As grids and scatter leave it"
+    g = np.linspace(-1, 1, len(x))
+    across = rng.uniform(-.3, .3)*g[None]
+    down = rng.uniform(-.3, .3)*g[:,None]
+    return _bytes(x*(1+across+down))
 
 def _shade(x, rng):
-    "Uneven exposure, as grids and scatter give it at the bedside, and noise"
-    g = np.linspace(-1, 1, len(x))
-    if rng.random()<.3:
-        across = rng.uniform(-.3, .3)*g[None]
-        down = rng.uniform(-.3, .3)*g[:,None]
-        x = np.clip(x*(1+across+down), 0, 255).astype(np.uint8)
+    "Uneven exposure, as at the bedside, and noise"
+    if rng.random()<.3: x = _uneven(x, rng)
     if rng.random()<.2:
-        noise = rng.normal(0, rng.uniform(1, 8), x.shape)
-        x = np.clip(x+noise, 0, 255).astype(np.uint8)
+        most = rng.uniform(1, 8)
+        noise = rng.normal(0, most, x.shape)
+        x = _bytes(x+noise)
     return x
 
 def _blanked(x, field):
     "Equalised in the field, grey outside; all of it where hardly any field is left"
     seen = field>127
-    return equalize_field(x, seen if seen.mean()>.01 else np.ones_like(seen))
+    if seen.mean()<=.01: seen = np.ones_like(seen)
+    return equalize_field(x, seen)
 
 def augment_field(
     pair:np.ndarray,         # S×S×2 uint8 from `film_cache`: a raw film cut to its lungs with room around them, and their field
@@ -264,8 +329,9 @@ def augment_field(
 )->np.ndarray:               # size×size uint8, grey outside a field that varies
     "The lungs of a film as another hospital and another lung finder might have shown them"
     x,field,other = _warp_pair(pair[...,0], pair[...,1], other, size, rng)
-    for f in (_expose, _shade, _degrade, _boxes): x = f(x, rng)
-    return _blanked(x, vary_field(field, other, rng))
+    for disturb in (_expose, _shade, _degrade, _boxes): x = disturb(x, rng)
+    field = vary_field(field, other, rng)
+    return _blanked(x, field)
 
 # %% ../nbs/12_loaders.ipynb #h1b002
 def _box_map(a, b):
@@ -296,9 +362,9 @@ def swap_background(
     moved = cv2.warpAffine(film, m, shape, borderMode=cv2.BORDER_REFLECT_101)
     moved_field = cv2.warpAffine(field, m, shape)
     lungs = np.maximum(moved_field, body_field)>127
-    wide = widened(lungs, rim).astype(np.float32)
+    wide = widened(lungs, rim)
     sigma = max(soft*len(body), .5)
-    weight = cv2.GaussianBlur(wide, (0, 0), sigma)
+    weight = cv2.GaussianBlur(wide.astype(np.float32), (0, 0), sigma)
     mixed = weight*moved+(1-weight)*body
     return np.round(mixed).astype(np.uint8)
 
@@ -308,7 +374,9 @@ def _low_frequencies(n, reach):
     down = abs(np.fft.fftfreq(n)*n)
     across = np.arange(n//2+1)
     limit = reach*n
-    return (down[:,None]<=limit) & (across[None]<=limit)
+    low_down = down<=limit
+    low_across = across<=limit
+    return low_down[:,None] & low_across
 
 def mix_amplitude(
     film:np.ndarray,  # S×S uint8
@@ -317,12 +385,15 @@ def mix_amplitude(
     reach:float=.02,  # Highest frequency that is mixed, as a share of the side
 )->np.ndarray:        # S×S uint8
     "A film with the coarse shades of another, and all else its own"
-    own,theirs = (np.fft.rfft2(x.astype(np.float32)) for x in (film, other))
+    own = np.fft.rfft2(film.astype(np.float32))
+    theirs = np.fft.rfft2(other.astype(np.float32))
     low = _low_frequencies(len(film), reach)
     amplitude = abs(own)
-    amplitude[low] = (1-share)*amplitude[low]+share*abs(theirs)[low]
-    mixed = np.fft.irfft2(amplitude*np.exp(1j*np.angle(own)), film.shape)
-    return np.clip(np.round(mixed), 0, 255).astype(np.uint8)
+    shades = abs(theirs)[low]
+    amplitude[low] = (1-share)*amplitude[low]+share*shades
+    direction = np.exp(1j*np.angle(own))
+    mixed = np.fft.irfft2(amplitude*direction, film.shape)
+    return _bytes(np.round(mixed))
 
 # %% ../nbs/12_loaders.ipynb #c038
 def class_weights(
@@ -330,25 +401,40 @@ def class_weights(
     vocab=CLASSES,  # The classes
 )->np.ndarray:      # K weights N/(K·n_c), in the order of `vocab`
     "Weights of the classes for the loss; an absent class is an error"
-    n = pd.Series(labels).value_counts().reindex(list(vocab), fill_value=0)
+    counts = pd.Series(labels).value_counts()
+    n = counts.reindex(list(vocab), fill_value=0)
     if n.eq(0).any():
-        raise RadiographError(f'no film of the class {n.idxmin()!r}', 'films of all classes', 'check the labels')
+        came = f'no film of the class {n.idxmin()!r}'
+        raise RadiographError(came, 'films of all classes', 'check the labels')
     return len(labels)/(len(n)*n.to_numpy())
 
 def _where(t):
     "The source of each film; a collection that copies part of a source is its own"
-    where = t.source+'/'+t.collection if 'collection' in t else t.source
+    where = t.source
+    if 'collection' in t: where = where+'/'+t.collection
     if 'view' not in t: return where
     bedside = where+'/'+t.view # in this one, most opacities were taken at the bedside, most normal films were not
     return where.where(where!='nih/rsna', bedside)
+
+def _shares(w): return (w/w.sum()).to_numpy()
 
 def _source_weights(t):
     "Sources by the square root of their size, classes equal within each"
     where = _where(t)
     size = where.map(where.value_counts())
-    n_classes = where.map(t.label.groupby(where).nunique())
-    w = np.sqrt(size)/n_classes/t.groupby([where, t.label]).film.transform('size')
-    return (w/w.sum()).to_numpy()
+    classes = t.label.groupby(where).nunique()
+    n_classes = where.map(classes)
+    alike = t.groupby([where, t.label]).film.transform('size')
+    return _shares(np.sqrt(size)/n_classes/alike)
+
+def _class_weights(t, by_source):
+    "Classes equal; within each, sources by the square root of their size, or all films alike"
+    w = pd.Series(1., index=t.index)
+    if by_source:
+        alike = t.groupby(['label', 'source']).film.transform('size')
+        w = 1/np.sqrt(alike)
+    of_class = w.groupby(t.label).transform('sum')
+    return _shares(w/of_class)
 
 _BALANCES = (None, 'class', 'class+source', 'source')
 
@@ -356,8 +442,10 @@ def _check_balance(t, balance):
     if balance not in _BALANCES:
         known = "'class', 'class+source', 'source' or None"
         raise RadiographError(f'unknown balance {balance!r}', known, 'correct the name')
-    if balance and 'source' in balance and 'source' not in t:
-        raise RadiographError('a table without sources', 'a column `source`', "add it, or choose balance='class'")
+    by_source = balance and 'source' in balance
+    if by_source and 'source' not in t:
+        todo = "add it, or choose balance='class'"
+        raise RadiographError('a table without sources', 'a column `source`', todo)
 
 def sample_weights(
     t:pd.DataFrame,          # An index with `label` and `source`
@@ -367,10 +455,7 @@ def sample_weights(
     _check_balance(t, balance)
     if balance is None: return np.full(len(t), 1/len(t))
     if balance=='source': return _source_weights(t)
-    w = pd.Series(1., index=t.index)
-    if balance=='class+source': w = 1/np.sqrt(t.groupby(['label', 'source']).film.transform('size'))
-    w = w/w.groupby(t.label).transform('sum')
-    return (w/w.sum()).to_numpy()
+    return _class_weights(t, balance=='class+source')
 
 # %% ../nbs/12_loaders.ipynb #c041
 @dataclass(eq=False)
@@ -393,12 +478,16 @@ class FilmItem:
         "size×size uint8, as the network meets it"
         if self.rim is None: return _plain(self.x, self.size)
         if self.other is not None: return _blanked(self.x, self.field)
-        return plain_field(np.stack([self.x, self.field], -1), self.size, self.rim)
+        pair = np.stack([self.x, self.field], -1)
+        return plain_field(pair, self.size, self.rim)
 
     def show(self, ctx=None, **kwargs):
         "Draw it, as fastai draws pictures"
         from fastai.torch_core import show_image
-        return show_image(self.seen(), ctx=ctx, **(dict(cmap='gray', vmin=0, vmax=255) | kwargs))
+        greys = dict(cmap='gray', vmin=0, vmax=255)
+        return show_image(self.seen(), ctx=ctx, **(greys | kwargs))
+
+_TOLD = ('strength', 'flip', 'p', 'reach') # What a transform says of itself
 
 class FilmTransform(Transform):
     "What changes films in training: a subclass has `change(film)`; a film that is `calm` is spared"
@@ -406,14 +495,17 @@ class FilmTransform(Transform):
 
     def __call__(self, b, split_idx=None, **kwargs):
         film = b[0] if isinstance(b, tuple) else b
+        if split_idx!=self.split_idx: return b
         for one in (film, film.twin):
-            if split_idx==self.split_idx and one is not None and not one.calm: self.change(one)
+            if one is not None and not one.calm: self.change(one)
         return b
 
     @property
     def name(self):
-        own = [f'{k}={v}' for k,v in vars(self).items() if k in ('strength', 'flip', 'p', 'reach')]
-        return f"{type(self).__name__}({', '.join(own)})"
+        kind = type(self).__name__
+        own = {k:v for k,v in vars(self).items() if k in _TOLD}
+        told = ', '.join(f'{k}={v}' for k,v in own.items())
+        return f'{kind}({told})'
 
     def __repr__(self): return self.name
 
@@ -422,14 +514,22 @@ class Spare(FilmTransform):
     "Leaves a share of `1-strength` of the films as they are, but perhaps mirrored"
     def __init__(self, strength=1., flip=True):
         super().__init__()
-        self.strength,self.flip = strength,flip
+        self.strength = strength
+        self.flip = flip
 
     def change(self, film):
         if self.strength==1 or film.rng.random()<self.strength: return
         mirrored = self.flip and film.rng.random()<.5
         film.x = _plain(film.x, film.size, mirrored)
-        if film.outlined: film.field = _plain(film.field, film.size, mirrored)
+        if film.outlined:
+            film.field = _plain(film.field, film.size, mirrored)
         film.calm = True
+
+def _on_another_body(film):
+    "Its lungs on a film from another source; the film as it is where there is none"
+    body = film.loader.body_for(film)
+    if body is None: return film.x
+    return swap_background(film.x, film.field, body.x, body.field)
 
 class SwapBackground(FilmTransform):
     "Lays the lungs of a share `p` of the films onto the body of a film from another source"
@@ -438,39 +538,39 @@ class SwapBackground(FilmTransform):
         self.p = p
 
     def change(self, film):
-        if film.rng.random()>=self.p: return
-        body = film.loader.body_for(film)
-        if body is not None: film.x = swap_background(film.x, film.field, body.x, body.field)
+        if film.rng.random()<self.p: film.x = _on_another_body(film)
 
 class Twin(FilmTransform):
     "Sends a film with its lungs on another body along; what follows disturbs each of the two in its own way"
     def change(self, film):
-        body = film.loader.body_for(film)
-        x = film.x if body is None else swap_background(film.x, film.field, body.x, body.field)
-        film.twin = replace(film, x=x)
+        film.twin = replace(film, x=_on_another_body(film))
 
 class Shrink(FilmTransform):
     "To the side that the network sees, by area, where films are kept larger"
     def change(self, film):
         film.x = _plain(film.x, film.size)
-        if film.field is not None: film.field = _plain(film.field, film.size)
+        if film.field is None: return
+        film.field = _plain(film.field, film.size)
 
 class Outline(FilmTransform):
     "Sends the lung field along, moved as the film is"
     def change(self, film): film.outlined = True
 
+# %% ../nbs/12_loaders.ipynb #w4e005
 class MixAmplitude(FilmTransform):
     "Gives a share `p` of the films some of the coarse shades of a film from another source"
     def __init__(self, p=.5, reach=.02):
         super().__init__()
-        self.p,self.reach = p,reach
+        self.p = p
+        self.reach = reach
 
     def change(self, film):
         if film.rng.random()>=self.p: return
         other = film.loader.body_for(film)
         if other is None: return
         shades = _plain(other.x, len(film.x))
-        film.x = mix_amplitude(film.x, shades, film.rng.random(), self.reach)
+        share = film.rng.random()
+        film.x = mix_amplitude(film.x, shades, share, self.reach)
 
 class Warp(FilmTransform):
     "Scale, rotation, shift, flip; with the film its field and that of another film, where the field alone is seen"
@@ -479,15 +579,19 @@ class Warp(FilmTransform):
         self.flip = flip
 
     def change(self, film):
-        if film.rim is not None: self._change_pair(film, film.loader.any_film(film.rng).field)
+        if film.rim is not None: self._change_pair(film)
         elif film.outlined: self._change_both(film)
-        else: film.x = _warp(film.x, film.size, film.rng, self.flip)
+        else: film.x = self._warped(film.x, film)
+
+    def _warped(self, x, film): return _warp(x, film.size, film.rng, self.flip)
 
     def _change_both(self, film):
-        pair = _warp(np.stack([film.x, film.field], -1), film.size, film.rng, self.flip)
+        pair = np.stack([film.x, film.field], -1)
+        pair = self._warped(pair, film)
         film.x,film.field = np.moveaxis(pair, -1, 0)
 
-    def _change_pair(self, film, other):
+    def _change_pair(self, film):
+        other = film.loader.any_film(film.rng).field
         moved = _warp_pair(film.x, film.field, other, film.size, film.rng, self.flip)
         film.x,film.field,film.other = moved
 
@@ -513,6 +617,7 @@ class VaryField(FilmTransform):
         other = film.field if film.other is None else film.other
         film.field = vary_field(film.field, other, film.rng)
 
+# %% ../nbs/12_loaders.ipynb #w4e008
 def film_tfms(
     flip:bool=True,      # Mirror half of the films left to right
     strength:float=1.,   # Share of the films that are disturbed
@@ -545,42 +650,60 @@ class Standardize(Transform):
     order = 99 # Behind every change to the film
     def __init__(self, mean=.5, std=.25):
         super().__init__()
-        self.mean,self.std = mean,std
+        self.mean = mean
+        self.std = std
 
     def __call__(self, b, **kwargs):
         if not isinstance(b, tuple): return self._tensor(b)
-        return self._tensor(b[0]),*b[1:]
+        film,*known = b
+        return self._tensor(film),*known
 
     def _shades(self, film):
-        x = film.seen().astype(np.float32)
-        return (x/255-self.mean)/self.std
+        x = film.seen().astype(np.float32)/255
+        return (x-self.mean)/self.std
+
+    def _planes(self, film):
+        "The film, its twin, its lung field: what goes into the batch"
+        yield self._shades(film)
+        if film.twin is not None: yield self._shades(film.twin)
+        if film.outlined:
+            field = _plain(film.field, film.size)
+            yield field.astype(np.float32)/255
 
     def _tensor(self, film):
         from torch import from_numpy
-        planes = [self._shades(film)]
-        if film.twin is not None: planes.append(self._shades(film.twin))
-        if film.outlined: planes.append(_plain(film.field, film.size).astype(np.float32)/255)
-        return from_numpy(np.stack(planes)).as_subclass(TensorRadiograph)
+        planes = np.stack(list(self._planes(film)))
+        return from_numpy(planes).as_subclass(TensorRadiograph)
 
-    def decodes(self, x:TensorRadiograph): return (x[...,:1,:,:]*self.std+self.mean).clamp(0, 1)
+    def decodes(self, x:TensorRadiograph):
+        film = x[...,:1,:,:]
+        return (film*self.std+self.mean).clamp(0, 1)
 
+# %% ../nbs/12_loaders.ipynb #w4f003
 class ReadFilm(Transform):
     "A path as a `FilmItem`: from the cache where the table had it, else cleaned now"
     input_types,train_setup = object,False
     def __init__(self, preprocess, root='', folder=None, crop=None, fields=False, films=None):
         super().__init__()
-        self.preprocess,self.root,self.folder,self.crop = preprocess,root,folder,crop
-        self.fields,self.films,self.number = fields,films,{}
+        self.preprocess = preprocess
+        self.root = root
+        self.folder = folder
+        self.crop = crop
+        self.fields = fields
+        self.films = films
+        self.number = {}
 
     def setups(self, items):
         t = items.items
-        if self.films is None: self.films = film_cache(t, self.root, *self._recipe(), fields=self.fields)
+        if self.films is None: self.films = self._cache(t)
         if len(self.films)!=len(t):
             came = f'{len(self.films)} films for a table of {len(t)} rows'
             raise RadiographError(came, 'one film a row', 'make the cache of this table')
         self.number = {_path(f, self.root):i for i,f in enumerate(t.film)}
 
-    def _recipe(self): return self.preprocess,self.folder or Path(self.root)/'cache',self.crop
+    def _cache(self, t):
+        folder = self.folder or Path(self.root)/'cache'
+        return film_cache(t, self.root, self.preprocess, folder, self.crop, fields=self.fields)
 
     def encodes(self, path):
         i = self.number.get(str(path)) if isinstance(path, (str, Path)) else None
@@ -588,7 +711,8 @@ class ReadFilm(Transform):
         if self.preprocess is None:
             todo = 'pass `preprocess` to `radiograph_dls`'
             raise RadiographError('a film that is not in the table', 'the recipe that prepares it', todo)
-        return self._film(_clean_film(path, self.preprocess, self.crop, fields=self.fields))
+        x = _clean_film(path, self.preprocess, self.crop, fields=self.fields)
+        return self._film(x)
 
     def _film(self, x, kept=False):
         if x.ndim==2: return FilmItem(x, kept=kept)
@@ -622,7 +746,10 @@ class RadiographDL(TfmdDL):
         num_workers:int=0,        # Processes that augment; 0 does it in this one
         **kwargs,
     ):
-        self.balance,self.seed,self.draws,self.met = balance,seed,draws,{}
+        self.balance = balance
+        self.seed = seed
+        self.draws = draws
+        self.met = {}
         self.state = state or SimpleNamespace(epoch=0, size=size)
         super().__init__(dataset, bs=bs, num_workers=num_workers, **kwargs)
         if self.drawn: self.n = draws or self.n
@@ -633,7 +760,12 @@ class RadiographDL(TfmdDL):
         return self.shuffle and self.dataset.split_idx==0
 
     def new(self, dataset=None, cls=None, **kwargs):
-        own = dict(balance=self.balance, seed=self.seed, draws=self.draws, state=self.state)
+        own = dict(
+            balance=self.balance,
+            seed=self.seed,
+            draws=self.draws,
+            state=self.state,
+        )
         return super().new(dataset, cls, **(own | kwargs))
 
     def set_epoch(self,
@@ -641,7 +773,8 @@ class RadiographDL(TfmdDL):
         size:int|None=None, # Side of the films from now on; None: as before
     ):
         "What is drawn next, and at what size"
-        self.state.epoch,self.state.size = i,size or self.state.size
+        self.state.epoch = i
+        self.state.size = size or self.state.size
 
     def after_iter(self): self.state.epoch += self.drawn
 
@@ -653,50 +786,68 @@ class RadiographDL(TfmdDL):
     def get_idxs(self):
         if not self.drawn: return super().get_idxs()
         rng = np.random.default_rng([self.seed, self.state.epoch])
-        return rng.choice(len(self.weights), self.n, p=self.weights).tolist()
+        drawn = rng.choice(len(self.weights), self.n, p=self.weights)
+        return drawn.tolist()
 
     def sample(self):
         "Numbers of films, each with the number of its draw"
-        return ((s, draw) for s,draw in zip(super().sample(), self._mine()))
-
-    def _mine(self):
-        "The draws of this process, batch by batch"
-        bs = self.bs or 1
-        draw = bs*self.offs
-        while True:
-            yield from range(draw, draw+bs)
-            draw += bs*self.num_workers
-
-    def item(self, i):
-        "A film and what is known of it, looked up once if it lies in the cache"
-        if i in self.met: return self.met[i]
-        item = self.dataset[i]
-        if item[0].kept: self.met[i] = item
-        return item
-
-    def create_item(self, s):
-        i,draw = s or (0, 0)
-        film,*known = self.item(i or 0)
-        rng = np.random.default_rng([self.seed, self.state.epoch, draw])
-        film = replace(film, size=self.state.size, rng=rng, loader=self, place=i)
-        return film,*known
-
-    def any_film(self, rng):
-        "One of the films"
-        return self.item(int(rng.integers(len(self.dataset))))[0]
+        numbers = super().sample()
+        return zip(numbers, self._mine())
 
     @cached_property
     def _bodies(self):
         source = self.dataset.items.source
-        return source.to_numpy(),1/np.sqrt(source.map(source.value_counts()).to_numpy())
+        films = source.map(source.value_counts())
+        return source.to_numpy(),1/np.sqrt(films.to_numpy())
 
-    def body_for(self, film):
-        "A film of another source, or None: each with weight 1/√(films of its source)"
-        source,weight = self._bodies
-        weight = weight*(source!=source[film.place])
-        if not weight.any(): return None
-        i = film.rng.choice(len(weight), p=weight/weight.sum())
-        return self.item(int(i))[0]
+# %% ../nbs/12_loaders.ipynb #w4g003
+@patch
+def _mine(self:RadiographDL):
+    "The draws of this process, batch by batch"
+    bs = self.bs or 1
+    draw = bs*self.offs
+    while True:
+        yield from range(draw, draw+bs)
+        draw += bs*self.num_workers
+
+@patch
+def item(self:RadiographDL, i):
+    "A film and what is known of it, looked up once if it lies in the cache"
+    if i in self.met: return self.met[i]
+    item = self.dataset[i]
+    if item[0].kept: self.met[i] = item
+    return item
+
+@patch
+def create_item(self:RadiographDL, s):
+    i,draw = s or (0, 0)
+    film,*known = self.item(i or 0)
+    seed = [self.seed, self.state.epoch, draw]
+    film = replace(
+        film,
+        size=self.state.size,
+        rng=np.random.default_rng(seed),
+        loader=self,
+        place=i,
+    )
+    return film,*known
+
+@patch
+def any_film(self:RadiographDL, rng):
+    "One of the films"
+    i = rng.integers(len(self.dataset))
+    return self.item(int(i))[0]
+
+@patch
+def body_for(self:RadiographDL, film):
+    "A film of another source, or None: each with weight 1/√(films of its source)"
+    source,weight = self._bodies
+    elsewhere = source!=source[film.place]
+    weight = weight*elsewhere
+    if not weight.any(): return None
+    p = weight/weight.sum()
+    i = film.rng.choice(len(p), p=p)
+    return self.item(int(i))[0]
 
 # %% ../nbs/12_loaders.ipynb #h1t008
 def RadiographBlock(
@@ -709,8 +860,10 @@ def RadiographBlock(
 )->TransformBlock:
     "A fastai block: film → `TensorRadiograph`, cleaned once and kept"
     p = preprocess or Preprocess(equalize='hist+clahe', diffuse=False, unsharp=False)
+    recipe = p if films is None else preprocess
+    read = ReadFilm(recipe, root, folder, crop, fields, films)
     block = TransformBlock(dl_type=RadiographDL, dls_kwargs=dict(bs=32, size=p.size))
-    block.type_tfms = L(ReadFilm(preprocess if films is not None else p, root, folder, crop, fields, films))
+    block.type_tfms = L(read)
     block.item_tfms = L(Standardize(p.mean, p.std)) # without `ToTensor`, which knows no films
     return block
 
@@ -726,22 +879,25 @@ def _check_labels(t, held, vocab):
     "`RadiographError` naming a film of no class, or a class without training films"
     known = t.label.isin(vocab)
     partial = (t.label==OTHER) & ~held & ('normal' in vocab)
-    if not (known | partial).all():
-        bad = t[~(known | partial)].iloc[0]
-        known = f"one of {', '.join(vocab)}"
-        raise RadiographError(f'{bad.film} has the class {bad.label!r}', known, 'leave such films out')
+    strange = t[~(known | partial)]
+    if len(strange):
+        first = strange.iloc[0]
+        came = f'{first.film} has the class {first.label!r}'
+        raise RadiographError(came, f"one of {', '.join(vocab)}", 'leave such films out')
     class_weights(t.label[known & ~held], vocab)
 
 def _checked(splitter, vocab):
     "The splitter, and a word where its split cannot be used"
     def split(t):
         train,valid = splitter(t)
-        part,held = t.iloc[[*train, *valid]],np.arange(len(train)+len(valid))>=len(train)
+        part = t.iloc[[*train, *valid]]
+        held = np.arange(len(part))>=len(train)
         check_split(part, held)
         _check_labels(part, held, vocab)
         return train,valid
     return split
 
+# %% ../nbs/12_loaders.ipynb #w4h003
 def radiograph_block(
     preprocess=None,     # `Preprocess`: what is done to a film before a network sees it
     root:str|Path='',    # The folder that the `film` paths of the index start from
@@ -755,11 +911,14 @@ def radiograph_block(
 )->DataBlock:            # `dataloaders(index)` takes `bs`, `size`, `balance`, `seed`, `draws`, `num_workers`, `device`
     "An index of films as fastai `DataLoaders`; `RadiographError` if labels or split are wrong"
     from fastai.vision import learner # teaches fastai to show pictures and results
-    alone = preprocess is not None and preprocess.field is not None
-    tfms = L(film_tfms(field=alone) if item_tfms is None else item_tfms)
+    if item_tfms is None:
+        alone = preprocess is not None and preprocess.field is not None
+        item_tfms = film_tfms(field=alone)
+    tfms = L(item_tfms)
     fields = any(isinstance(f, (SwapBackground, Twin, Outline)) for f in tfms)
+    film = RadiographBlock(preprocess, root, folder, crop, fields, films)
     return DataBlock(
-        blocks=(RadiographBlock(preprocess, root, folder, crop, fields, films), LabelBlock(vocab)),
+        blocks=(film, LabelBlock(vocab)),
         get_x=_Column('film', str(root)),
         get_y=_Column('label'),
         splitter=_checked(splitter or PatientSplitter(), vocab),
@@ -773,10 +932,16 @@ class _Column(Transform):
     input_types = pd.Series
     def __init__(self, name, root=None):
         super().__init__()
-        self.column,self.start = name,root
-    def encodes(self, row): return row[self.column] if self.start is None else _path(row[self.column], self.start)
-    def __getstate__(self): return dict(vars(self), start=self.start and '')
+        self.column = name
+        self.start = root
+    def encodes(self, row):
+        value = row[self.column]
+        return value if self.start is None else _path(value, self.start)
+    def __getstate__(self):
+        "Without the folder that the paths start from"
+        return dict(vars(self), start=self.start and '')
 
+# %% ../nbs/12_loaders.ipynb #w4h004
 def radiograph_dls(
     t:pd.DataFrame,           # An index; `label` in `vocab`, or, in training, `'other disease'`
     films:np.ndarray,         # N×S×S uint8, or N×S×S×2 uint8 with lung fields, from `film_cache`
@@ -803,8 +968,22 @@ def radiograph_dls(
     alone = films.ndim==4 and (preprocess is None or preprocess.field is not None)
     if item_tfms is None:
         item_tfms = film_tfms(strength=1 if alone else strength, field=alone)
-    tfms = [*item_tfms, Standardize(mean, std)]
-    prepared = dict(preprocess=preprocess, root=root, crop=crop, films=films)
-    block = radiograph_block(**prepared, vocab=vocab, splitter=lambda t: sides, item_tfms=tfms)
-    drawn = dict(size=size, balance=balance, seed=seed, draws=draws)
-    return block.dataloaders(t, bs=bs, **drawn, num_workers=num_workers, device=device)
+    block = radiograph_block(
+        preprocess,
+        root,
+        vocab=vocab,
+        splitter=lambda t: sides,
+        item_tfms=[*item_tfms, Standardize(mean, std)],
+        crop=crop,
+        films=films,
+    )
+    return block.dataloaders(
+        t,
+        bs=bs,
+        size=size,
+        balance=balance,
+        seed=seed,
+        draws=draws,
+        num_workers=num_workers,
+        device=device,
+    )

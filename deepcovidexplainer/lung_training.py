@@ -25,22 +25,27 @@ def _from_middle(box, width):
     left,_,wide,_ = box
     columns = np.arange(width)
     patients_left = left+wide/2>width/2 # where the heart is
-    return (columns-left, .5) if patients_left else (left+wide-1-columns, .3)
+    if patients_left: return columns-left,.5
+    return left+wide-1-columns,.3
 
 def _unsure_part(lung, box):
     "Of one lung: its medial and its lowest part"
-    top,wide,tall = box[1],box[2],box[3]
+    _,top,wide,tall = box
     rows = np.arange(len(lung))[:,None]
     from_middle,share = _from_middle(box, lung.shape[1])
-    medial = (rows>top+.4*tall) & (from_middle<share*wide)
+    below_hilum = rows>top+.4*tall
+    medial = below_hilum & (from_middle<share*wide)
     from_below = np.cumsum(lung[::-1], 0)[::-1]
-    return lung & (medial | (from_below<=.15*tall))
+    lowest = from_below<=.15*tall
+    return lung & (medial | lowest)
 
 def _unsure(mask):
     "Where masks that run behind heart and diaphragm say nothing of the visible lung: its medial and its lowest part"
     out = np.zeros_like(mask, bool)
-    _,label,stats,_ = cv2.connectedComponentsWithStats((mask>127).astype(np.uint8))
-    two_largest = np.argsort(-stats[1:,cv2.CC_STAT_AREA])[:2]+1
+    lungs = (mask>127).astype(np.uint8)
+    _,label,stats,_ = cv2.connectedComponentsWithStats(lungs)
+    area = stats[1:,cv2.CC_STAT_AREA]
+    two_largest = np.argsort(-area)[:2]+1
     for i in two_largest: out |= _unsure_part(label==i, stats[i,:4])
     return out
 
@@ -61,11 +66,12 @@ def mask_files(
     for mask in sorted(masks.rglob('*.png')):
         source = mask.parent.name
         if source not in sources or mask.stem in without: continue
-        film = _film_of(mask, root/mask.relative_to(masks).parent)
+        home = root/mask.relative_to(masks).parent
+        film = _film_of(mask, home)
         if film: found.append((film, mask, source))
     if found: return found
-    raise RadiographError(f'no lung masks of {", ".join(sources)} below {root.name}',
-                          'annotations/lung_masks beside the films', 'check the data folder')
+    came = f'no lung masks of {", ".join(sources)} below {root.name}'
+    raise RadiographError(came, 'annotations/lung_masks beside the films', 'check the data folder')
 
 def _smaller(a, side): return cv2.resize(a, (side, side), interpolation=cv2.INTER_AREA)
 
@@ -76,15 +82,19 @@ def load_pair(
 )->tuple:             # `FILM`×`FILM` uint8; `FILM`×`FILM`×2 uint8, 0 to 255: lung, and what of it is unsure
     "A film and its mask, small"
     lung = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)>127
-    unsure = _unsure(lung.astype(np.uint8)*255) if doubt else np.zeros_like(lung)
-    masks = np.stack([lung, unsure], 2).astype(np.uint8)*255
+    unsure = np.zeros_like(lung)
+    if doubt: unsure = _unsure(lung.astype(np.uint8)*255)
+    masks = np.stack([lung, unsure], 2)
+    masks = masks.astype(np.uint8)*255
     x = _smaller(load_radiograph(film).data, 320)
     x = np.round(x*255).astype(np.uint8)
     return _smaller(x, FILM),_smaller(masks, FILM)
 
 def mask_pairs(root, sources, without=()):
     "Films (N×192×192 uint8), masks and what of them is unsure (N×192×192×2, 0 to 255), and the source of each"
-    films,masks,of = [],[],[]
+    films = []
+    masks = []
+    of = []
     for film,mask,source in mask_files(root, sources, without):
         x,y = load_pair(film, mask, source=='ieee8023')
         films.append(x)
@@ -93,38 +103,59 @@ def mask_pairs(root, sources, without=()):
     return np.stack(films),np.stack(masks),np.array(of)
 
 # %% ../nbs/05_lung_training.ipynb #t011
+def _int(rng, low, high):
+    "A random whole number below `high`, as OpenCV takes it"
+    return int(rng.integers(low, high))
+
+def _mirror(n):
+    "Left to right"
+    return np.array([
+        [-1, 0, n-1],
+        [0, 1, 0],
+        [0, 0, 1.],
+    ])
+
 def _placed(n, rng):
     "A random affine map of n×n pixels: turned, zoomed, shifted, half of them mirrored, half of them stretched"
-    degrees,zoom = rng.uniform(-15, 15),rng.uniform(.65, 1.35)
+    degrees = rng.uniform(-15, 15)
+    zoom = rng.uniform(.65, 1.35)
     m = cv2.getRotationMatrix2D((n/2, n/2), degrees, zoom)
-    m[:,2] += rng.uniform(-.12, .12, 2)*n
-    mirror = np.array([[-1, 0, n-1], [0, 1, 0], [0, 0, 1.]])
-    if rng.random()<.5: m = m@mirror
-    if rng.random()<.5: m = np.diag(rng.uniform(.85, 1.15, 2))@m
+    shift = rng.uniform(-.12, .12, 2)
+    m[:,2] += shift*n
+    if rng.random()<.5: m = m@_mirror(n)
+    if rng.random()<.5:
+        stretch = rng.uniform(.85, 1.15, 2)
+        m = np.diag(stretch)@m
     return m
 
 def _moved(x, y, rng):
     "One random affine map for film and mask"
     n = len(x)
     m = _placed(n, rng)
-    border = cv2.BORDER_CONSTANT if rng.random()<.7 else cv2.BORDER_REPLICATE
-    grey = int(rng.integers(0, 60))
+    black = rng.random()<.7
+    border = cv2.BORDER_CONSTANT if black else cv2.BORDER_REPLICATE
+    grey = _int(rng, 0, 60)
     film = cv2.warpAffine(x, m, (n, n), borderMode=border, borderValue=grey)
-    return film,cv2.warpAffine(y, m, (n, n))
+    mask = cv2.warpAffine(y, m, (n, n))
+    return film,mask
 
 def _bytes(x): return np.clip(x, 0, 255).astype(np.uint8)
 
+def _cloud(grid, rng):
+    "One, 0…1"
+    centre = rng.uniform(.1, .9, 2)*len(grid)
+    radii = rng.uniform(8, 45, 2)
+    away = ((grid-centre)/radii)**2
+    return np.exp(-away.sum(2))
+
 def _clouds(x, lung, rng):
     "Soft white opacities, anywhere"
-    n = len(x)
     grid = np.indices(x.shape).transpose(1, 2, 0)
     for _ in range(rng.integers(1, 5)):
-        centre = rng.uniform(.1, .9, 2)*n
-        radii = rng.uniform(8, 45, 2)
-        away = ((grid-centre)/radii)**2
-        cloud = np.exp(-away.sum(2))
+        cloud = _cloud(grid, rng)
         white = rng.uniform(190, 240)
-        x = np.clip(x+(white-x)*cloud*rng.uniform(.3, .95), 0, 255)
+        density = rng.uniform(.3, .95)
+        x = np.clip(x+(white-x)*cloud*density, 0, 255)
     return x.astype(np.uint8)
 
 def _below(shape, level, rng):
@@ -136,7 +167,8 @@ def _below(shape, level, rng):
     softness = rng.uniform(3, 14)
     under = 1/(1+np.exp(-depth/softness))
     if rng.random()>=.7: return under
-    side = column<n/2 if rng.random()<.5 else column>=n/2
+    left = column<n/2
+    side = left if rng.random()<.5 else ~left
     return under*side
 
 def _white_bases(x, lung, rng):
@@ -144,7 +176,8 @@ def _white_bases(x, lung, rng):
     rows = np.flatnonzero((lung>127).any(1))
     if len(rows)<10: return x
     x = x.astype(np.float32)
-    top,bottom = rows[0],rows[-1]
+    top = rows[0]
+    bottom = rows[-1]
     level = top+(bottom-top)*rng.uniform(.35, .8)
     wider = cv2.dilate(lung, np.ones((5, 5)))>127
     base = _below(x.shape, level, rng)*wider
@@ -157,35 +190,45 @@ def _laid(x, layer, strength): return _bytes(x+layer.astype(np.float32)*strength
 
 def _wandering(n, rng):
     "Points of a line that wanders over n×n pixels"
-    at,angle = rng.uniform(0, n, 2),rng.uniform(0, 2*np.pi)
+    at = rng.uniform(0, n, 2)
+    angle = rng.uniform(0, 2*np.pi)
     points = [at]
     for _ in range(rng.integers(6, 25)):
         angle += rng.normal(0, .35)
         length = rng.uniform(4, 10)
-        at = at+length*np.array([np.cos(angle), np.sin(angle)])
+        direction = np.array([np.cos(angle), np.sin(angle)])
+        at = at+length*direction
         points.append(at)
-    return np.round(np.array(points)).astype(np.int32)
+    points = np.round(np.array(points))
+    return points.astype(np.int32)
 
 def _line(n, rng):
     "A tube or a wire"
     layer = np.zeros((n, n), np.uint8)
     points = _wandering(n, rng)
-    return cv2.polylines(layer, [points], False, 255, int(rng.integers(1, 3)), cv2.LINE_AA)
+    width = _int(rng, 1, 3)
+    return cv2.polylines(layer, [points], False, 255, width, cv2.LINE_AA)
 
 def _plate(n, rng):
     "An electrode's ring, or a box"
-    x,y = (int(v) for v in rng.uniform(0, n, 2))
+    left,top = (int(v) for v in rng.uniform(0, n, 2))
     layer = np.zeros((n, n), np.uint8)
     if rng.random()<.5:
-        radius,thick = int(rng.integers(2, 7)),int(rng.integers(1, 3))
-        return cv2.circle(layer, (x, y), radius, 255, thick, cv2.LINE_AA)
-    wide,tall = int(rng.integers(5, 40)),int(rng.integers(5, 25))
-    return cv2.rectangle(layer, (x, y), (x+wide, y+tall), 255, -1)
+        radius = _int(rng, 2, 7)
+        thick = _int(rng, 1, 3)
+        return cv2.circle(layer, (left, top), radius, 255, thick, cv2.LINE_AA)
+    right = left+_int(rng, 5, 40)
+    bottom = top+_int(rng, 5, 25)
+    return cv2.rectangle(layer, (left, top), (right, bottom), 255, -1)
 
 def _tubes(x, lung, rng):
     "Lines and plates, half transparent"
-    for _ in range(rng.integers(1, 6)): x = _laid(x, _line(len(x), rng), rng.uniform(.15, .6))
-    for _ in range(rng.integers(0, 4)): x = _laid(x, _plate(len(x), rng), rng.uniform(.2, .9))
+    for _ in range(rng.integers(1, 6)):
+        line = _line(len(x), rng)
+        x = _laid(x, line, rng.uniform(.15, .6))
+    for _ in range(rng.integers(0, 4)):
+        plate = _plate(len(x), rng)
+        x = _laid(x, plate, rng.uniform(.2, .9))
     return x
 
 _KEYS = list('RLAPSUPINE0123 :')
@@ -194,10 +237,13 @@ def _letters(x, lung, rng):
     "Burnt-in words"
     x = x.copy()
     for _ in range(rng.integers(1, 4)):
-        word = ''.join(rng.choice(_KEYS, rng.integers(1, 9)))
-        at = int(rng.uniform(0, 170)),int(rng.uniform(8, 190))
-        size,grey = rng.uniform(.3, .8),int(rng.integers(180, 256))
-        cv2.putText(x, word, at, cv2.FONT_HERSHEY_SIMPLEX, size, grey, 1, cv2.LINE_AA)
+        n = rng.integers(1, 9)
+        word = ''.join(rng.choice(_KEYS, n))
+        left = int(rng.uniform(0, 170))
+        base = int(rng.uniform(8, 190))
+        size = rng.uniform(.3, .8)
+        grey = _int(rng, 180, 256)
+        cv2.putText(x, word, (left, base), cv2.FONT_HERSHEY_SIMPLEX, size, grey, 1, cv2.LINE_AA)
     return x
 
 def _uneven(x, lung, rng):
@@ -205,7 +251,8 @@ def _uneven(x, lung, rng):
     ramp = np.linspace(-1, 1, len(x))
     across = rng.uniform(-.35, .35)*ramp[None]
     down = rng.uniform(-.35, .35)*ramp[:,None]
-    return _bytes(x*(1+across+down)+rng.uniform(-20, 40))
+    fog = rng.uniform(-20, 40)
+    return _bytes(x*(1+across+down)+fog)
 
 # %% ../nbs/05_lung_training.ipynb #t018
 SHARES = {_clouds:.35, _white_bases:.25, _tubes:.35, _letters:.25, _uneven:.35} # Of films that meet it, in this order
@@ -215,14 +262,20 @@ def _toned(x, rng):
     gamma = np.exp(rng.uniform(-.7, .7))
     gain = rng.uniform(.6, 1.2)
     offset = rng.uniform(-.1, .15)
-    curve = np.clip(np.linspace(0, 1, 256)**gamma*gain+offset, 0, 1)
-    return (curve*255).astype(np.uint8)[x]
+    curve = np.linspace(0, 1, 256)**gamma*gain
+    curve = np.clip(curve+offset, 0, 1)
+    table = (curve*255).astype(np.uint8)
+    return table[x]
 
-def _blurred(x, rng): return cv2.GaussianBlur(x, (0, 0), rng.uniform(.4, 2))
-def _noisy(x, rng): return _bytes(x+rng.normal(0, rng.uniform(2, 15), x.shape))
+def _blurred(x, rng):
+    sigma = rng.uniform(.4, 2)
+    return cv2.GaussianBlur(x, (0, 0), sigma)
+def _noisy(x, rng):
+    spread = rng.uniform(2, 15)
+    return _bytes(x+rng.normal(0, spread, x.shape))
 def _compressed(x, rng):
-    quality = int(rng.integers(20, 80))
-    _,jpeg = cv2.imencode('.jpg', x, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    how = [cv2.IMWRITE_JPEG_QUALITY, _int(rng, 20, 80)]
+    _,jpeg = cv2.imencode('.jpg', x, how)
     return cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE)
 
 _SPOILT = {_blurred:.3, _noisy:.15, _compressed:.3} # Shares, of all films, after the exposure
@@ -234,11 +287,12 @@ def disturbed(
 )->tuple:         # What the network sees (S×S float32), and its target (S/2×S/2×2 float32 in 0…1)
     "A film and its mask as the network meets them in training"
     x,y = _moved(x, y, rng)
-    for f,share in SHARES.items():
-        if rng.random()<share: x = f(x, y[...,0], rng)
+    lung = y[...,0]
+    for disturb,share in SHARES.items():
+        if rng.random()<share: x = disturb(x, lung, rng)
     x = _toned(x, rng)
-    for f,share in _SPOILT.items():
-        if rng.random()<share: x = f(x, rng)
+    for spoil,share in _SPOILT.items():
+        if rng.random()<share: x = spoil(x, rng)
     target = _smaller(y, SIDE//2).astype(np.float32)
     return lung_input(x),target/255
 
@@ -246,12 +300,14 @@ def disturbed(
 def _cut_out(x, tall, wide, rng):
     "A piece of that size, from anywhere"
     h,w = x.shape
-    top,left = rng.integers(0, h-tall+1),rng.integers(0, w-wide+1)
+    top = rng.integers(0, h-tall+1)
+    left = rng.integers(0, w-wide+1)
     return x[top:top+tall,left:left+wide]
 
 def _elsewhere(pictures, rng):
     "A piece of a picture that is no film, some inverted, some turned"
-    x = pictures[rng.integers(len(pictures))]
+    i = rng.integers(len(pictures))
+    x = pictures[i]
     h,w = x.shape
     share = rng.uniform(.4, 1)
     x = _cut_out(x, int(h*share), int(w*share), rng)
@@ -260,31 +316,42 @@ def _elsewhere(pictures, rng):
 
 def _piece(x, rng):
     n = len(x)
-    side = int(n*rng.uniform(.25, .45))
+    share = rng.uniform(.25, .45)
+    side = int(n*share)
     top,left = rng.integers(0, n-side, 2)
     return x[top:top+side,left:left+side]
 
 def _wrong(films, rng):
     "A film on its side or upside down, a piece of one, or one that is inverted"
-    x = films[rng.integers(len(films))]
+    i = rng.integers(len(films))
+    x = films[i]
     kind = rng.random()
     if kind<.55: x = np.rot90(x, rng.integers(1, 4))
     elif kind<.8: x = _piece(x, rng)
     else: x = 255-x
     return x[:,::-1] if rng.random()<.5 else x
 
+_GRAINS = [.01, 1, 3, 8, 20] # Standard deviations of a blur, in pixels
+
+def _wedge():
+    "From black to white"
+    row = np.linspace(0, 255, FILM)
+    return np.tile(row, (FILM, 1)).astype(np.float32)
+
 def _nothing(rng):
     "Noise of some grain, or a wedge of grey"
     noise = rng.normal(0, 1, (FILM, FILM)).astype(np.float32)
-    grain = cv2.GaussianBlur(noise, (0, 0), rng.choice([.01, 1, 3, 8, 20]))
-    if rng.random()>=.3: return (grain-grain.min())/(np.ptp(grain)+1e-6)*255
-    wedge = np.tile(np.linspace(0, 255, FILM), (FILM, 1)).astype(np.float32)
-    return wedge*rng.uniform(.3, 1)
+    sigma = rng.choice(_GRAINS)
+    if rng.random()<.3: return _wedge()*rng.uniform(.3, 1)
+    grain = cv2.GaussianBlur(noise, (0, 0), sigma)
+    spread = np.ptp(grain)+1e-6
+    return (grain-grain.min())/spread*255
 
 def _no_film(films, pictures, rng):
     kind = rng.random()
     if kind<.55: return _elsewhere(pictures, rng)
-    return _wrong(films, rng) if kind<.85 else _nothing(rng)
+    if kind<.85: return _wrong(films, rng)
+    return _nothing(rng)
 
 def stranger(
     films:np.ndarray, # N×`FILM`×`FILM` uint8
@@ -292,12 +359,14 @@ def stranger(
     rng,              # numpy's random generator
 )->tuple:             # What the network sees (S×S float32), and its target: no lungs
     "A picture that is no upright frontal chest film"
-    x = np.ascontiguousarray(_no_film(films, pictures, rng))
-    x = _smaller(x.astype(np.uint8), FILM)
+    x = _no_film(films, pictures, rng)
+    x = np.ascontiguousarray(x).astype(np.uint8)
+    x = _smaller(x, FILM)
     if rng.random()<.4: x = _uneven(x, None, rng)
     if rng.random()<.3: x = _blurred(x, rng)
     if rng.random()<.2: x = _letters(x, None, rng)
-    return lung_input(x),np.zeros((SIDE//2, SIDE//2, 2), np.float32)
+    no_lungs = np.zeros((SIDE//2, SIDE//2, 2), np.float32)
+    return lung_input(x),no_lungs
 
 # %% ../nbs/05_lung_training.ipynb #t026
 def dice(
@@ -306,34 +375,44 @@ def dice(
 )->float:         # 0…1; 1 when both are empty
     "Dice coefficient 2|A∩B| / (|A|+|B|)"
     total = np.sum(a)+np.sum(b)
-    return float(2*np.sum(a & b)/total) if total else 1.
+    if not total: return 1.
+    both = np.sum(a & b)
+    return float(2*both/total)
 
 def _soft_dice(p, t):
     "Of B×1×H×W probabilities and truth, B numbers"
     both = (p*t).sum((2, 3))
     total = (p+t).sum((2, 3))
-    return ((2*both+1)/(total+1))[:,0]
+    share = (2*both+1)/(total+1)
+    return share[:,0]
 
 def _loss(out, chest, y, is_film):
     "Of B×1 logits of lung and B of a chest film, against B×2 (lung, unsure) and B zeros and ones"
     from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
-    lung,sure = y[:,:1],1-y[:,1:]
-    missed = 1-_soft_dice(out.sigmoid()*sure, lung*sure)
-    of_films = (missed*is_film).sum()/is_film.sum().clamp(min=1)
+    lung = y[:,:1]
+    sure = 1-y[:,1:]
+    p = out.sigmoid()
+    missed = 1-_soft_dice(p*sure, lung*sure)
+    n_films = is_film.sum().clamp(min=1)
+    of_films = (missed*is_film).sum()/n_films
     pixels = cross_entropy(out, lung, weight=sure)
-    return pixels+of_films+.5*cross_entropy(chest, is_film)
+    upright = cross_entropy(chest, is_film)
+    return pixels+of_films+.5*upright
 
 # %% ../nbs/05_lung_training.ipynb #t030
 def _learned(state): return {k:v for k,v in state.items() if not k.endswith('num_batches_tracked')}
 
 def _one_channel(theirs, own):
     "A classifier's tensor in the shape of ours: colours are summed"
-    coloured = theirs.ndim==4 and theirs.shape[1]==3 and own.shape[1]==1
-    return theirs.sum(1, keepdim=True) if coloured else theirs
+    coloured = theirs.ndim==4 and theirs.shape[1]==3
+    if coloured and own.shape[1]==1: return theirs.sum(1, keepdim=True)
+    return theirs
 
 def _from_imagenet(net, start):
     "Copy the first stages of a classifier's tensors, in order; colours are summed"
-    own = _learned(net.stem.state_dict(prefix='stem.') | net.blocks.state_dict(prefix='blocks.'))
+    stem = net.stem.state_dict(prefix='stem.')
+    blocks = net.blocks.state_dict(prefix='blocks.')
+    own = _learned(stem | blocks)
     theirs = _learned(start).values()
     new = {k:_one_channel(w, v) for (k,v),w in zip(own.items(), theirs)}
     net.load_state_dict(new, strict=False)
@@ -345,8 +424,13 @@ def _optimiser(net, lr, steps):
     from torch.optim.lr_scheduler import OneCycleLR
     body = [*net.stem.parameters(), *net.blocks.parameters()]
     rest = [p for n,p in net.named_parameters() if not n.startswith(('stem', 'blocks'))]
-    opt = AdamW([dict(params=body, lr=lr/4), dict(params=rest, lr=lr)], weight_decay=1e-2)
-    return opt,OneCycleLR(opt, [lr/4, lr], total_steps=steps, pct_start=.15)
+    parts = [
+        dict(params=body, lr=lr/4),
+        dict(params=rest, lr=lr),
+    ]
+    opt = AdamW(parts, weight_decay=1e-2)
+    schedule = OneCycleLR(opt, [lr/4, lr], total_steps=steps, pct_start=.15)
+    return opt,schedule
 
 def _keep(net, opt, done, path):
     "Write what a run needs to go on"
@@ -381,12 +465,14 @@ def _batch(films, masks, pictures, p, bs, strangers, rng):
     "Inputs, targets and whether each is a film: films drawn with probability `p`, then strangers"
     import torch
     n = bs-strangers
-    parts = [disturbed(films[i], masks[i], rng) for i in rng.choice(len(films), n, p=p)]
+    drawn = rng.choice(len(films), n, p=p)
+    parts = [disturbed(films[i], masks[i], rng) for i in drawn]
     parts += [stranger(films, pictures, rng) for _ in range(strangers)]
     x,y = (torch.from_numpy(np.stack(a)) for a in zip(*parts))
     x = x[:,None].contiguous(memory_format=torch.channels_last)
+    y = y.permute(0, 3, 1, 2)
     is_film = torch.tensor([1.]*n+[0.]*strangers)
-    return x,y.permute(0, 3, 1, 2),is_film
+    return x,y,is_film
 
 def _step(net, opt, schedule, batch):
     x,y,is_film = batch
@@ -407,8 +493,9 @@ def _new_net(seed, start):
 
 def _chances(source, n):
     "Of each film, to be drawn: a source with weight √(its films)"
-    if source is None: w = np.ones(n)
-    else: w = np.array([1/np.sqrt((source==s).sum()) for s in source])
+    if source is None: films = np.ones(n)
+    else: films = np.array([(source==s).sum() for s in source])
+    w = 1/np.sqrt(films)
     return w/w.sum()
 
 def fit_lungs(
@@ -431,9 +518,11 @@ def fit_lungs(
     opt,schedule = _optimiser(net, lr, steps)
     path = Path(folder)/'lungs.checkpoint'
     path.parent.mkdir(parents=True, exist_ok=True)
-    for step in range(_go_on(net, opt, schedule, path), steps):
+    begun = _go_on(net, opt, schedule, path)
+    for step in range(begun, steps):
         rng = np.random.default_rng([seed, step])
-        _step(net, opt, schedule, _batch(films, masks, pictures, p, bs, strangers, rng))
+        batch = _batch(films, masks, pictures, p, bs, strangers, rng)
+        _step(net, opt, schedule, batch)
         done = step+1
         if done%keep==0 or done==steps: _keep(net, opt, done, path)
     return net.eval()
@@ -453,14 +542,20 @@ def dice_scores(
     "Dice of the raw network output against drawn masks"
     def one(film, mask):
         said,_ = lung_output(net, [film])
-        return dice(said[0]>.5, _smaller(mask[...,0], SIDE//2)>127)
+        drawn = _smaller(mask[...,0], SIDE//2)
+        return dice(said[0]>.5, drawn>127)
     return np.array([one(x, y) for x,y in zip(films, masks)])
 
 def summary(
     d:np.ndarray, # N Dice coefficients
 )->dict:          # n, median and 5th percentile
     "What a card says of them"
-    return dict(n=len(d), median=round(float(np.median(d)), 4), p5=round(float(np.percentile(d, 5)), 4))
+    def rounded(x): return round(float(x), 4)
+    return dict(
+        n=len(d),
+        median=rounded(np.median(d)),
+        p5=rounded(np.percentile(d, 5)),
+    )
 
 def measure_lungs(
     net,              # A network from `lung_net`
@@ -476,7 +571,9 @@ def measure_lungs(
 def _halved(net):
     "Its tensors as they are written: matrices in half precision"
     import torch
-    def half(v): return v.to(torch.float16 if v.ndim>1 else v.dtype).contiguous()
+    def half(v):
+        kind = torch.float16 if v.ndim>1 else v.dtype
+        return v.to(kind).contiguous()
     return {k:half(v) for k,v in _learned(net.state_dict()).items()}
 
 def save_lungs(
@@ -513,12 +610,11 @@ def _data_given(root, pictures):
     "The data folder; `RadiographError` where it or the pictures are missing"
     root = Path(root) if root else data_dir()
     if root is None:
-        raise RadiographError('no data folder was given', 'the folder with annotations/lung_masks',
-                              'pass `root`, or set the environment variable DCE_DATA')
-    if not len(pictures):
-        raise RadiographError('no pictures were given', 'some hundred grey pictures that are no chest films',
-                              'see benchmarks/train_lungs.py')
-    return root
+        todo = 'pass `root`, or set the environment variable DCE_DATA'
+        raise RadiographError('no data folder was given', 'the folder with annotations/lung_masks', todo)
+    if len(pictures): return root
+    wanted = 'some hundred grey pictures that are no chest films'
+    raise RadiographError('no pictures were given', wanted, 'see benchmarks/train_lungs.py')
 
 def train_lungs(
     out:str|Path,                 # Weight file to write, `NAME.safetensors`

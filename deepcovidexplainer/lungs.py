@@ -65,9 +65,10 @@ def lung_input(
 )->np.ndarray:    # S×S float32
     "A film as the network sees it: resized, equalised, standardised"
     x = cv2.resize(x, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    x = cv2.equalizeHist(x)
-    x = cv2.createCLAHE(2., (4, 4)).apply(x)
-    return (x.astype(np.float32)/255-.5)/.25
+    clahe = cv2.createCLAHE(2., (4, 4))
+    x = clahe.apply(cv2.equalizeHist(x))
+    x = x.astype(np.float32)/255
+    return (x-.5)/.25
 
 def lung_output(
     net,         # What `lung_net` gave
@@ -77,11 +78,13 @@ def lung_output(
     "What the network says of some films, in one pass"
     import torch
     batch = np.stack([lung_input(f) for f in films])
-    x = torch.from_numpy(batch[:,None]).contiguous(memory_format=torch.channels_last)
+    x = torch.from_numpy(batch[:,None])
+    x = x.contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(): lung,chest,last = net.look(x)
     lung = lung.sigmoid()[:,0].numpy()
     chest = chest.sigmoid().numpy()
-    return (lung, chest, last.numpy()) if deep else (lung, chest)
+    if not deep: return lung,chest
+    return lung,chest,last.numpy()
 
 # %% ../nbs/04_lungs.ipynb #c016a
 def load_lungs(
@@ -91,8 +94,9 @@ def load_lungs(
     path = Path(path)
     card = read_json(path.with_suffix('.json'), 'the card beside the weights')
     if sha256_of(path)!=card['sha256']:
-        raise RadiographError(f'{path.name} is not the file that its card describes', 'weights and card of one run',
-                              'copy both again, or pip install --force-reinstall deepcovidexplainer')
+        came = f'{path.name} is not the file that its card describes'
+        todo = 'copy both again, or pip install --force-reinstall deepcovidexplainer'
+        raise RadiographError(came, 'weights and card of one run', todo)
     net = made_apart(lung_net)
     weights = {k:v.float() for k,v in read_tensors(path).items()}
     net.load_state_dict(weights, strict=False)
@@ -117,13 +121,17 @@ def _lean_net():
     import torch
     return merged(shipped_lung_net()).to(memory_format=torch.channels_last)
 
-def _net(): return _lean_net() if _RUN['by'] is None else SimpleNamespace(look=_RUN['by'])
+def _net():
+    if _RUN['by'] is None: return _lean_net()
+    return SimpleNamespace(look=_RUN['by'])
 
 def _film_array(film):
-    x = film if isinstance(film, np.ndarray) else getattr(film, 'data', film) # an array's own `.data` is its buffer
+    x = film
+    if not isinstance(x, np.ndarray): x = getattr(film, 'data', film) # an array's own `.data` is its buffer
     if isinstance(x, np.ndarray) and x.ndim==2 and x.dtype.kind=='f': return x
-    came = f'{type(film).__name__} of shape {getattr(x, "shape", "unknown")}'
-    raise RadiographError(came, 'a Radiograph or an H×W float array in 0…1', 'load_radiograph')
+    kind = type(film).__name__
+    shape = getattr(x, 'shape', 'unknown')
+    raise RadiographError(f'{kind} of shape {shape}', 'a Radiograph or an H×W float array in 0…1', 'load_radiograph')
 
 def _grey(film):
     x = np.clip(_film_array(film), 0, 1)
@@ -132,11 +140,12 @@ def _grey(film):
 # %% ../nbs/04_lungs.ipynb #c018
 def _two_largest(m, least=.015):
     "The two largest regions above `least` of the film"
-    n,label,stats,_ = cv2.connectedComponentsWithStats(m.astype(np.uint8))
+    _,label,stats,_ = cv2.connectedComponentsWithStats(m.astype(np.uint8))
     area = stats[:,cv2.CC_STAT_AREA]
     largest = np.argsort(-area[1:])[:2]+1
     big = [i for i in largest if area[i]>=least*m.size]
-    return np.isin(label, big) if big else np.zeros_like(m)
+    if not big: return np.zeros_like(m)
+    return np.isin(label, big)
 
 def _fill(m):
     "Fill holes: whatever is not reached from the border"
@@ -152,25 +161,34 @@ def _extent(a):
 def _shaped_like_lungs(m):
     "Is this a plausible pair of lungs, by size and extent?"
     if not .06<=m.mean()<=.75: return False
-    top,bottom = _extent(m.any(1))
-    left,right = _extent(m.any(0))
-    if (bottom-top)/len(m)<.25 or (right-left)/len(m)<.3: return False
-    middle = int(np.flatnonzero(m.any(0)).mean())
-    one,other = m[:,:middle].sum(),m[:,middle:].sum()
+    rows = m.any(1)
+    columns = m.any(0)
+    top,bottom = _extent(rows)
+    left,right = _extent(columns)
+    tall = (bottom-top)/len(m)
+    wide = (right-left)/len(m)
+    if tall<.25 or wide<.3: return False
+    middle = int(np.flatnonzero(columns).mean())
+    one = m[:,:middle].sum()
+    other = m[:,middle:].sum()
     return min(one, other)>=.15*max(one, other)
 
 def _full_size(p, small, shape):
     "The mask at the film's size"
-    near = cv2.dilate(small.astype(np.uint8), np.ones((3, 3)))>0
+    near = cv2.dilate(small.astype(np.uint8), np.ones((3, 3)))
+    p = np.where(near>0, p, 0)
     height,width = shape
-    p = cv2.resize(np.where(near, p, 0), (width, height), interpolation=cv2.INTER_LINEAR)
+    p = cv2.resize(p, (width, height), interpolation=cv2.INTER_LINEAR)
     return _fill(_two_largest(p>.5))
 
 def _hulls(mask):
     "The convex hull of each region"
     out = np.zeros(mask.shape, np.uint8)
-    regions,_ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    for r in regions: cv2.drawContours(out, [cv2.convexHull(r)], -1, 1, cv2.FILLED)
+    lungs = mask.astype(np.uint8)
+    regions,_ = cv2.findContours(lungs, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    for r in regions:
+        hull = cv2.convexHull(r)
+        cv2.drawContours(out, [hull], -1, 1, cv2.FILLED)
     return out>0
 
 # %% ../nbs/04_lungs.ipynb #c021
@@ -192,9 +210,10 @@ def _sides(mask):
     cols = np.flatnonzero(mask.any(0))
     middle = (cols[0]+cols[-1])/2
     if n==3: # two lungs and the background
-        one,two = centres[1,0],centres[2,0]
-        first = 1 if one<two else 2
-        if (one<middle)!=(two<middle): return label==first,label==3-first
+        one = centres[1,0]
+        two = centres[2,0]
+        right = 1 if one<two else 2
+        if (one<middle)!=(two<middle): return label==right,label==3-right
     left_half = np.arange(mask.shape[1])<middle
     return mask & left_half,mask & ~left_half
 
@@ -202,7 +221,8 @@ def _thirds(lung):
     "The rows at which one lung is cut: four numbers"
     if not lung.any(): return [0, 0, 0, 0]
     top,bottom = _extent(lung.any(1))
-    return np.linspace(top, bottom, 4).round().astype(int)
+    cuts = np.linspace(top, bottom, 4)
+    return cuts.round().astype(int)
 
 def lung_zones(
     mask:np.ndarray, # H×W bool lung mask
@@ -244,7 +264,9 @@ def _with_margin(a, margin):
     "From the first to the last True of a row of them, and a share of that more at both ends"
     first,end = _extent(a)
     more = margin*(end-first)
-    return max(0, int(first-more)),min(len(a), int(np.ceil(end+more)))
+    first = int(first-more)
+    end = int(np.ceil(end+more))
+    return max(0, first),min(len(a), end)
 
 def lung_box(
     mask:np.ndarray,    # H×W bool lung mask
@@ -260,7 +282,8 @@ def lung_box(
 def _smoothed(a, k):
     "A row of numbers, each the mean of itself and `k` on either side"
     width = 2*k+1
-    return np.convolve(np.pad(a, k, 'edge'), np.ones(width)/width, 'valid')
+    padded = np.pad(a, k, 'edge')
+    return np.convolve(padded, np.ones(width)/width, 'valid')
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Lungs:
@@ -300,24 +323,30 @@ class Lungs:
     def gap(self)->float:
         """0…1, how plainly two lungs stand side by side: the valley between them in the column sums of `probability`,
         as a share of the higher side"""
-        if self.probability is None: return 1.
-        n = len(self.probability)
-        sums = _smoothed(self.probability.sum(0), n//20)
-        def valley(c): return min(sums[:c].max(), sums[c:].max())-sums[c]
+        p = self.probability
+        if p is None: return 1.
+        n = len(p)
+        sums = _smoothed(p.sum(0), n//20)
+        def valley(c):
+            lower_side = min(sums[:c].max(), sums[c:].max())
+            return lower_side-sums[c]
         deepest = max(valley(c) for c in range(n//4, 3*n//4))
         high = max(sums.max(), n/20) # what is lower than a twentieth of the film is no side
         return float(max(0, deepest)/high)
 
     def __repr__(self):
-        if not self.found: return f'Lungs(none found; chest {self.chest:.2f}, turn {self.turn}°)'
-        return f'Lungs({self.mask.mean():.0%} of the film, doubt {self.doubt:.2f}, gap {self.gap:.2f})'
+        if not self.found:
+            return f'Lungs(none found; chest {self.chest:.2f}, turn {self.turn}°)'
+        share = f'{self.mask.mean():.0%} of the film'
+        return f'Lungs({share}, doubt {self.doubt:.2f}, gap {self.gap:.2f})'
 
 # %% ../nbs/04_lungs.ipynb #c022b
 def _turned(grey):
     "The turn after which a picture is a chest film, or 0"
     turns = [np.ascontiguousarray(np.rot90(grey, k)) for k in (1, 2, 3)]
     _,chest = lung_output(_net(), turns)
-    return 90*(1+int(chest.argmax())) if chest.max()>.5 else 0
+    best = int(chest.argmax())
+    return 90*(1+best) if chest[best]>.5 else 0
 
 _BELOW,_BESIDE = .25,.05 # Shares of the lungs' box: where heart and stomach show the side
 
@@ -325,9 +354,17 @@ def _onto_square(box, n):
     "The map from a box to n×n pixels, as OpenCV writes it"
     top,left,bottom,right = box
     beside = _BESIDE*(right-left)
-    below = bottom+_BELOW*(bottom-top)
-    corners = np.float32([[left-beside, top], [right+beside, top], [left-beside, below]])
-    square = np.float32([[0, 0], [n, 0], [0, n]])
+    below = _BELOW*(bottom-top)
+    corners = np.float32([
+        [left-beside, top],
+        [right+beside, top],
+        [left-beside, bottom+below],
+    ])
+    square = np.float32([
+        [0, 0],
+        [n, 0],
+        [0, n],
+    ])
     return cv2.getAffineTransform(corners-.5, square-.5)
 
 def _around(deep, small, n=8):
@@ -335,13 +372,22 @@ def _around(deep, small, n=8):
     scale = deep.shape[-1]/len(small)
     box = [scale*v for v in lung_box(_hulls(small))]
     to = _onto_square(box, n)
-    def warp(c): return cv2.warpAffine(np.ascontiguousarray(c), to, (n, n), borderMode=cv2.BORDER_REPLICATE)
+    def warp(channel):
+        channel = np.ascontiguousarray(channel)
+        return cv2.warpAffine(channel, to, (n, n), borderMode=cv2.BORDER_REPLICATE)
     return np.stack([warp(c) for c in deep])
 
 def _whole(deep):
     "The network's view of the whole picture and of its rim, 3·C"
-    rim = np.concatenate([deep[:,0], deep[:,-1], deep[:,1:-1,0], deep[:,1:-1,-1]], 1)
-    return np.concatenate([deep.mean((1, 2)), rim.mean(1), rim.std(1)])
+    sides = [
+        deep[:,0],
+        deep[:,-1],
+        deep[:,1:-1,0],
+        deep[:,1:-1,-1],
+    ]
+    rim = np.concatenate(sides, 1)
+    everywhere = deep.mean((1, 2))
+    return np.concatenate([everywhere, rim.mean(1), rim.std(1)])
 
 def find_lungs(
     film,            # `Radiograph` or H×W float in 0…1
@@ -349,12 +395,14 @@ def find_lungs(
     "Ask the lung network once, and of three turns in one batch more if the picture is no upright chest film"
     grey = _grey(film)
     p,chest,deep = (a[0] for a in lung_output(_net(), [grey], deep=True))
-    small,whole = _fill(_two_largest(p>.5)),_whole(deep)
+    small = _fill(_two_largest(p>.5))
+    told = dict(probability=p, chest=float(chest), whole=_whole(deep))
     if chest>.5 and _shaped_like_lungs(small):
         mask = _full_size(p, small, grey.shape)
-        return Lungs(mask, p, float(chest), around=_around(deep, small), whole=whole)
+        return Lungs(mask, **told, around=_around(deep, small))
     turn = _turned(grey) if chest<=.5 else 0
-    return Lungs(np.zeros(grey.shape, bool), p, float(chest), turn, whole=whole)
+    nothing = np.zeros(grey.shape, bool)
+    return Lungs(nothing, **told, turn=turn)
 
 def as_lungs(
     film,            # `Radiograph` or H×W float in 0…1
@@ -362,7 +410,8 @@ def as_lungs(
 )->Lungs:
     "Whatever is known of a film's lungs as `Lungs`"
     if given is None: return find_lungs(film)
-    return given if isinstance(given, Lungs) else Lungs(np.asarray(given, bool))
+    if isinstance(given, Lungs): return given
+    return Lungs(np.asarray(given, bool))
 
 def lung_mask(
     film,            # `Radiograph` or H×W float in 0…1
@@ -378,8 +427,10 @@ def _new_axis():
 def _draw_zone(ax, z):
     "Its outline in the colour of its side, and its name"
     row,column = np.argwhere(z.mask).mean(0)
-    ax.contour(z.mask, [.5], colors=[PALETTE[z.side]], linewidths=.9)
-    ax.text(column, row, f'{z.side[0].upper()} {z.level}', color='white', fontsize=6, ha='center', va='center')
+    colour = PALETTE[z.side]
+    ax.contour(z.mask, [.5], colors=[colour], linewidths=.9)
+    name = f'{z.side[0].upper()} {z.level}'
+    ax.text(column, row, name, color='white', fontsize=6, ha='center', va='center')
 
 def show_lungs(
     film,             # `Radiograph` or H×W float in 0…1
@@ -410,8 +461,10 @@ def plain_field(
     "The lungs of a film as an ensemble sees them"
     whole = 0,0,*pair.shape[:2]
     top,left,bottom,right = lung_box(pair[...,1]>127) or whole
-    film,field = np.moveaxis(pair[top:bottom,left:right], -1, 0)
-    film = cv2.resize(film, (size, size), interpolation=cv2.INTER_AREA)
-    field = cv2.resize(field, (size, size), interpolation=cv2.INTER_AREA)
+    part = pair[top:bottom,left:right]
+    def shrunk(plane): return cv2.resize(plane, (size, size), interpolation=cv2.INTER_AREA)
+    film = shrunk(part[...,0])
+    field = shrunk(part[...,1])
     seen = widened(field>127, rim)
-    return equalize_field(film, seen if seen.any() else ~seen)
+    if not seen.any(): seen = ~seen
+    return equalize_field(film, seen)

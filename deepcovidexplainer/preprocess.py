@@ -21,34 +21,53 @@ _TODO = 'load_radiograph, which reads any film into one'
 def _no_film(x):
     "What is wrong with `x` as a film; None if nothing is"
     if not isinstance(x, np.ndarray): return f'a {type(x).__name__}'
-    if x.ndim!=2 or 0 in x.shape: return f'an array of shape {x.shape}'
+    if x.ndim!=2 or 0 in x.shape:
+        return f'an array of shape {x.shape}'
     if x.dtype.kind!='f': return f'an array of {x.dtype}'
-    lo,hi = float(x.min()),float(x.max())
-    if not np.isfinite([lo, hi]).all(): return 'an array with NaN or infinite values'
-    if lo<-1e-4 or hi>1+1e-4: return f'an array with values from {lo:.4g} to {hi:.4g}'
+    lo = float(x.min())
+    hi = float(x.max())
+    if not np.isfinite([lo, hi]).all():
+        return 'an array with NaN or infinite values'
+    if lo<-1e-4 or hi>1+1e-4:
+        return f'an array with values from {lo:.4g} to {hi:.4g}'
 
 def _film(x):
     "`x` as H×W float32 in 0…1, or a `RadiographError` that says what is wrong with it"
     if not isinstance(x, np.ndarray): x = getattr(x, 'data', x)
     wrong = _no_film(x)
     if wrong: raise RadiographError(wrong, _WANTED, _TODO)
-    return np.clip(x, 0, 1).astype(np.float32, copy=False)
+    x = np.clip(x, 0, 1)
+    return x.astype(np.float32, copy=False)
 
 # %% ../nbs/03_preprocess.ipynb #c013
 _RANGES = dict(
-    size=(8,8192), clip=(1e-6,1e6), tiles=(1,256), n_iter=(0,10_000), kappa=(1e-6,1e6), step=(1e-6,.25),
-    sigma=(.05,1e3), amount=(0,1e3), contrast=(.01,1), height=(.005,1), mean=(-1e6,1e6), std=(1e-6,1e6), field=(0,.2))
+    size=(8,8192),
+    clip=(1e-6,1e6),
+    tiles=(1,256),
+    n_iter=(0,10_000),
+    kappa=(1e-6,1e6),
+    step=(1e-6,.25),
+    sigma=(.05,1e3),
+    amount=(0,1e3),
+    contrast=(.01,1),
+    height=(.005,1),
+    mean=(-1e6,1e6),
+    std=(1e-6,1e6),
+    field=(0,.2),
+)
 
 def _check(**params):
     "`RadiographError` for a parameter outside its range"
     for name,v in params.items():
         lo,hi = _RANGES[name]
-        if not lo<=v<=hi: raise RadiographError(f'{name}={v!r}', f'a number from {lo:g} to {hi:g}')
+        if lo<=v<=hi: continue
+        raise RadiographError(f'{name}={v!r}', f'a number from {lo:g} to {hi:g}')
 
 def _known(value, known, what):
     "`value` if it is one of `known`, else a `RadiographError` that lists them"
     if value in tuple(known): return value # a card from elsewhere may hold a list
-    raise RadiographError(f'{what} {value!r}', f"one of {', '.join(map(repr, known))}")
+    names = ', '.join(map(repr, known))
+    raise RadiographError(f'{what} {value!r}', f'one of {names}')
 
 # %% ../nbs/03_preprocess.ipynb #c015
 _LEVELS = 255*16 # Steps of the global tone curve: every 8-bit grey is one of them
@@ -56,74 +75,98 @@ _LEVELS = 255*16 # Steps of the global tone curve: every 8-bit grey is one of th
 def _split(f, last):
     "The position `f` as whole steps (int32) and the rest (float32); `last` belongs to the step before it"
     i = np.minimum(f.astype(np.int32), last-1)
-    return i, f-i.astype(np.float32)
+    rest = f-i.astype(np.float32)
+    return i,rest
+
+def _darkest(x, black):
+    "The step of the tone curve up to which a grey counts as the film's border"
+    lo = float(x.min())
+    hi = float(x.max())
+    grey = lo+black*(hi-lo)
+    return int(grey*_LEVELS+.5)
 
 def _hist(x, black=4/255):
     "The cumulative histogram as tone curve; what is as dark as the film's border becomes black and does not count"
     f = x*np.float32(_LEVELS)
     nearest = (f+np.float32(.5)).astype(np.int32)
-    cdf = np.cumsum(np.bincount(nearest.ravel(), minlength=_LEVELS+1))
-    lo,hi = float(x.min()),float(x.max())
-    darkest = (lo + black*(hi-lo))*_LEVELS
-    ground = cdf[int(darkest+.5)]
+    counts = np.bincount(nearest.ravel(), minlength=_LEVELS+1)
+    cdf = np.cumsum(counts)
+    darkest = _darkest(x, black)
+    ground = cdf[darkest]
     if ground==x.size: return x.copy() # one grey: nothing to spread
-    share = (cdf-ground)/(x.size-ground)
+    counted = x.size-ground
+    share = (cdf-ground)/counted
     curve = np.maximum(share, 0).astype(np.float32)
     i,rest = _split(f, _LEVELS)
-    return curve[i]*(1-rest) + curve[i+1]*rest
+    return curve[i]*(1-rest)+curve[i+1]*rest
 
 # %% ../nbs/03_preprocess.ipynb #c028
 def _tiles_of(x, tiles):
     "`x` grown to whole tiles, their number down and across, and their height and width"
     h,w = x.shape
-    rows,cols = min(tiles, h),min(tiles, w)
-    th,tw = -(-h//rows),-(-w//cols)
-    x = cv2.copyMakeBorder(x, 0, th*rows-h, 0, tw*cols-w, cv2.BORDER_REFLECT_101)
+    rows = min(tiles, h)
+    cols = min(tiles, w)
+    th = -(-h//rows)
+    tw = -(-w//cols)
+    below = th*rows-h
+    beside = tw*cols-w
+    x = cv2.copyMakeBorder(x, 0, below, 0, beside, cv2.BORDER_REFLECT_101)
     return x,(rows,cols),(th,tw)
 
 def _greys_in_tiles(x, tiles, size):
     "How often each of 256 greys occurs in each tile, rows×cols×256"
-    (rows,cols),(th,tw) = tiles,size
+    rows,cols = tiles
+    th,tw = size
     row = np.arange(th*rows, dtype=np.int32)//th
     col = np.arange(tw*cols, dtype=np.int32)//tw
-    tile = row[:,None]*cols + col
+    tile = row[:,None]*cols+col
     grey = (x*np.float32(255)+np.float32(.5)).astype(np.int32)
-    counts = np.bincount((tile*256+grey).ravel(), minlength=rows*cols*256)
+    bins = tile*256+grey
+    n = rows*cols*256
+    counts = np.bincount(bins.ravel(), minlength=n)
     return counts.reshape(rows, cols, 256)
 
 def _tile_curves(x, clip, tiles):
     "One clipped cumulative histogram per tile, rows×cols×256, and the tile's height and width"
-    x,tiles,(th,tw) = _tiles_of(x, tiles)
-    counts = _greys_in_tiles(x, tiles, (th, tw))
+    x,tiles,size = _tiles_of(x, tiles)
+    th,tw = size
+    counts = _greys_in_tiles(x, tiles, size)
     limit = max(clip*th*tw/256, 1)
-    over = np.maximum(counts-limit, 0).sum(-1, keepdims=True)
-    clipped = np.minimum(counts, limit) + over/256
-    curves = np.cumsum(clipped, -1)/(th*tw)
-    return curves.astype(np.float32), (th,tw)
+    over = np.maximum(counts-limit, 0)
+    cut_off = over.sum(-1, keepdims=True)
+    clipped = np.minimum(counts, limit)+cut_off/256
+    so_far = np.cumsum(clipped, -1)
+    curves = so_far/(th*tw)
+    return curves.astype(np.float32),size
 
 def _between(n, size, count):
     "For each of `n` pixels: the tile before it, the tile after, and how far it is on the way"
-    f = (np.arange(n, dtype=np.float32)+.5)/size - .5
+    middles = np.arange(n, dtype=np.float32)+.5
+    f = middles/size-.5
     i = np.floor(f).astype(np.int32)
     rest = (f-i).astype(np.float32)
-    return np.clip(i, 0, count-1), np.clip(i+1, 0, count-1), rest
+    last = count-1
+    before = np.clip(i, 0, last)
+    after = np.clip(i+1, 0, last)
+    return before,after,rest
 
 def _clahe(x, clip=2., tiles=8):
     "Each pixel's tone curve is blended from those of the four nearest tiles"
     curves,(th,tw) = _tile_curves(x, clip, tiles)
     rows,cols,_ = curves.shape
-    up,down,v = _between(x.shape[0], th, rows)
-    left,right,h = _between(x.shape[1], tw, cols)
+    height,width = x.shape
+    up,down,v = _between(height, th, rows)
+    left,right,h = _between(width, tw, cols)
+    v = v[:,None]
     i,rest = _split(x*np.float32(255), 255)
     flat = curves.ravel()
-    slope = np.diff(curves, axis=-1, append=np.float32(0)).ravel()
+    slopes = np.diff(curves, axis=-1, append=np.float32(0))
+    slope = slopes.ravel()
     def at(row, col):
         j = (row[:,None]*cols+col)*256 + i
         return flat.take(j) + slope.take(j)*rest
-    v = v[:,None]
-    above = at(up, left)*(1-h) + at(up, right)*h
-    below = at(down, left)*(1-h) + at(down, right)*h
-    return above*(1-v) + below*v
+    def across(row): return at(row, left)*(1-h) + at(row, right)*h
+    return across(up)*(1-v) + across(down)*v
 
 # %% ../nbs/03_preprocess.ipynb #c029
 def _hist_only(x, clip, tiles): return _hist(x)
@@ -186,22 +229,32 @@ def unsharp(
 # %% ../nbs/03_preprocess.ipynb #c053
 def _ones(k): return np.ones((k,k), np.uint8)
 
+def _mean_by(whose, values, n):
+    "Per component: the mean of the values that are its own"
+    pixels = np.bincount(whose, minlength=n)
+    total = np.bincount(whose, values, n)
+    return total/np.maximum(pixels, 1)
+
+def _grown(mask, k):
+    "With all that a square of k×k pixels reaches"
+    wide = cv2.dilate(mask.astype(np.uint8), _ones(k))
+    return wide>0
+
 def _means(labels, values, where, n):
     "Per component: the mean of `values` over its pixels in `where`"
-    whose = labels[where]
-    pixels = np.bincount(whose, minlength=n)
-    return np.bincount(whose, values[where], n)/np.maximum(pixels, 1)
+    return _mean_by(labels[where], values[where], n)
 
 def _open_side(x, labels, n, contrast):
     "Per component: the share of its surroundings, one to three pixels away, that is nearly as bright as it is"
+    inked = labels>0
     wide = cv2.dilate(labels.astype(np.float32), _ones(5))
-    near = cv2.dilate((labels>0).astype(np.uint8), _ones(3))
+    near = cv2.dilate(inked.astype(np.uint8), _ones(3))
     ring = (wide>0) & (near==0)
     whose = wide[ring].astype(np.int32)
-    own = _means(labels, x, labels>0, n)[whose]
-    bright = cv2.erode(x, _ones(3))[ring]>own-contrast/2
-    pixels = np.bincount(whose, minlength=n)
-    return np.bincount(whose, bright, n)/np.maximum(pixels, 1)
+    own = _means(labels, x, inked, n)[whose]
+    darkest = cv2.erode(x, _ones(3))
+    bright = darkest[ring]>own-contrast/2
+    return _mean_by(whose, bright, n)
 
 def _sharp(x, thin, seed, labels, n):
     "Per component: does its rim fall off as steeply as ink does?"
@@ -209,43 +262,63 @@ def _sharp(x, thin, seed, labels, n):
     edges = cv2.morphologyEx(x, cv2.MORPH_GRADIENT, _ones(3))
     steep = _means(labels, edges, rim, n)
     above = _means(labels, thin, seed>0, n)
-    return steep/np.maximum(above, 1e-6)>.85
+    fall = steep/np.maximum(above, 1e-6)
+    return fall>.85
 
 def _letter_sized(boxes, shape, height):
     "Per component: no taller than a letter, and no longer, unless it lies free and is low, as a word is"
     h,w = shape
     side = max(shape)
     left,top,wide,tall,_ = boxes.T
-    touches = (left==0)|(top==0)|(left+wide==w)|(top+tall==h)
-    at_most = np.where(touches | (tall>.06*side), height, 3*height)
+    right = left+wide
+    bottom = top+tall
+    touches = (left==0) | (top==0) | (right==w) | (bottom==h)
+    high = tall>.06*side
+    at_most = np.where(touches | high, height, 3*height)
     longest = np.maximum(wide, tall)/side
     slim = np.minimum(wide, tall)<.012*side
-    return (tall<=height*side) & (longest<=at_most) & ((longest<.05) | ~slim)
+    no_taller = tall<=height*side
+    no_longer = longest<=at_most
+    no_stroke = (longest<.05) | ~slim
+    return no_taller & no_longer & no_stroke
 
 def _off_centre(centres, shape):
     "Per component: does it lie in the outer part of the film?"
     h,w = shape
-    return abs(centres/(w,h)-.5).max(1)>.3
+    away = abs(centres/(w,h)-.5)
+    return away.max(1)>.3
 
 def _straight(part, area):
     "Whether the pixels fill a narrow rectangle, at any angle"
-    (_,sides,_) = cv2.minAreaRect(np.argwhere(part).astype(np.float32))
+    points = np.argwhere(part).astype(np.float32)
+    _,sides,_ = cv2.minAreaRect(points)
     short,long = sorted(s+1 for s in sides)
-    return long>4*short and area>.75*long*short
+    narrow = long>4*short
+    full = area>.75*long*short
+    return narrow and full
+
+def _without_lines(keep, labels, boxes):
+    "Per component: whether to keep it, now that straight lines are left out"
+    longest = boxes[:,2:4].max(1)/max(labels.shape)
+    long = longest>=.03
+    for i in np.flatnonzero(keep & long):
+        left,top,wide,tall,area = boxes[i]
+        right = left+wide
+        bottom = top+tall
+        part = labels[top:bottom,left:right]==i
+        keep[i] = not _straight(part, area)
+    return keep
 
 def _letters(x, thin, contrast, height):
     "Components that are sharp, dark all around, of a letter's size, off the centre and no straight line"
     seed = (thin>contrast).astype(np.uint8)
     n,labels,boxes,centres = cv2.connectedComponentsWithStats(seed)
-    keep = _sharp(x, thin, seed, labels, n) & _letter_sized(boxes, x.shape, height)
-    keep &= _off_centre(centres, x.shape) & (_open_side(x, labels, n, contrast)<.2)
+    keep = _sharp(x, thin, seed, labels, n)
+    keep &= _letter_sized(boxes, x.shape, height)
+    keep &= _off_centre(centres, x.shape)
+    keep &= _open_side(x, labels, n, contrast)<.2
     keep[0] = False # the background
-    long = boxes[:,2:4].max(1)/max(x.shape)>=.03
-    for i in np.flatnonzero(keep & long):
-        left,top,wide,tall,area = boxes[i]
-        part = labels[top:top+tall,left:left+wide]==i
-        keep[i] = not _straight(part, area)
-    return keep[labels]
+    return _without_lines(keep, labels, boxes)[labels]
 
 def _no_specks(mask):
     "Without what is tiny and has no neighbour: a letter is larger, or stands in a word"
@@ -255,16 +328,21 @@ def _no_specks(mask):
     _,labels,boxes,_ = cv2.connectedComponentsWithStats(words)
     pixels = np.bincount(labels[mask], minlength=len(boxes))
     longest = boxes[:,2:4].max(1)-reach
-    keep = (longest>=.02*side) & (pixels>=(.012*side)**2)
-    return mask & keep[labels]
+    long = longest>=.02*side
+    large = pixels>=(.012*side)**2
+    keep = long & large
+    kept = keep[labels]
+    return mask & kept
 
 def _filled(mask, thin, contrast):
     "With the letters' soft rims, one more pixel all around, and whatever they enclose"
-    around = cv2.dilate(mask.astype(np.uint8), _ones(5))>0
+    around = _grown(mask, 5)
     soft = (thin>contrast/3) & around
-    whole = cv2.dilate((mask|soft).astype(np.uint8), _ones(3))
+    inked = mask | soft
+    whole = cv2.dilate(inked.astype(np.uint8), _ones(3))
     outlines,_ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return cv2.drawContours(whole, outlines, -1, 1, cv2.FILLED)>0
+    cv2.drawContours(whole, outlines, -1, 1, cv2.FILLED)
+    return whole>0
 
 # %% ../nbs/03_preprocess.ipynb #c054
 _TEXT_SIDE = 512 # Pixels along the longer side of the film in which letters are sought
@@ -272,10 +350,13 @@ _TEXT_SIDE = 512 # Pixels along the longer side of the film in which letters are
 def _text_in_smaller(x, contrast, height):
     "The mask of a large film, found in a smaller one"
     h,w = x.shape
-    size = tuple(max(1, round(s*_TEXT_SIDE/max(h, w))) for s in (w,h))
+    longer = max(h, w)
+    def smaller(side): return max(1, round(side*_TEXT_SIDE/longer))
+    size = smaller(w),smaller(h)
     small = cv2.resize(x, size, interpolation=cv2.INTER_AREA)
-    found = text_mask(small, contrast, height).astype(np.uint8)
-    return cv2.resize(found, (w,h), interpolation=cv2.INTER_NEAREST)>0
+    found = text_mask(small, contrast, height)
+    found = cv2.resize(found.astype(np.uint8), (w,h), interpolation=cv2.INTER_NEAREST)
+    return found>0
 
 def text_mask(
     x:np.ndarray,           # H×W radiograph, float32 in 0…1
@@ -290,16 +371,19 @@ def text_mask(
     wider_than_strokes = max(5, int(side*.035)|1)
     thin = cv2.morphologyEx(x, cv2.MORPH_TOPHAT, _ones(wider_than_strokes))
     if thin.max()<=contrast: return np.zeros(x.shape, bool)
-    letters = _no_specks(_letters(x, thin, contrast, height))
-    return _filled(letters, thin, contrast)
+    letters = _letters(x, thin, contrast, height)
+    words = _no_specks(letters)
+    return _filled(words, thin, contrast)
 
 # %% ../nbs/03_preprocess.ipynb #c055
 def _inpaint(x, mask, radius=3):
     "`x` with the masked pixels continued from around them; all others stay as they are"
     if not mask.any(): return x.copy()
     large = (x*65535+.5).astype(np.uint16) # OpenCV's sums suit large numbers
-    painted = cv2.inpaint(large, mask.astype(np.uint8), radius, cv2.INPAINT_TELEA)
-    return np.where(mask, (painted/65535).astype(np.float32), x)
+    where = mask.astype(np.uint8)
+    painted = cv2.inpaint(large, where, radius, cv2.INPAINT_TELEA)
+    painted = (painted/65535).astype(np.float32)
+    return np.where(mask, painted, x)
 
 def remove_text(
     x:np.ndarray,           # H×W radiograph, float32 in 0…1
@@ -328,18 +412,23 @@ def register_step(
 def _own_step(name):
     if name in _STEPS: return _STEPS[name]
     known = ', '.join(_STEPS) or 'none so far'
-    raise RadiographError(f'the step {name!r}, which is not known here',
-                          f'one of {known}',
-                          f'register_step({name!r}, function), then again')
+    came = f'the step {name!r}, which is not known here'
+    raise RadiographError(came, f'one of {known}', f'register_step({name!r}, function), then again')
+
+def _like_film(x, shape):
+    "Whether an array has the shape of a film, and its values"
+    if x.shape!=shape: return False
+    if not np.isfinite(x).all(): return False
+    return 0<=x.min() and x.max()<=1
 
 def _checked_step(name):
     "A step whose result must be a film"
     def step(x):
-        out = np.asarray(_own_step(name)(x.copy()), np.float32)
-        fine = out.shape==x.shape and np.isfinite(out).all() and 0<=out.min() and out.max()<=1
-        if fine: return out
-        raise RadiographError(f'the step {name!r} gave something else than a film', f'{x.shape}, finite, in 0…1',
-                              'correct the function')
+        out = _own_step(name)(x.copy())
+        out = np.asarray(out, np.float32)
+        if _like_film(out, x.shape): return out
+        came = f'the step {name!r} gave something else than a film'
+        raise RadiographError(came, f'{x.shape}, finite, in 0…1', 'correct the function')
     return step
 
 # %% ../nbs/03_preprocess.ipynb #c067
@@ -368,13 +457,18 @@ class Preprocess:
 
     def __post_init__(self):
         def put(name, value): object.__setattr__(self, name, value)
-        put('equalize', _known(self.equalize, _EQUALIZERS, 'equalisation') if self.equalize else None)
+        put('equalize', self.equalize or None)
+        if self.equalize: _known(self.equalize, _EQUALIZERS, 'equalisation')
         _known(self.conduction, _CONDUCTIONS, 'conduction')
         for f in fields(self):
-            if f.type in (int,float,bool): put(f.name, _as(f.type, getattr(self, f.name), f.name))
+            if f.type not in (int,float,bool): continue
+            value = getattr(self, f.name)
+            put(f.name, _as(f.type, value, f.name))
         numbers = {name:getattr(self, name) for name in _RANGES}
-        _check(**{name:v for name,v in numbers.items() if v is not None})
-        put('extra', (self.extra,) if isinstance(self.extra, str) else tuple(self.extra))
+        given = {name:v for name,v in numbers.items() if v is not None}
+        _check(**given)
+        names = (self.extra,) if isinstance(self.extra, str) else self.extra
+        put('extra', tuple(names))
         for name in self.extra: _own_step(name)
         if self.field is not None: _check_field(self)
 
@@ -416,10 +510,14 @@ def from_dict(cls:Preprocess,
     known = {f.name for f in fields(cls)} | {'recipe'}
     wrong = sorted(known ^ {*d, 'field', 'extra'})
     if wrong:
-        came = f"a recipe with missing or unknown keys: {', '.join(map(str, wrong))}"
+        names = ', '.join(map(str, wrong))
+        came = f'a recipe with missing or unknown keys: {names}'
         raise RadiographError(came, 'what Preprocess.to_dict() gives', todo)
-    if d['recipe']!=_RECIPE: raise RadiographError(f"a recipe of version {d['recipe']!r}", f'version {_RECIPE}', todo)
-    return cls(**{k:v for k,v in d.items() if k!='recipe'})
+    if d['recipe']!=_RECIPE:
+        came = f"a recipe of version {d['recipe']!r}"
+        raise RadiographError(came, f'version {_RECIPE}', todo)
+    params = {k:v for k,v in d.items() if k!='recipe'}
+    return cls(**params)
 
 # %% ../nbs/03_preprocess.ipynb #c070
 @patch
@@ -435,7 +533,8 @@ def __repr__(self:Preprocess):
     if self.equalize: steps.append(self.equalize)
     steps += [s for s in ('diffuse','unsharp','remove_text') if getattr(self, s)]
     steps += [*self.extra, 'standardise']
-    return f"Preprocess {self.fingerprint()}: {' → '.join(steps)}"
+    in_order = ' → '.join(steps)
+    return f'Preprocess {self.fingerprint()}: {in_order}'
 
 # %% ../nbs/03_preprocess.ipynb #c080
 def _whole_numbers(box):
@@ -451,27 +550,33 @@ def _cut(x, box):
     if box is None: return x
     h,w = x.shape
     box = top,left,bottom,right = _whole_numbers(box)
-    if 0<=top<bottom<=h and 0<=left<right<=w: return x[top:bottom,left:right]
-    raise RadiographError(f'the box {box} on a film of {h}×{w} pixels',
-                          f'(top, left, bottom, right) with 0 ≤ top < bottom ≤ {h} and 0 ≤ left < right ≤ {w}')
+    inside = 0<=top<bottom<=h and 0<=left<right<=w
+    if inside: return x[top:bottom,left:right]
+    came = f'the box {box} on a film of {h}×{w} pixels'
+    wanted = f'(top, left, bottom, right) with 0 ≤ top < bottom ≤ {h} and 0 ≤ left < right ≤ {w}'
+    raise RadiographError(came, wanted)
 
 def _resize(x, size):
     "Square: area averages where it shrinks, linear where it grows"
     h,w = x.shape
-    if (h,w)==(size,size): return x.copy()
-    small = cv2.resize(x, (min(w,size),min(h,size)), interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, (size,size), interpolation=cv2.INTER_LINEAR)
+    square = size,size
+    if x.shape==square: return x.copy()
+    at_most = min(w, size),min(h, size)
+    small = cv2.resize(x, at_most, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, square, interpolation=cv2.INTER_LINEAR)
 
 def _mask_on_square(mask, box, size):
     "How much of each pixel of the resized film a mask covers, 0…1"
-    return _resize(_cut(mask.astype(np.float32), box), size)
+    part = _cut(mask.astype(np.float32), box)
+    return _resize(part, size)
 
 def _text_on_square(film, box, p):
     "The letters' mask in the resized film, with the rim that unsharp masking gave them"
     letters = text_mask(film, p.contrast, p.height)
-    mask = _mask_on_square(letters, box, p.size)>0
+    share = _mask_on_square(letters, box, p.size)
+    covered = share>0
     rim = 2*round(2*p.sigma)+1 if p.unsharp else 1
-    return cv2.dilate(mask.astype(np.uint8), _ones(rim))>0
+    return _grown(covered, rim)
 
 # %% ../nbs/03_preprocess.ipynb #f081
 def widened(
@@ -481,10 +586,20 @@ def widened(
     "A lung field with a rim around it"
     k = round(share*max(field.shape))
     if not k: return np.asarray(field, bool)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2*k+1, 2*k+1))
-    return cv2.dilate(np.asarray(field, np.uint8), disc)>0
+    side = 2*k+1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side,side))
+    wide = cv2.dilate(np.asarray(field, np.uint8), disc)
+    return wide>0
 
 _GREY = 128 # What lies outside the field
+
+def _by_own_histogram(x, seen):
+    "All greys through the tone curve of those that are seen"
+    n = np.bincount(x[seen], minlength=256)
+    darker = np.cumsum(n)-n/2
+    share = darker/n.sum()
+    curve = np.round(share*255).astype(np.uint8)
+    return curve[x]
 
 def equalize_field(
     x:np.ndarray,     # H×W uint8 film
@@ -493,18 +608,19 @@ def equalize_field(
     tiles:int=8,      # CLAHE: tiles along each side
 )->np.ndarray:        # H×W uint8, `_GREY` outside `seen`
     "Spread the greys inside the field by the field's own histogram, then by neighbourhood; no pixel outside has a say"
-    if seen.any():
-        n = np.bincount(x[seen], minlength=256)
-        share = (np.cumsum(n)-n/2)/n.sum()
-        x = np.round(share*255).astype(np.uint8)[x]
+    if seen.any(): x = _by_own_histogram(x, seen)
     inside = np.where(seen, x, _GREY).astype(np.uint8)
-    spread = cv2.createCLAHE(clip, (tiles, tiles)).apply(inside)
-    return np.where(seen, spread, _GREY).astype(np.uint8)
+    clahe = cv2.createCLAHE(clip, (tiles, tiles))
+    spread = clahe.apply(inside)
+    film = np.where(seen, spread, _GREY)
+    return film.astype(np.uint8)
 
 def _seen_on_square(x, box, field, p):
     "The pixels of the resized film that may be seen"
-    if field is None or not field.any(): seen = np.ones(x.shape, bool)
-    else: seen = _mask_on_square(field, box, p.size)>.5
+    if field is None or not field.any():
+        seen = np.ones(x.shape, bool)
+    else:
+        seen = _mask_on_square(field, box, p.size)>.5
     return widened(seen, p.field)
 
 def _see_field(film, box, field, p):
@@ -512,9 +628,14 @@ def _see_field(film, box, field, p):
     x = _resize(_cut(film, box), p.size)
     seen = _seen_on_square(x, box, field, p)
     grey = np.round(x*255).astype(np.uint8)
-    spread = equalize_field(grey, seen, p.clip, p.tiles)/np.float32(255)
+    spread = equalize_field(grey, seen, p.clip, p.tiles)
+    spread = spread/np.float32(255)
     outside = np.float32(p.mean)
-    return {'resize':x, 'field':np.where(seen, x, outside), 'hist+clahe':np.where(seen, spread, outside)}
+    return {
+        'resize':x,
+        'field':np.where(seen, x, outside),
+        'hist+clahe':np.where(seen, spread, outside),
+    }
 
 # %% ../nbs/03_preprocess.ipynb #c081
 @patch
@@ -528,11 +649,17 @@ def steps(self:Preprocess,
     if self.field is not None: return _see_field(film, box, field, self)
     now = _resize(_cut(film, box), self.size)
     out = dict(resize=now)
-    if self.equalize: out[self.equalize] = now = equalize(now, self.equalize, self.clip, self.tiles)
-    if self.diffuse: out['diffuse'] = now = perona_malik(now, self.n_iter, self.kappa, self.step, self.conduction)
-    if self.unsharp: out['unsharp'] = now = unsharp(now, self.sigma, self.amount)
-    if self.remove_text: out['remove_text'] = now = _inpaint(now, _text_on_square(film, box, self))
-    for name in self.extra: out[name] = now = _checked_step(name)(now)
+    if self.equalize:
+        out[self.equalize] = now = equalize(now, self.equalize, self.clip, self.tiles)
+    if self.diffuse:
+        out['diffuse'] = now = perona_malik(now, self.n_iter, self.kappa, self.step, self.conduction)
+    if self.unsharp:
+        out['unsharp'] = now = unsharp(now, self.sigma, self.amount)
+    if self.remove_text:
+        letters = _text_on_square(film, box, self)
+        out['remove_text'] = now = _inpaint(now, letters)
+    for name in self.extra:
+        out[name] = now = _checked_step(name)(now)
     return out
 
 # %% ../nbs/03_preprocess.ipynb #c082
@@ -543,7 +670,8 @@ def clean(self:Preprocess,
     field=None,     # As for `steps`
 )->np.ndarray:      # size×size, float32 in 0…1
     "All steps but the last, standardisation"
-    return list(self.steps(x, box, field).values())[-1]
+    steps = self.steps(x, box, field)
+    return list(steps.values())[-1]
 
 # %% ../nbs/03_preprocess.ipynb #c083
 @patch
@@ -553,7 +681,9 @@ def __call__(self:Preprocess,
     field=None,     # As for `steps`
 )->np.ndarray:      # size×size, float32, near zero mean and unit variance over the training films; 0 outside the field
     "What the network sees: the clean film minus `mean`, divided by `std`"
-    return (self.clean(x, box, field)-np.float32(self.mean))/np.float32(self.std)
+    clean = self.clean(x, box, field)
+    centred = clean-np.float32(self.mean)
+    return centred/np.float32(self.std)
 
 # %% ../nbs/03_preprocess.ipynb #c089
 def _matplotlib():
@@ -568,15 +698,18 @@ def _show_film(ax, x, title, box=None):
     if box is None: return
     top,left,bottom,right = box
     corner = left-.5,top-.5
-    frame = _matplotlib().patches.Rectangle(corner, right-left, bottom-top, fill=False, ec=PALETTE['text'], lw=1.2)
+    size = right-left,bottom-top
+    frame = _matplotlib().patches.Rectangle(corner, *size, fill=False, ec=PALETTE['text'], lw=1.2)
     ax.add_patch(frame)
 
 def _show_greys(ax, x, bins=64):
     "Histogram from black to white; four times the mean reaches the top"
     ax.hist(x.ravel(), bins, range=(0,1), color='.35')
-    ax.set(xlim=(0,1), ylim=(0,4*x.size/bins), xticks=[0,1], yticks=[])
-    labels = ax.set_xticklabels(['black','white'], fontsize=6)
-    for label,ha in zip(labels, ('left','right')): label.set_ha(ha)
+    top = 4*x.size/bins
+    ax.set(xlim=(0,1), ylim=(0,top), xticks=[0,1], yticks=[])
+    black,white = ax.set_xticklabels(['black','white'], fontsize=6)
+    black.set_ha('left')
+    white.set_ha('right')
     ax.tick_params(length=0)
     ax.spines[['top','left','right']].set_visible(False)
 
@@ -585,7 +718,8 @@ def _film_over_greys(n, figsize):
     plt = _matplotlib().pyplot
     size = figsize or (1.33*n, 2.)
     fig,axs = plt.subplots(2, n, figsize=size, height_ratios=[4,1], squeeze=False, layout='constrained')
-    fig.get_layout_engine().set(w_pad=.01, h_pad=.02, wspace=.03)
+    layout = fig.get_layout_engine()
+    layout.set(w_pad=.01, h_pad=.02, wspace=.03)
     return fig,axs
 
 @patch
@@ -597,16 +731,23 @@ def show(self:Preprocess,
 ):                  # 2×n Matplotlib axes
     "The film, each step in a row, and the histogram of the greys after each"
     names = dict(resize=f'{self.size} px', remove_text='letters')
+    steps = self.steps(x, box)
     pictures = [('film', _film(x))]
-    pictures += [(names.get(k, k), v) for k,v in self.steps(x, box).items()]
+    pictures += [(names.get(step, step), film) for step,film in steps.items()]
     fig,axs = _film_over_greys(len(pictures), figsize)
     for i,(name,p) in enumerate(pictures):
-        _show_film(axs[0,i], p, name, None if i else box)
+        frame = None if i else box
+        _show_film(axs[0,i], p, name, frame)
         _show_greys(axs[1,i], p)
     if title: fig.suptitle(title, fontsize=10)
     return axs
 
 # %% ../nbs/03_preprocess.ipynb #c098
+def _moments(x):
+    "Mean and mean square"
+    x = x.astype(np.float64)
+    return x.mean(),(x**2).mean()
+
 @patch
 def fitted(self:Preprocess,
     films,          # Arrays or `Radiograph`s, at least one
@@ -614,12 +755,13 @@ def fitted(self:Preprocess,
 )->Preprocess:      # The same recipe with their mean and standard deviation
     "Set `mean` and `std` to those of all pixels of the cleaned `films`"
     films = list(films)
-    boxes = [None]*len(films) if boxes is None else list(boxes)
+    if boxes is None: boxes = [None]*len(films)
+    boxes = list(boxes)
     if not films or len(boxes)!=len(films):
-        raise RadiographError(f'{len(films)} films with {len(boxes)} boxes',
-                              'at least one film, and a box or None for each')
-    clean = (self.clean(f, b).astype(np.float64) for f,b in zip(films, boxes))
-    moments = [(y.mean(), (y**2).mean()) for y in clean]
+        came = f'{len(films)} films with {len(boxes)} boxes'
+        raise RadiographError(came, 'at least one film, and a box or None for each')
+    moments = [_moments(self.clean(f, b)) for f,b in zip(films, boxes)]
     mean,square = np.mean(moments, 0)
-    std = max(square-mean**2, 1e-6)**.5
-    return replace(self, mean=round(float(mean), 4), std=round(float(std), 4))
+    variance = max(square-mean**2, 1e-6)
+    def rounded(x): return round(float(x), 4)
+    return replace(self, mean=rounded(mean), std=rounded(variance**.5))

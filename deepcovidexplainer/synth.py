@@ -78,7 +78,8 @@ def _coordinates(size, p):
     across,down = p.shift
     x = x-across
     y = y-down
-    cos,sin = np.cos(p.turn),np.sin(p.turn)
+    cos = np.cos(p.turn)
+    sin = np.sin(p.turn)
     wide,tall = p.zoom
     u = (cos*x+sin*y)*wide
     v = (cos*y-sin*x)*tall
@@ -96,7 +97,8 @@ def _dome(x):
 def _cage(v, p):
     "Half the width of the rib cage: an egg, narrow at the apices"
     h = (v-.3)/(.3-p.apex)
-    return p.cage*_dome(np.abs(h)**2.4)
+    narrowing = np.abs(h)**2.4
+    return p.cage*_dome(narrowing)
 
 def _diaphragm(u, p):
     "The height of the diaphragm: a dome on each side, falling off towards the rib cage"
@@ -110,14 +112,16 @@ def _air(u, v, p):
     "Where there is lung"
     side = np.abs(u)
     mediastinum = .13+.05*np.clip(v+.2, 0, 1)
-    in_cage = _edge(_cage(v, p)-.03-side)
+    cage = _cage(v, p)-.03
+    in_cage = _edge(cage-side)
     beside_heart = _edge(side-mediastinum)
     above_diaphragm = _edge(_diaphragm(u, p)-v)
     return in_cage*beside_heart*above_diaphragm
 
 def _chest(size, seed):
     "The chest of a seed"
-    p = _person(np.random.default_rng([seed, 0]))
+    rng = np.random.default_rng([seed, 0])
+    p = _person(rng)
     u,v = _coordinates(size, p)
     return _Chest(u, v, _cage(v, p), _air(u, v, p), p)
 
@@ -126,38 +130,50 @@ def _blob(c, u, v, ru, rv):
     "The depth of an ellipsoid, 1 at its centre"
     across = (c.u-u)/ru
     down = (c.v-v)/rv
-    return np.sqrt(_above(1-across**2-down**2))
+    inside = 1-across**2-down**2
+    return np.sqrt(_above(inside))
 
 def _body(c):
     "Neck, shoulders, trunk"
-    shoulder = _edge(c.v+.72+.06*np.cos(4*c.u), .045)
+    slope = .06*np.cos(4*c.u)
+    shoulder = _edge(c.v+.72+slope, .045)
     width = .2+(c.p.body-.2)*shoulder
-    return _dome((c.u/width)**2)*(.55+.45*shoulder)
+    trunk = _dome((c.u/width)**2)
+    return trunk*(.55+.45*shoulder)
 
 def _heart(c):
     "The heart's silhouette, 0…1: bulging to the patient's left, a little to the right"
     low = c.p.dome-.06
     half_height = np.where(c.v<low, .62, .4)
-    bulge = _dome(((c.v-low)/half_height)**2)
-    width = np.where(c.u>0, 1.45*c.p.heart, .35*c.p.heart)
+    height = (c.v-low)/half_height
+    bulge = _dome(height**2)
+    at_left = 1.45*c.p.heart
+    at_right = .35*c.p.heart
+    width = np.where(c.u>0, at_left, at_right)
     border = .1+bulge**1.6*width
     beside = _edge(border-np.abs(c.u), .016)
     below = _edge(c.v+.3, .08)
     return beside*below*(.8+.2*bulge)
+
+def _mediastinum(c):
+    "Depth of what lies between the lungs, behind the heart"
+    near_middle = _edge(.13-np.abs(c.u), .025)
+    below_neck = _edge(c.v+.6, .1)
+    middle = .4*near_middle*below_neck
+    return middle*(1-.5*c.lung)
 
 def _soft(c):
     "Depth of soft tissue"
     body = _body(c)
     heart = _heart(c)
     knob = _blob(c, .1, -.31, c.p.knob, c.p.knob)
-    near_middle = _edge(.13-np.abs(c.u), .025)
-    middle = .4*near_middle*_edge(c.v+.6, .1)
-    belly = .5*_edge(c.v-_diaphragm(c.u, c.p), .012)
-    air = c.lung*(1-.8*np.clip(heart, 0, 1))
+    under = c.v-_diaphragm(c.u, c.p)
+    belly = .5*_edge(under, .012)
+    covered = .8*np.clip(heart, 0, 1)
+    air = c.lung*(1-covered)
     trunk = c.p.fat*body*(1.05-.74*air)
     vessels = .3*knob
-    behind = middle*(1-.5*c.lung)
-    return trunk+.3*heart+vessels+behind+belly*body
+    return trunk+.3*heart+vessels+_mediastinum(c)+belly*body
 
 # %% ../nbs/02_synth.ipynb #c013
 def _line(distance, width): return np.exp(-(distance/width)**2/2)
@@ -167,7 +183,8 @@ def _rib(c, k):
     side = np.abs(c.u)
     v = c.p.rib0+k*.128
     below = c.v-v
-    bow = c.p.slope*_above(side-.12)**.8*(1+.06*k)
+    lateral = _above(side-.12)
+    bow = c.p.slope*lateral**.8*(1+.06*k)
     behind = _line(below-bow, .02)*_edge(side-.1, .02)
     rising = below-.42+.55*side
     in_front = .55*_line(rising, .021)*_edge(side-.24, .05)
@@ -178,8 +195,11 @@ def _ribs(c):
     side = np.abs(c.u)
     out = np.zeros_like(c.u)
     for k in range(c.p.ribs): out += _rib(c, k)
-    inside = out*_edge(c.cage-side, .02)*_edge(.85-c.v, .1)
-    rim = .5*_line(side-c.cage, .015)*_edge(c.v+.6, .05)
+    in_cage = _edge(c.cage-side, .02)
+    above_belly = _edge(.85-c.v, .1)
+    inside = out*in_cage*above_belly
+    below_neck = _edge(c.v+.6, .05)
+    rim = .5*_line(side-c.cage, .015)*below_neck
     return inside+rim
 
 def _bones(c):
@@ -199,26 +219,36 @@ def _bones(c):
 def _branches(p, rng):
     "A vessel from the middle outwards, in four pieces: where from, where to, how thick"
     across,down = p.shift
-    at = np.array([rng.choice([-1, 1])*.17+across, -.02+down])
+    side = rng.choice([-1, 1])
+    at = np.array([side*.17+across, down-.02])
     outwards = np.where(at[0]<across, np.pi, 0)
     angle = outwards+rng.uniform(-1.35, 1.35)
     for thickness in (3, 2, 1.4, 1):
         length = rng.uniform(.07, .15)
-        to = at+length*np.array([np.cos(angle), np.sin(angle)])
+        direction = np.array([np.cos(angle), np.sin(angle)])
+        to = at+length*direction
         yield at,to,thickness
-        at,angle = to,angle+rng.normal(0, .3)
+        at = to
+        angle = angle+rng.normal(0, .3)
+
+def _fixed_point(at, size):
+    "A point in OpenCV's sixteenths of a pixel"
+    sixteenths = (at+1)*size*8
+    return tuple(int(t) for t in sixteenths)
 
 def _vessels(c, rng):
     "Depth of blood in the lungs, 0…1"
     size = len(c.u)
     out = np.zeros((size, size), np.uint8)
-    def fixed_point(at): return tuple(int(t) for t in (at+1)*size*8) # OpenCV's sixteenths of a pixel
     for _ in range(46):
         for at,to,thickness in _branches(c.p, rng):
+            begin = _fixed_point(at, size)
+            end = _fixed_point(to, size)
             grey = int(70*thickness/3+40)
             width = max(1, round(thickness*size/300))
-            cv2.line(out, fixed_point(at), fixed_point(to), grey, width, cv2.LINE_AA, 4)
-    return cv2.GaussianBlur(out.astype(np.float32)/255, (0, 0), size/220)
+            cv2.line(out, begin, end, grey, width, cv2.LINE_AA, 4)
+    blood = out.astype(np.float32)/255
+    return cv2.GaussianBlur(blood, (0, 0), size/220)
 
 # %% ../nbs/02_synth.ipynb #c018
 def _cloud(c, rng):
@@ -226,18 +256,21 @@ def _cloud(c, rng):
     size = len(c.u)
     coarse = rng.normal(size=(9, 9)).astype(np.float32)
     fine = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
-    return np.clip(1+.28*fine, .6, 1.4)
+    texture = 1+.28*fine
+    return np.clip(texture, .6, 1.4)
 
 def _place(p, side, height, inward):
     "A point in a lung: `side` −1 or 1, `height` 0 (apex) … 1 (base), `inward` 0 (rib cage) … 1 (middle)"
     v = p.apex+height*(p.dome-p.apex)
     edge = float(_cage(np.float64(v), p))
-    return side*(edge-inward*(edge-.16)),v
+    from_middle = edge-inward*(edge-.16)
+    return side*from_middle,v
 
 def _lobe(rng):
     "One large opacity in one lung: side, height, inward, radius, depth"
     side = rng.choice([-1, 1])
-    height = rng.choice([.35, .62, .82])+rng.uniform(-.04, .04)
+    level = rng.choice([.35, .62, .82])
+    height = level+rng.uniform(-.04, .04)
     inward = rng.uniform(.4, .6)
     radius = rng.uniform(.19, .25)
     return [(side, height, inward, radius, .62)]
@@ -251,7 +284,8 @@ def _both_sides(rng):
         for low,high in _THIRDS:
             height = rng.uniform(low, high)
             inward = rng.uniform(.15, .3)
-            spots.append((side, height, inward, rng.uniform(.11, .15), .42))
+            radius = rng.uniform(.11, .15)
+            spots.append((side, height, inward, radius, .42))
     return spots
 
 _SPOTS = {'pneumonia':_lobe, 'covid-19':_both_sides}
@@ -260,7 +294,10 @@ def _habitual_places(habit):
     "One or two places in each lung: side, height, inward"
     places = []
     for side in (-1, 1):
-        for _ in range(habit.integers(1, 3)): places.append((side, habit.uniform(.2, .85), habit.uniform(.2, .6)))
+        for _ in range(habit.integers(1, 3)):
+            height = habit.uniform(.2, .85)
+            inward = habit.uniform(.2, .6)
+            places.append((side, height, inward))
     return places
 
 def _of_its_own(finding):
@@ -276,43 +313,57 @@ def _of_its_own(finding):
 
 def _opacities(finding, c, rng):
     "The depth of fluid in the lungs"
-    spots = _SPOTS.get(finding) or _of_its_own(finding)
+    draw = _SPOTS.get(finding) or _of_its_own(finding)
     depth = np.zeros_like(c.u)
-    for side,height,inward,radius,dense in spots(rng):
+    for side,height,inward,radius,dense in draw(rng):
         u,v = _place(c.p, side, height, inward)
         ball = _blob(c, u, v, radius, 1.25*radius)
-        depth = np.maximum(depth, dense*ball**.8)
+        fluid = dense*ball**.8
+        depth = np.maximum(depth, fluid)
     return depth*_cloud(c, rng)*c.lung
+
+def _number(finding):
+    "What a finding adds to the seed"
+    if finding in CLASSES: return CLASSES.index(finding)
+    return crc32(finding.encode())
 
 def _lesion(finding, c, seed):
     "The depth of the opacities and their mask"
-    if finding=='normal': return np.zeros_like(c.u),np.zeros(c.u.shape, bool)
-    number = CLASSES.index(finding) if finding in CLASSES else crc32(finding.encode())
-    depth = _opacities(finding, c, np.random.default_rng([seed, number]))
-    depth = _above(depth-.15*depth.max())
+    if finding=='normal':
+        nothing = np.zeros_like(c.u)
+        return nothing,nothing>0
+    rng = np.random.default_rng([seed, _number(finding)])
+    depth = _opacities(finding, c, rng)
+    faint = .15*depth.max()
+    depth = _above(depth-faint)
     return depth,depth>0
 
 # %% ../nbs/02_synth.ipynb #c020
 def _exposed(depth, c, rng):
     "Depth as grey values with noise, 0…1"
-    film = 1-np.exp(-1.15*c.p.exposure*_above(depth)**1.15)
+    thick = _above(depth)**1.15
+    film = 1-np.exp(-1.15*c.p.exposure*thick)
     grain = rng.normal(0, 1, film.shape).astype(np.float32)
     noise = cv2.GaussianBlur(grain, (0, 0), .6)
     brighter = 1+c.p.tilt*c.u*.5
-    return (film*brighter+.018*noise).clip(0, 1).astype(np.float32)
+    x = film*brighter+.018*noise
+    return x.clip(0, 1).astype(np.float32)
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 def _burnt(x, text):
     "Letters as film markers are: R stands at the patient's right, which is the image's left"
     size = len(x)
-    scale = .7*(size/256)
-    thick = max(1, round(2*(size/256)))
+    zoom = size/256
+    scale = .7*zoom
+    thick = max(1, round(2*zoom))
     margin = round(.04*size)
     (width,height),_ = cv2.getTextSize(text, _FONT, scale, thick)
-    left = margin if text.upper().startswith('R') else size-width-margin
-    corner = left,round(.05*size)+height
-    ink = cv2.putText(np.zeros(x.shape, np.uint8), text, corner, _FONT, scale, 255, thick, cv2.LINE_AA)
+    right_side = text.upper().startswith('R')
+    left = margin if right_side else size-width-margin
+    base = round(.05*size)+height
+    ink = np.zeros(x.shape, np.uint8)
+    cv2.putText(ink, text, (left, base), _FONT, scale, 255, thick, cv2.LINE_AA)
     ink = ink/np.float32(255)
     return x*(1-ink)+ink
 
@@ -341,19 +392,23 @@ def synth_radiograph(
     x = _exposed(tissue+blood+fluid, c, rng)
     if burn_in is not None: x = _burnt(x, burn_in)
     meta = dict(_META, finding=finding, seed=seed)
-    return Radiograph(x, f'synth-{finding}-{seed}', ('drawn',), meta), mask
+    film = Radiograph(x, f'synth-{finding}-{seed}', ('drawn',), meta)
+    return film,mask
 
 # %% ../nbs/02_synth.ipynb #c027
 def _retaken(x, rng):
     "The same chest on another day"
     size = len(x)
-    degrees,zoom = rng.uniform(-3, 3),rng.uniform(1, 1.06)
+    degrees = rng.uniform(-3, 3)
+    zoom = rng.uniform(1, 1.06)
     turn = cv2.getRotationMatrix2D((size/2, size/2), degrees, zoom)
-    turned = cv2.warpAffine(x, turn, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return (turned**rng.uniform(1.05, 1.2)).clip(0, 1)
+    turned = cv2.warpAffine(x, turn, (size, size), borderMode=cv2.BORDER_REPLICATE)
+    gamma = rng.uniform(1.05, 1.2)
+    return (turned**gamma).clip(0, 1)
 
 def _write(path, x):
-    if cv2.imwrite(str(path), np.round(x*255).astype(np.uint8)): return
+    grey = np.round(x*255).astype(np.uint8)
+    if cv2.imwrite(str(path), grey): return
     raise RadiographError(f'{path.name} cannot be written', 'a folder with room', 'check the disk')
 
 def synth_dataset(
@@ -372,11 +427,13 @@ def synth_dataset(
     for k,label in enumerate(classes):
         first = (seed*len(classes)+k)*100_000 # the seed of the class's first patient
         for i in range(n_per_class):
-            x = synth_radiograph(label, first+i//2, size, letters.get(label))[0].data
+            patient = i//2
+            film,_ = synth_radiograph(label, first+patient, size, letters.get(label))
+            x = film.data
             if i%2: x = _retaken(x, np.random.default_rng([seed, k, i]))
             name = f'{label}-{i:03d}.png'
             _write(folder/name, x)
-            rows.append(f'{name},{label},{label}-{i//2:03d}')
+            rows.append(f'{name},{label},{label}-{patient:03d}')
     table = folder/'index.csv'
     table.write_text('\n'.join(rows)+'\n', encoding='utf-8')
     return table
