@@ -37,11 +37,13 @@ def _plain(value):
     if isinstance(value, (bool, np.bool_)): return bool(value)
     if isinstance(value, (int, np.integer)): return int(value)
     if not isinstance(value, (float, np.floating)): return str(value)
-    return float(value) if np.isfinite(value) else str(float(value))
+    number = float(value)
+    return number if np.isfinite(value) else str(number)
 
 def _same_shape(a, shape, what):
     if np.shape(a)==shape: return
-    came,wanted = f'{what} of shape {np.shape(a)}',f'{shape}, the shape of the heatmap'
+    came = f'{what} of shape {np.shape(a)}'
+    wanted = f'{shape}, the shape of the heatmap'
     raise RadiographError(came, wanted, 'bring both onto one grid: attribution.on(film, box)')
 
 # %% ../nbs/20_attribution.ipynb #m002
@@ -61,9 +63,14 @@ class Later:
         return table
 
     def __getstate__(self): return self.make,self.args
-    def __setstate__(self, state): (self.make,self.args),self._made = state,None
+    def __setstate__(self, state):
+        self.make,self.args = state
+        self._made = None
 
-def _unpacked(bits, shape): return np.unpackbits(bits, count=int(np.prod(shape))).view(bool).reshape(shape)
+def _unpacked(bits, shape):
+    size = int(np.prod(shape))
+    flat = np.unpackbits(bits, count=size)
+    return flat.view(bool).reshape(shape)
 
 class Bits(Later):
     "A mask in an eighth of its bytes"
@@ -78,7 +85,8 @@ def as_bits(
     mask, # H×W bool, `Bits` or None
 ):        # `Bits`, or None
     "A mask, kept small"
-    return mask if mask is None or isinstance(mask, Later) else Bits(np.asarray(mask, bool))
+    if mask is None or isinstance(mask, Later): return mask
+    return Bits(np.asarray(mask, bool))
 
 # %% ../nbs/20_attribution.ipynb #m004
 _LATEST = deque(maxlen=8) # Tables that were asked for last
@@ -120,6 +128,13 @@ def _with(a, **fields):
     return out
 
 # %% ../nbs/20_attribution.ipynb #c007
+def _is_signed(data, told):
+    "Does a map also speak against? As told; None: read it off the data"
+    negative = bool((data<0).any())
+    if told is None: return negative
+    if not negative or told: return told
+    raise RadiographError('negative values in an unsigned heatmap', 'values ≥ 0', 'signed=True')
+
 @dataclass(eq=False, repr=False)
 class Attribution:
     "How much each pixel had to do with the score of one class"
@@ -135,13 +150,11 @@ class Attribution:
     seen:np.ndarray|None=KeptMask(None)        # H×W bool of `film`: the pixels that the networks saw; None: all of the box
 
     def __post_init__(self):
-        data,agreement = _table(self.data),kept(self, 'agreement')
+        data = _table(self.data)
         if not isinstance(kept(self, 'data'), Later): self.data = data
-        negative = bool((data<0).any())
-        if self.signed is None: self.signed = negative
-        if negative and not self.signed:
-            raise RadiographError('negative values in an unsigned heatmap', 'values ≥ 0', 'signed=True')
+        self.signed = _is_signed(data, self.signed)
         if self.film is not None: _same_shape(self.film.data, data.shape, 'a film')
+        agreement = kept(self, 'agreement')
         if isinstance(agreement, np.ndarray): _same_shape(agreement, data.shape, 'an agreement map')
         self.checks = {k:_plain(v) for k,v in self.checks.items()}
         self.checks['empty'] = not data.any()
@@ -150,8 +163,10 @@ class Attribution:
 @patch
 def peak(self:Attribution)->tuple|None: # (row, column), or None when nothing raised the score
     "The pixel with the most positive relevance"
-    top = np.unravel_index(int(self.data.argmax()), self.data.shape)
-    return tuple(map(int, top)) if self.data[top]>0 else None
+    data = self.data
+    highest = int(data.argmax())
+    top = np.unravel_index(highest, data.shape)
+    return tuple(map(int, top)) if data[top]>0 else None
 
 # %% ../nbs/20_attribution.ipynb #c012
 @patch
@@ -161,10 +176,14 @@ def share(self:Attribution,
     "The share of the positive relevance that lies inside `mask`"
     _same_shape(mask, self.data.shape, 'a mask')
     positive = np.maximum(self.data, 0).astype(float)
-    return float(positive[np.asarray(mask, bool)].sum()/(positive.sum() or 1))
+    inside = positive[np.asarray(mask, bool)].sum()
+    total = positive.sum()
+    return float(inside/(total or 1))
 
 # %% ../nbs/20_attribution.ipynb #c013
-def _blurred(data, blur): return cv2.GaussianBlur(data, (0,0), blur) if blur else data
+def _blurred(data, blur):
+    if not blur: return data
+    return cv2.GaussianBlur(data, (0,0), blur)
 
 def strongest_half(
     data,           # H×W
@@ -175,24 +194,35 @@ def strongest_half(
     if not positive.any(): return np.zeros(data.shape, bool)
     ordered = np.sort(positive, axis=None)[::-1]
     held = np.cumsum(ordered, dtype=float)
-    return positive>=ordered[np.searchsorted(held, held[-1]/2)]
+    half = held[-1]/2
+    last = np.searchsorted(held, half)
+    return positive>=ordered[last]
 
 # %% ../nbs/20_attribution.ipynb #c014
+def _added(table): return float(table.sum(dtype=float))
+
 @patch
 def to_dict(self:Attribution,
     masks:dict|None=None, # Name → H×W bool: areas to give the share for
 )->dict:                  # JSON-safe, without pixels
     "Method, target, peak, how concentrated it is, shares and checks"
-    def added(table): return float(table.sum(dtype=float))
-    data,peak,agreement = self.data,self.peak(),self.agreement
-    positive,total = added(np.maximum(data, 0)),added(np.abs(data))
+    data = self.data
+    peak = self.peak()
+    positive = _added(np.maximum(data, 0))
+    total = _added(np.abs(data))
+    agreement = self.agreement
+    masks = masks or {}
     return dict(
-        method=self.method, target=self.target, signed=self.signed,
-        shape=list(data.shape), peak=peak and list(peak), sum=added(data),
+        method=self.method,
+        target=self.target,
+        signed=self.signed,
+        shape=list(data.shape),
+        peak=peak and list(peak),
+        sum=_added(data),
         positive_share=positive/(total or 1),
         half_area=float(strongest_half(data).mean()),
         agreement=None if agreement is None else float(agreement.max()),
-        shares={k:self.share(m) for k,m in (masks or {}).items()},
+        shares={k:self.share(m) for k,m in masks.items()},
         checks=dict(self.checks))
 
 # %% ../nbs/20_attribution.ipynb #c016
@@ -200,21 +230,34 @@ def to_dict(self:Attribution,
 def __repr__(self:Attribution):
     h,w = self.data.shape
     head = f'Attribution({self.method} for {self.target}, {h}×{w}'
-    peak,half = self.peak(),strongest_half(self.data).mean()
-    if peak: return f'{head}, peak at row {peak[0]}, column {peak[1]}, half of it on {half:.0%} of the film)'
-    return f"{head}, {'empty' if self.checks['empty'] else 'nothing speaks for it'})"
+    peak = self.peak()
+    if peak is None:
+        why = 'empty' if self.checks['empty'] else 'nothing speaks for it'
+        return f'{head}, {why})'
+    row,column = peak
+    half = strongest_half(self.data).mean()
+    return f'{head}, peak at row {row}, column {column}, half of it on {half:.0%} of the film)'
 
 # %% ../nbs/20_attribution.ipynb #c023
 _RED_BLUE = PALETTE['red-blue']
 
-def _colours(signed):
-    "256×3 uint8, from low to high"
-    steps = np.arange(256, dtype=np.uint8)
-    if not signed: return cv2.applyColorMap(steps[:,None], cv2.COLORMAP_INFERNO)[:,0,::-1].copy()
-    stops = np.array([list(bytes.fromhex(c)) for c in _RED_BLUE.split()])
-    at,where = np.linspace(0, len(stops)-1, 256),np.arange(len(stops))
+def _sequential():
+    steps = np.arange(256, dtype=np.uint8)[:,None]
+    bgr = cv2.applyColorMap(steps, cv2.COLORMAP_INFERNO)
+    return bgr[:,0,::-1].copy()
+
+def _diverging():
+    colours = [bytes.fromhex(c) for c in _RED_BLUE.split()]
+    stops = np.array([list(c) for c in colours])
+    n = len(stops)
+    at = np.linspace(0, n-1, 256)
+    where = np.arange(n)
     bands = [np.interp(at, where, band) for band in stops.T]
     return np.stack(bands, 1).round().astype(np.uint8)
+
+def _colours(signed):
+    "256×3 uint8, from low to high"
+    return _diverging() if signed else _sequential()
 
 # %% ../nbs/20_attribution.ipynb #c024
 def eye_scale(
@@ -223,9 +266,15 @@ def eye_scale(
 )->float:                   # > 0: the value that gets the strongest colour
     "A robust top of the colour scale; 1 for a map that is zero everywhere"
     size = np.abs(np.asarray(data, np.float32))
-    return float(np.percentile(size, percentile)) or float(size.max()) or 1.
+    top = float(np.percentile(size, percentile))
+    return top or float(size.max()) or 1.
 
 # %% ../nbs/20_attribution.ipynb #c025
+def _tint(value, signed):
+    "H×W×3 uint8: the colours of values in 0…1, or in −1…1 where signed"
+    step = (value+1)*127.5 if signed else value*255
+    return _colours(signed)[np.round(step).astype(int)]
+
 def overlay(
     film,                     # A `Radiograph` or an H×W array in 0…1; None: the map alone
     data:np.ndarray,          # H×W raw values
@@ -236,32 +285,41 @@ def overlay(
 )->np.ndarray:                # H×W×3 uint8, RGB
     "The film tinted by a heatmap"
     data = _table(data)
-    signed = bool((data<0).any()) if signed is None else signed
+    if signed is None: signed = bool((data<0).any())
     data = _blurred(data, blur)
-    value = np.clip(data/(scale or eye_scale(data)), -1 if signed else 0, 1)
-    step = np.round((value+1)*127.5 if signed else value*255)
-    colour = _colours(signed)[step.astype(int)]
+    scale = scale or eye_scale(data)
+    value = np.clip(data/scale, -1 if signed else 0, 1)
+    colour = _tint(value, signed)
     if film is None: return colour
     grey = np.asarray(getattr(film, 'data', film), np.float32)
     _same_shape(grey, data.shape, 'a film')
     part = alpha*np.abs(value)[...,None]
-    mixed = 255*grey[...,None]*(1-part) + colour.astype(np.float32)*part
-    return np.clip(mixed, 0, 255).round().astype(np.uint8)
+    shown = 255*grey[...,None]*(1-part)
+    tint = colour.astype(np.float32)*part
+    mixed = np.clip(shown+tint, 0, 255)
+    return mixed.round().astype(np.uint8)
 
 # %% ../nbs/20_attribution.ipynb #c027
 def _draw_bar(ax, a, scale):
     "A colour bar with raw values"
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap,Normalize
-    ticks,labels = [0, scale],['0', f'{scale:.2g}']
-    if a.signed: ticks,labels = [-scale, 0, scale],[f'against\n{-scale:.2g}', '0', f'for\n{scale:.2g}']
-    colours = ScalarMappable(Normalize(ticks[0], scale), ListedColormap(_colours(a.signed)/255))
-    bar = ax.figure.colorbar(colours, ax=ax, fraction=.046, pad=.03, ticks=ticks)
-    bar.ax.set_yticklabels(labels, fontsize=7)
+    ticks = {0:'0', scale:f'{scale:.2g}'}
+    if a.signed:
+        ticks = {
+            -scale:f'against\n{-scale:.2g}',
+            0:'0',
+            scale:f'for\n{scale:.2g}'}
+    shades = ListedColormap(_colours(a.signed)/255)
+    colours = ScalarMappable(Normalize(min(ticks), scale), shades)
+    bar = ax.figure.colorbar(colours, ax=ax, fraction=.046, pad=.03, ticks=[*ticks])
+    bar.ax.set_yticklabels([*ticks.values()], fontsize=7)
     bar.outline.set_visible(False)
 
 # %% ../nbs/20_attribution.ipynb #c028
-def _title(a): return f'{a.method}: {a.target}'+' (empty)'*a.checks['empty']
+def _title(a):
+    empty = ' (empty)' if a.checks['empty'] else ''
+    return f'{a.method}: {a.target}{empty}'
 
 def _bare(ax, title):
     "A picture without ticks and frame"
@@ -285,25 +343,36 @@ def show(self:Attribution,
     if ax is None: ax = plt.subplots(figsize=figsize, layout='constrained')[1]
     data = _blurred(self.data, blur)
     scale = scale or eye_scale(data)
-    ax.imshow(overlay(self.film, data, self.signed, scale, alpha))
+    picture = overlay(self.film, data, self.signed, scale, alpha)
+    ax.imshow(picture)
     marked = self.agreement if contour else None
     if marked is not None and np.ptp(marked): ax.contour(marked, [.999], colors='w', linewidths=.9)
     _bare(ax, _title(self) if title is None else title)
-    ax.set_xlabel(DISCLAIMER.split('.')[0], fontsize=6, color='grey')
+    limits = DISCLAIMER.split('.')[0]
+    ax.set_xlabel(limits, fontsize=6, color='grey')
     if bar: _draw_bar(ax, self, scale)
     return ax
 
 # %% ../nbs/20_attribution.ipynb #c031
+def _jpeg(rgb):
+    "A picture as text, for a page"
+    bgr = rgb[...,::-1]
+    jpeg = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    return base64.b64encode(jpeg).decode()
+
 @patch
 def _repr_html_(self:Attribution):
-    picture = overlay(self.film, self.data, self.signed)[...,::-1]
-    jpeg = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    alt,coded = html.escape(repr(self), quote=True),base64.b64encode(jpeg).decode()
+    coded = _jpeg(overlay(self.film, self.data, self.signed))
+    alt = html.escape(repr(self), quote=True)
     d = self.to_dict()
-    half = f"{d['half_area']:.1%} of the film"
-    row = {'method':self.method, 'target':self.target, 'peak (row, column)':d['peak'] or 'none', 'half of it on':half}
+    row = {
+        'method':self.method,
+        'target':self.target,
+        'peak (row, column)':d['peak'] or 'none',
+        'half of it on':f"{d['half_area']:.1%} of the film"}
     img = f'<img alt="{alt}" style="max-width:280px" src="data:image/jpeg;base64,{coded}">'
-    return f'{img}{html_table([row|self.checks])}<p><small>{html.escape(DISCLAIMER)}</small></p>'
+    table = html_table([row|self.checks])
+    return f'{img}{table}<p><small>{html.escape(DISCLAIMER)}</small></p>'
 
 # %% ../nbs/20_attribution.ipynb #c034
 def _cover(
@@ -311,49 +380,83 @@ def _cover(
     m:int,          # Pixels that it is to cover
 ):                  # m×n; every column sums to 1
     "How one row of `n` pixels spreads over `m` pixels of the same length"
-    edges,bins = np.arange(n+1)*m/n,np.arange(m)[:,None]
-    return np.clip(np.minimum(edges[1:], bins+1)-np.maximum(edges[:-1], bins), 0, None)*n/m
+    edges = np.arange(n+1)*m/n
+    bins = np.arange(m)[:,None]
+    starts = np.maximum(edges[:-1], bins)
+    ends = np.minimum(edges[1:], bins+1)
+    covered = np.clip(ends-starts, 0, None)
+    return covered*n/m
+
+def _covers(grid, box):
+    "How the rows, and how the columns, of a grid spread over a box"
+    top,left,bottom,right = box
+    rows = _cover(grid[0], bottom-top)
+    cols = _cover(grid[1], right-left)
+    return rows,cols
+
+def _part(table, box):
+    "What lies in a box"
+    top,left,bottom,right = box
+    return table[top:bottom,left:right]
 
 def _paste(data, shape, box):
     "`data` spread over `box` of an otherwise zero table of `shape`"
-    top,left,bottom,right = box
-    rows,cols = _cover(data.shape[0], bottom-top),_cover(data.shape[1], right-left)
+    rows,cols = _covers(data.shape, box)
     out = np.zeros(shape, np.float32)
-    out[top:bottom,left:right] = rows@data.astype(float)@cols.T
+    _part(out, box)[:] = rows@data.astype(float)@cols.T
     return out
+
+def _whole(box):
+    "`box` as four whole numbers"
+    try: top,left,bottom,right = (int(round(float(v))) for v in box)
+    except (TypeError,ValueError):
+        wanted = 'four numbers: top, left, bottom, right'
+        raise RadiographError(f'the box {box!r}', wanted) from None
+    return top,left,bottom,right
 
 def _box(box, shape):
     "`box` as four whole numbers inside `shape`; None is all of it"
     h,w = shape
     if box is None: return 0,0,h,w
-    try: top,left,bottom,right = (int(round(float(v))) for v in box)
-    except (TypeError,ValueError):
-        raise RadiographError(f'the box {box!r}', 'four numbers: top, left, bottom, right') from None
-    if 0<=top<bottom<=h and 0<=left<right<=w: return top,left,bottom,right
-    came = f'the box {top, left, bottom, right} on a film of {h}×{w}'
-    raise RadiographError(came, f'0 ≤ top < bottom ≤ {h} and 0 ≤ left < right ≤ {w}')
+    top,left,bottom,right = box = _whole(box)
+    if 0<=top<bottom<=h and 0<=left<right<=w: return box
+    came = f'the box {box} on a film of {h}×{w}'
+    wanted = f'0 ≤ top < bottom ≤ {h} and 0 ≤ left < right ≤ {w}'
+    raise RadiographError(came, wanted)
 
 # %% ../nbs/20_attribution.ipynb #c035
 def _paste_agreement(agreement, shape, box):
     "A share stays a share, however large its pixels become"
-    grows = (box[2]-box[0])*(box[3]-box[1])/agreement.size
-    return np.clip(_paste(agreement, shape, box)*grows, 0, 1)
+    top,left,bottom,right = box
+    grows = (bottom-top)*(right-left)/agreement.size
+    pasted = _paste(agreement, shape, box)
+    return np.clip(pasted*grows, 0, 1)
 
 def _where(seen, data): return np.where(seen, data, np.float32(0))
 
 @lru_cache(maxsize=4)
 def _unseen(seen, grid, box):
     "The share of each pixel of a grid that lies where nothing was seen"
-    top,left,bottom,right = box
-    rows,cols = _cover(grid[0], bottom-top),_cover(grid[1], right-left)
-    dark = ~seen()[top:bottom,left:right]
+    rows,cols = _covers(grid, box)
+    dark = ~_part(seen(), box)
     return rows.T@dark.astype(float)@cols
 
 def _hidden(data, seen, box):
     "What is to be noted of a map of which a part cannot be seen"
-    size,dark = np.abs(data),_unseen(seen, data.shape, box)
-    share = (size*dark).sum(dtype=float)/max(size.sum(dtype=float), 1e-12)
-    return dict(hidden=round(float(share), 4), empty=not size[dark<1-1e-9].any())
+    size = np.abs(data)
+    dark = _unseen(seen, data.shape, box)
+    lost = (size*dark).sum(dtype=float)
+    total = size.sum(dtype=float)
+    share = float(lost/max(total, 1e-12))
+    left = size[dark<1-1e-9]
+    return dict(hidden=round(share, 4), empty=not left.any())
+
+def _pasted(a, shape, box):
+    "The tables of a map, to be pasted when they are asked for"
+    data,agreement = kept(a, 'data'),kept(a, 'agreement')
+    tables = dict(data=Later(_paste, data, shape, box), agreement=None)
+    if agreement is not None: tables['agreement'] = Later(_paste_agreement, agreement, shape, box)
+    return tables
 
 @patch
 def on(self:Attribution,
@@ -363,9 +466,9 @@ def on(self:Attribution,
 )->Attribution:     # H×W of `film`; the same sum, but for what `seen` hides
     "The map pasted into the film's grid; zero where no pixel had a say: `checks['hidden']` is the share that lay there"
     shape = film.data.shape
-    box,checks,agreement = _box(box, shape),self.checks,kept(self, 'agreement')
-    tables = dict(data=Later(_paste, kept(self, 'data'), shape, box), agreement=None)
-    if agreement is not None: tables['agreement'] = Later(_paste_agreement, agreement, shape, box)
+    box = _box(box, shape)
+    tables = _pasted(self, shape, box)
+    checks = self.checks
     if seen is not None:
         _same_shape(seen, shape, 'the pixels seen')
         seen = as_bits(seen)
@@ -376,25 +479,37 @@ def on(self:Attribution,
 # %% ../nbs/20_attribution.ipynb #c039
 def _amount(a):
     "What a map is divided by before averaging"
-    total,size = abs(a.data.sum(dtype=float)),np.abs(a.data).sum(dtype=float)
+    total = abs(a.data.sum(dtype=float))
+    size = np.abs(a.data).sum(dtype=float)
     return max(total, .1*size)
+
+def _share_of_each(data):
+    "Of each pixel: its share of the positive relevance"
+    positive = np.maximum(data, 0)
+    total = positive.sum(dtype=float)
+    return positive/(total or 1)
 
 def _overlap(maps):
     "Mean over pairs: how much of the positive relevance lies at the same pixels, 0…1"
-    shares = [p/(p.sum(dtype=float) or 1) for p in (np.maximum(a.data, 0) for a in maps)]
-    pairs = [np.minimum(p, q).sum(dtype=float) for p,q in combinations(shares, 2)]
-    return float(np.mean(pairs)) if pairs else 1.
+    shares = [_share_of_each(a.data) for a in maps]
+    common = [_added(np.minimum(p, q)) for p,q in combinations(shares, 2)]
+    return float(np.mean(common)) if common else 1.
+
+def _listed(values):
+    texts = {str(v) for v in values}
+    return ', '.join(sorted(texts))
+
+def _all_equal(values): return len(set(values))==1
 
 def _worst(values):
     "One check for all members: the number furthest from zero, else what they say"
-    if all(type(v) in (int, float) for v in values): return max(values, key=abs)
-    return values[0] if len(set(values))==1 else _listed(values)
-
-def _listed(values): return ', '.join(sorted({str(v) for v in values}))
+    numbers = all(type(v) in (int, float) for v in values)
+    if numbers: return max(values, key=abs)
+    return values[0] if _all_equal(values) else _listed(values)
 
 def _one(what, values):
     "What all of them are"
-    if len(set(values))==1: return values[0]
+    if _all_equal(values): return values[0]
     came = f'heatmaps of different {what}: {_listed(values)}'
     raise RadiographError(came, f'one {what}', 'average them separately')
 
@@ -404,25 +519,39 @@ def mean_share(
     *tables,      # N tables of one shape
 )->np.ndarray:    # float32
     "The mean of tables, each divided by its amount"
-    return (sum(t/a for t,a in zip(tables, amounts))/len(tables)).astype(np.float32)
+    shares = (t/a for t,a in zip(tables, amounts))
+    mean = sum(shares)/len(tables)
+    return mean.astype(np.float32)
 
 def _marks(blur, *tables):
     "The share of tables that mark a pixel"
-    return np.mean([strongest_half(t, blur=blur) for t in tables], 0).astype(np.float32)
+    marked = [strongest_half(t, blur=blur) for t in tables]
+    return np.mean(marked, 0).astype(np.float32)
 
-def _divided(a, amount): return _with(a, data=Later(mean_share, [amount], kept(a, 'data')), members={})
+def _divided(a, amount):
+    data = Later(mean_share, [amount], kept(a, 'data'))
+    return _with(a, data=data, members={})
 
 def _averaged(maps, shape):
     "(mean, agreement) of maps that say something"
     if not maps: return np.zeros(shape),np.zeros(shape, np.float32)
     tables = [kept(a, 'data') for a in maps]
-    mean = Later(mean_share, [_amount(a) for a in maps], *tables)
-    return mean,Later(_marks, .02*max(shape), *tables)
+    amounts = [_amount(a) for a in maps]
+    mean = Later(mean_share, amounts, *tables)
+    agreement = Later(_marks, .02*max(shape), *tables)
+    return mean,agreement
 
 def _of_all(checks):
     "What was checked in every member"
-    names = [k for k in checks[0] if all(k in c for c in checks)]
-    return {k:_worst([c[k] for c in checks]) for k in names}
+    def said(k): return [c[k] for c in checks if k in c]
+    found = {k:said(k) for k in checks[0]}
+    return {k:_worst(values) for k,values in found.items() if len(values)==len(checks)}
+
+def _named(maps, names):
+    "Name → map as it went into the average"
+    names = names or map(str, range(1, len(maps)+1))
+    shares = [_divided(a, _amount(a) or 1) for a in maps]
+    return dict(zip(names, shares, strict=True))
 
 def mean_attribution(
     maps:list,      # One `Attribution` per member: same method, target and grid
@@ -437,9 +566,11 @@ def mean_attribution(
     said = [a for a in maps if not a.checks['empty']]
     data,agreement = _averaged(said, shape)
     checks = _of_all([a.checks for a in maps])
-    checks |= dict(members=len(maps), empty_members=len(maps)-len(said), overlap=_overlap(said))
-    names = names or map(str, range(1, len(maps)+1))
-    members = {k:_divided(a, _amount(a) or 1) for k,a in zip(names, maps, strict=True)}
+    checks |= dict(
+        members=len(maps),
+        empty_members=len(maps)-len(said),
+        overlap=_overlap(said))
+    members = _named(maps, names)
     signed = any(a.signed for a in maps)
     return Attribution(data, method, target, checks, maps[0].film, agreement, signed, members)
 
@@ -448,14 +579,17 @@ def mean_attribution(
 def by_member(self:Attribution)->dict: # Member → `Attribution` on the grid of this map; their mean is this map
     "What each member says"
     if self.film is None: return dict(self.members)
-    return {k:m.on(self.film, self.box, kept(self, 'seen')) for k,m in self.members.items()}
+    film,box = self.film,self.box
+    seen = kept(self, 'seen')
+    return {k:m.on(film, box, seen) for k,m in self.members.items()}
 
 # %% ../nbs/20_attribution.ipynb #n418349
 def _draw_agreement(ax, a):
     "The share of members that mark each pixel, on the film"
-    ax.imshow(overlay(a.film, a.agreement, False, 1., alpha=.9))
+    marked = replace(a, data=a.agreement, signed=False)
+    ax.imshow(overlay(a.film, marked.data, False, 1., alpha=.9))
     _bare(ax, f"agreement (overlap {a.checks['overlap']:.0%})")
-    _draw_bar(ax, replace(a, data=a.agreement, signed=False), 1.)
+    _draw_bar(ax, marked, 1.)
 
 @patch
 def show_members(self:Attribution,

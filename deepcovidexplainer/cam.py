@@ -31,18 +31,27 @@ def _gradient(logits, index, a, last):
     came = 'scores that do not depend on that layer'
     raise RadiographError(came, 'a layer between film and score', 'name another layer')
 
-def _as_grid(a, x, model):
-    "B×C×h×w: an activation as it is, channels first, or a transformer's tokens laid out in the shape of the film"
-    channels_last = getattr(model, 'output_fmt', '')=='NHWC'
-    if a.ndim==4: return a.permute(0, 3, 1, 2) if channels_last else a
-    if a.ndim!=3: return a
+def _gradients(logits, index, a):
+    "The same for each column of classes"
+    last = index.shape[1]-1
+    return [_gradient(logits, c, a, t==last) for t,c in enumerate(index.T)]
+
+def _laid_out(a, x, extra):
+    "A transformer's tokens, but for the extra ones, as B×C×h×w in the shape of the film"
     height,width = x.shape[-2:]
-    extra = getattr(model, 'num_prefix_tokens', 0)
     n = a.shape[1]-extra
     h = round((n*height/width)**.5)
-    if h>=1 and n%h==0: return a[:,extra:].transpose(1, 2).unflatten(2, (h, n//h))
-    came = f'{n} tokens for a film of {height}×{width}'
-    raise RadiographError(came, 'as many as a grid has cells', 'name another layer')
+    if h<1 or n%h:
+        came = f'{n} tokens for a film of {height}×{width}'
+        raise RadiographError(came, 'as many as a grid has cells', 'name another layer')
+    tokens = a[:,extra:].transpose(1, 2)
+    return tokens.unflatten(2, (h, n//h))
+
+def _as_grid(a, x, model):
+    "B×C×h×w: an activation as it is, channels first, or tokens laid out"
+    if a.ndim==3: return _laid_out(a, x, getattr(model, 'num_prefix_tokens', 0))
+    channels_last = getattr(model, 'output_fmt', '')=='NHWC'
+    return a.permute(0, 3, 1, 2) if a.ndim==4 and channels_last else a
 
 def _look(model, x, targets, layer, gradients=True):
     "Everything the methods need, from one forward pass"
@@ -50,24 +59,35 @@ def _look(model, x, targets, layer, gradients=True):
     check_input(x)
     if layer is None: layer = cam_layer(model)
     with evaluating(model), probe(model, layer) as caught:
-        logits,a = run_network(model, x),caught.output
+        logits = run_network(model, x)
+        a = caught.output
         grid = _as_grid(a, x, model)
         _check_layer(caught, grid, len(x))
         index,single = class_index(targets, logits)
-        n = index.shape[1]
-        def gradient(t): return _as_grid(_gradient(logits, index[:,t], a, t==n-1), x, model)
-        g = [gradient(t) if gradients else None for t in range(n)]
-    head = _linear_head(model, grid.detach(), logits.detach())
-    return Look(widen(grid), logits.detach(), index, single, g, head)
+        g = [None]*index.shape[1]
+        if gradients: g = [_as_grid(d, x, model) for d in _gradients(logits, index, a)]
+    logits = logits.detach()
+    head = _linear_head(model, grid.detach(), logits)
+    return Look(widen(grid), logits, index, single, g, head)
 
 def _check_layer(caught, grid, n):
     "`RadiographError` for a layer that ran more than once, or gives no grid a film"
     times = len(caught.outputs)
-    if times>1: raise RadiographError(f'{caught.name} ran {times} times in one forward pass', 'a layer that runs once')
-    if grid.ndim==4 and len(caught.output)==n: return
-    raise RadiographError(f'{caught.name} gives {tuple(caught.output.shape)}', 'a layer that gives B×C×h×w')
+    if times>1:
+        came = f'{caught.name} ran {times} times in one forward pass'
+        raise RadiographError(came, 'a layer that runs once')
+    shape = tuple(caught.output.shape)
+    if grid.ndim==4 and shape[0]==n: return
+    raise RadiographError(f'{caught.name} gives {shape}', 'a layer that gives B×C×h×w')
 
 # %% ../nbs/23_cam.ipynb #c011
+def _of_averages(head, a):
+    "What a linear layer makes of averaged activations"
+    w,b = widen(head.weight),head.bias
+    if b is not None: b = widen(b)
+    averages = widen(a).mean((2,3)).to(w.dtype)
+    return F.linear(averages, w, b)
+
 def _linear_head(model, a, logits):
     "The linear layer that turns averaged activations into these very logits; None if there is none"
     sizes = a.shape[1],logits.shape[1]
@@ -75,16 +95,17 @@ def _linear_head(model, a, logits):
     heads = [m for m in linear if (m.in_features, m.out_features)==sizes]
     if not heads: return None
     head = heads[-1]
-    with torch.no_grad():
-        w,b = widen(head.weight),head.bias
-        averages = widen(a).mean((2,3)).to(w.dtype)
-        again = F.linear(averages, w, b if b is None else widen(b))
-    rough = max(1e-3, 16*torch.finfo(logits.dtype).eps)*(1+logits.abs().max())
-    return head if (again-logits).abs().max()<=rough else None
+    with torch.no_grad(): again = _of_averages(head, a)
+    off = (again-logits).abs().max()
+    rough = max(1e-3, 16*torch.finfo(logits.dtype).eps)
+    size = 1+logits.abs().max()
+    return head if off<=rough*size else None
 
 # %% ../nbs/23_cam.ipynb #c013
 def _cam_weights(look, t):
-    if look.head is not None: return widen(look.head.weight).to(look.a)[look.index[:,t]]
+    if look.head is not None:
+        weights = widen(look.head.weight).to(look.a)
+        return weights[look.index[:,t]]
     came = "a network whose scores are not a linear function of that layer's averages"
     wanted = 'global average pooling and one linear layer, for CAM'
     raise RadiographError(came, wanted, "method 'grad-cam', which equals CAM there and works elsewhere")
@@ -95,7 +116,8 @@ def _gradcam_weights(look, t): return look.g[t].mean((2,3))
 # %% ../nbs/23_cam.ipynb #c015
 def _gradcam_pp_weights(look, t):
     up = look.g[t].clamp(min=0)
-    below = 2 + up*look.a.sum((2,3), keepdim=True)
+    total = look.a.sum((2,3), keepdim=True)
+    below = 2 + up*total
     least = float(below.min())
     if least>=1: return (up/below).sum((2,3))
     came = f'a layer with negative outputs, where the denominators of Grad-CAM++ fall to {least:.2g}'
@@ -109,7 +131,8 @@ def _map(look, method, t, size, relu):
     weights = _WEIGHTS[method](look, t)
     out = torch.einsum('bc,bchw->bhw', weights, look.a)
     if relu: out = out.clamp(min=0)
-    return out if size is None else F.interpolate(out[:,None], size, mode='bilinear')[:,0]
+    if size is None: return out
+    return F.interpolate(out[:,None], size, mode='bilinear')[:,0]
 
 def _known_methods(methods):
     methods = (methods,) if isinstance(methods, str) else tuple(methods)
@@ -130,10 +153,13 @@ def cam_maps(
 )->dict:                    # Method → B×H×W (B×T×H×W for several classes), raw; single precision or better
     "CAM, Grad-CAM and Grad-CAM++ from one forward pass; `RadiographError` for bad input"
     methods = _known_methods(methods)
-    look = _look(model, x, targets, layer, any(m!='cam' for m in methods))
+    gradients = any(m!='cam' for m in methods)
+    look = _look(model, x, targets, layer, gradients)
+    n = len(look.g)
     size = x.shape[-2:] if upsample else None
     def of(method):
-        maps = torch.stack([_map(look, method, t, size, relu) for t in range(len(look.g))], 1)
+        each = [_map(look, method, t, size, relu) for t in range(n)]
+        maps = torch.stack(each, 1)
         return maps[:,0] if look.single else maps
     return {m:of(m) for m in methods}
 
@@ -173,28 +199,40 @@ CAM_METHODS = {'cam':cam, 'grad-cam':gradcam, 'grad-cam++':gradcam_pp} # Name �
 # %% ../nbs/23_cam.ipynb #c023
 def _checks(look, method, t=0):
     "What can be verified about the map of the first film and target `t`"
-    c,(h,w) = look.index[0,t],look.a.shape[-2:]
+    c = look.index[0,t]
+    h,w = look.a.shape[-2:]
     score = float(look.logits[0,c])
     out = dict(grid=f'{h}×{w}', score=score)
     if method!='cam': return out
-    mean = float(_map(look, 'cam', t, None, False)[0].mean())
-    bias = 0. if look.head.bias is None else look.head.bias[c].item()
+    table = _map(look, 'cam', t, None, False)[0]
+    mean = float(table.mean())
+    bias = look.head.bias
+    bias = 0. if bias is None else bias[c].item()
     return dict(out, logit_error=abs(mean+bias-score))
 
 # %% ../nbs/23_cam.ipynb #c024
 def _enlarged(small, size):
     "An h×w map brought to `size`, single precision"
-    return F.interpolate(torch.from_numpy(small)[None,None], size, mode='bilinear')[0,0].float().numpy()
+    table = torch.from_numpy(small)[None,None]
+    large = F.interpolate(table, size, mode='bilinear')[0,0]
+    return large.float().numpy()
 
 def _attribution(look, method, t, size, name, signed=False):
     "Of the first film for target `t`; it keeps the layer's own h×w"
-    small = _map(look, method, t, None, not signed)[0].detach().cpu().numpy()
+    table = _map(look, method, t, None, not signed)[0]
+    small = table.detach().cpu().numpy()
     data = Later(_enlarged, small, tuple(size))
-    return Attribution(data, method, name, _checks(look, method, t), signed=signed)
+    checks = _checks(look, method, t)
+    return Attribution(data, method, name, checks, signed=signed)
 
 def _attributions(look, methods, t, size, name):
     "Method → `Attribution` of the first film for target `t`"
     return {m:_attribution(look, m, t, size, name) for m in methods}
+
+def _check_one(x):
+    "`RadiographError` for more films than one"
+    if len(x)==1: return
+    raise RadiographError(f'{len(x)} films', 'one film at a time', 'cam_maps, which takes batches')
 
 def cam_attributions(
     model,            # A network
@@ -209,13 +247,15 @@ def cam_attributions(
     "The maps of one film and class, with their checks, from one forward pass"
     methods = _known_methods(methods)
     check_input(x)
-    if len(x)!=1: raise RadiographError(f'{len(x)} films', 'one film at a time', 'cam_maps, which takes batches')
+    _check_one(x)
     look = _look(model, x, target, layer)
     n = look.index.shape[1]
     if n!=1: raise RadiographError(f'{n} targets', 'one class', 'cam_maps, which takes several')
-    name = target_name(int(look.index[0,0]), look.logits.shape[1], classes)
+    number = int(look.index[0,0])
+    name = target_name(number, look.logits.shape[1], classes)
     maps = _attributions(look, methods, 0, x.shape[-2:], name)
-    return maps if film is None else {m:a.on(film, box) for m,a in maps.items()}
+    if film is None: return maps
+    return {m:a.on(film, box) for m,a in maps.items()}
 
 # %% ../nbs/23_cam.ipynb #n065736
 def cam_evidence(
@@ -227,11 +267,15 @@ def cam_evidence(
     classes=CLASSES,  # Names of the logits
 )->tuple:             # (method → unsigned `Attribution` for `target`, class → signed Grad-CAM `Attribution`)
     "Maps of one class, and what speaks for and against every class, from one forward pass"
-    methods,size = _known_methods(methods),x.shape[-2:]
-    look = _look(model, x, list(range(len(classes))), layer)
-    if len(x)!=1: raise RadiographError(f'{len(x)} films', 'one film at a time', 'cam_maps, which takes batches')
+    methods = _known_methods(methods)
+    size = x.shape[-2:]
+    every = list(range(len(classes)))
+    look = _look(model, x, every, layer)
+    _check_one(x)
     signed = {c:_attribution(look, 'grad-cam', t, size, c, True) for t,c in enumerate(classes)}
-    return _attributions(look, methods, list(classes).index(target), size, target),signed
+    asked = list(classes).index(target)
+    maps = _attributions(look, methods, asked, size, target)
+    return maps,signed
 
 # %% ../nbs/23_cam.ipynb #c061
 class _LayerMap:
@@ -254,12 +298,16 @@ class _LayerMap:
         "The map at the size of the inputs"
         several = isinstance(inputs, tuple)
         x = inputs[0] if several else inputs
-        if isinstance(target, (list, tuple)): target = torch.tensor([class_number(t, math.inf) for t in target])
+        if isinstance(target, (list, tuple)):
+            numbers = [class_number(t, math.inf) for t in target]
+            target = torch.tensor(numbers)
         maps = cam_maps(self.forward_func, x, target, self.method, self.layer, relu_attributions)
         out = maps[self.method][:,None]
         return (out,) if several else out
 
-    def __repr__(self): return f'{type(self).__name__}({type(self.forward_func).__name__})'
+    def __repr__(self):
+        network = type(self.forward_func).__name__
+        return f'{type(self).__name__}({network})'
 
 # %% ../nbs/23_cam.ipynb #c062
 class CAM(_LayerMap):
@@ -280,7 +328,9 @@ class GradCAMPlusPlus(_LayerMap):
 def _per_film(model, x, target):
     "`x` without history, and one class number per film"
     check_input(x)
-    with evaluating(model), torch.no_grad(): index,single = class_index(target, run_network(model, x))
+    with evaluating(model), torch.no_grad():
+        logits = run_network(model, x)
+    index,single = class_index(target, logits)
     if not single: raise RadiographError('several classes', 'one class per film', 'call once per class')
     return x.detach().clone(),index[:,0]
 
@@ -302,8 +352,12 @@ def integrated_gradients(
 )->torch.Tensor:        # B×H×W, signed; sums to score(film) − score(baseline)
     "Integrated gradients (Sundararajan et al. 2017), by Captum"
     def run(attr, x, t):
-        at_once = max(8, len(x))
-        return attr.IntegratedGradients(model).attribute(x, baseline, t, n_steps=n_steps, internal_batch_size=at_once)
+        return attr.IntegratedGradients(model).attribute(
+            x,
+            baselines=baseline,
+            target=t,
+            n_steps=n_steps,
+            internal_batch_size=max(8, len(x)))
     return _with_captum(model, x, target, run)
 
 # %% ../nbs/23_cam.ipynb #c073
@@ -320,8 +374,13 @@ def occlusion(
         channels,*film = x.shape[1:]
         sides = [min(window, s) for s in film]
         steps = [min(stride, s) for s in sides]
-        square,step = (channels, *sides),(channels, *steps)
-        return attr.Occlusion(model).attribute(x, square, step, baseline, t, perturbations_per_eval=8)
+        return attr.Occlusion(model).attribute(
+            x,
+            sliding_window_shapes=(channels, *sides),
+            strides=(channels, *steps),
+            baselines=baseline,
+            target=t,
+            perturbations_per_eval=8)
     return _with_captum(model, x, target, run)
 
 # %% ../nbs/23_cam.ipynb #c074
@@ -332,7 +391,8 @@ def guided_gradcam(
     layer=None,         # Module or name; None: `cam_layer(model)`
 )->torch.Tensor:        # B×H×W, signed
     "Guided Grad-CAM (Selvaraju et al. 2017), by Captum; `RadiographError` where its hooks would miss the activations"
-    if not any(isinstance(m, torch.nn.ReLU) for m in model.modules()):
+    rectifiers = any(isinstance(m, torch.nn.ReLU) for m in model.modules())
+    if not rectifiers:
         wanted = 'VGG, ResNet or DenseNet, whose rectifiers guided backpropagation can change'
         raise RadiographError('a network without nn.ReLU', wanted, "method 'grad-cam++'")
     layer = cam_layer(model) if layer is None else find_layer(model, layer)

@@ -17,6 +17,10 @@ from torch.nn import functional as F
 from .core import RadiographError,copied
 
 # %% ../nbs/22_canonical.ipynb #c006
+def _by_channel(t, n):
+    "A number a channel, with `n` axes behind it"
+    return t.view(-1, *[1]*n)
+
 class Add(nn.Module):
     "The sum of two tensors"
     positive = False # does nothing but a rectifier read it?
@@ -33,18 +37,23 @@ class _AtLeast(nn.Module):
         self.k = k
 
     def forward(self, x):
-        if min(x.shape[-2:])>=self.k: return x
-        return F.adaptive_avg_pool2d(x, tuple(max(self.k, s) for s in x.shape[-2:]))
+        sides = x.shape[-2:]
+        if min(sides)>=self.k: return x
+        size = tuple(max(self.k, s) for s in sides)
+        return F.adaptive_avg_pool2d(x, size)
 
 class Clip(nn.Module):
     "A rectifier with a floor and a ceiling for each channel; times `scale` plus `shift` it is what it stands for"
     def __init__(self, low, high, scale, shift):
         super().__init__()
-        for k,v in dict(low=low, high=high, scale=scale, shift=shift).items(): self.register_buffer(k, v)
+        self.register_buffer('low', low)
+        self.register_buffer('high', high)
+        self.register_buffer('scale', scale)
+        self.register_buffer('shift', shift)
 
     def forward(self, x):
-        shape = -1,*[1]*(x.ndim-2)
-        return x.clamp(self.low.view(shape), self.high.view(shape))
+        n = x.ndim-2
+        return x.clamp(_by_channel(self.low, n), _by_channel(self.high, n))
 
 # %% ../nbs/22_canonical.ipynb #n220b
 class Gate(nn.Module):
@@ -59,16 +68,19 @@ class Attend(nn.Module):
 
     def part(self, x):
         "B×N×C as B×heads×N×c"
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        by_head = x.unflatten(2, (self.heads, -1))
+        return by_head.transpose(1, 2)
 
     def weights(self, q, k):
         "B×heads×N×N, each row sums to 1"
         q,k = self.part(q),self.part(k)
-        return (q@k.transpose(2, 3)/q.shape[-1]**.5).softmax(3)
+        fit = q@k.transpose(2, 3)
+        return (fit/q.shape[-1]**.5).softmax(3)
 
     def apply(self, weights, v):
         "B×N×C: the weighted values of all heads"
-        return (weights@self.part(v)).transpose(1, 2).flatten(2)
+        mixed = weights@self.part(v)
+        return mixed.transpose(1, 2).flatten(2)
 
     def forward(self, q, k, v): return self.apply(self.weights(q, k), v)
 
@@ -76,7 +88,8 @@ class Affine(nn.Module):
     "Constants: a factor and an addend"
     def __init__(self, scale=1., shift=0.):
         super().__init__()
-        for k,v in dict(scale=scale, shift=shift).items(): self.register_buffer(k, torch.as_tensor(v).detach())
+        self.register_buffer('scale', torch.as_tensor(scale).detach())
+        self.register_buffer('shift', torch.as_tensor(shift).detach())
 
     def forward(self, x): return x*self.scale+self.shift
 
@@ -118,12 +131,14 @@ class MeanToken(nn.Module):
     "The mean over the tokens"
     def forward(self, x): return x.mean(1)
 
+def _kind(m): return type(m).__name__
+
 class Smooth(nn.Module):
     "A smooth rectifier or another function of one number: SiLU, GELU, Hardswish, sigmoid"
     def __init__(self, act):
         super().__init__()
         self.act = act
-        self.gate = type(act).__name__.lower() in ('sigmoid', 'hardsigmoid')
+        self.gate = _kind(act).lower() in ('sigmoid', 'hardsigmoid')
 
     def forward(self, x): return self.act(x)
 
@@ -143,11 +158,14 @@ _LEFT_OUT = {'DropPath','StochasticDepth','DropBlock2d'}          # the same as 
 _SMOOTH = {'silu','swish','gelu','gelutanh','quickgelu','hardswish','hardsigmoid','sigmoid','mish',
            'leakyrelu','elu','celu','selu','softplus','tanh'}
 
-def _is_smooth(m): return type(m).__name__.lower() in _SMOOTH and not any(True for _ in m.parameters())
+def _is_smooth(m):
+    if _kind(m).lower() not in _SMOOTH: return False
+    return not any(True for _ in m.parameters())
 
 def _is_layer(m):
-    name = type(m).__name__
-    return type(m) in _KNOWN or name in _ALIKE or name in _LEFT_OUT or _is_smooth(m)
+    kind = _kind(m)
+    if type(m) in _KNOWN or kind in _ALIKE: return True
+    return kind in _LEFT_OUT or _is_smooth(m)
 
 _CAN = ('convolutions, dense layers, attention, batch, layer and group norm, activations, gates, pooling, '
         'additions and concatenations, as in VGG, ResNet, DenseNet, EfficientNet, MobileNet, RegNet, ConvNeXt, ViT')
@@ -155,19 +173,33 @@ _TRY = "a method that needs no rules for layers, such as 'grad-cam++' or 'integr
 
 def _unknown(came): return RadiographError(came, _CAN, _TRY)
 
+_BY_SHAPE = 'a network that computes with the shape of its activations'
+
 # %% ../nbs/22_canonical.ipynb #c009
+def _check_layer(layer, wires):
+    "`RadiographError` unless it has a rule, and reads what layers gave"
+    kind = _kind(layer)
+    if not _is_layer(layer): raise _unknown(f'a network with {kind}')
+    if all(isinstance(w, _Wire) for w in wires): return
+    raise _unknown(f'a network with a constant in its {kind.lower()}')
+
 class _Tape:
     "The layers that a network runs, in order, and what each of them reads: 0 is the film, i+1 the output of layer i"
-    def __init__(self): self.layers,self.reads = [],[]
+    def __init__(self):
+        self.layers = []
+        self.reads = []
+
+    def steps(self):
+        "Each layer, with what it reads"
+        return zip(self.layers, self.reads)
 
     def put(self, layer, *wires):
         "Write a layer down; the wire that comes out of it"
-        if isinstance(layer, _SKIPS) or type(layer).__name__ in _LEFT_OUT: return wires[0]
-        if not _is_layer(layer): raise _unknown(f'a network with {type(layer).__name__}')
-        if not all(isinstance(w, _Wire) for w in wires):
-            raise _unknown(f'a network with a constant in its {type(layer).__name__.lower()}')
+        if isinstance(layer, _SKIPS) or _kind(layer) in _LEFT_OUT: return wires[0]
+        _check_layer(layer, wires)
         if hasattr(layer, 'inplace'): layer.inplace = False
-        self.layers.append(Smooth(layer) if _is_smooth(layer) else layer)
+        if _is_smooth(layer): layer = Smooth(layer)
+        self.layers.append(layer)
         self.reads.append([w.at for w in wires])
         return _Wire(self, len(self.layers))
 
@@ -179,13 +211,21 @@ class _Shape:
     "Of a wire: the number of films is the only one that may be asked for"
     def __getitem__(self, i):
         if i==0: return _Batch()
-        raise _unknown('a network that computes with the shape of its activations')
+        raise _unknown(_BY_SHAPE)
 
-    def __iter__(self): raise _unknown('a network that computes with the shape of its activations')
+    def __iter__(self): raise _unknown(_BY_SHAPE)
+
+def _over_places(dim):
+    "Does a mean run over rows and columns?"
+    if isinstance(dim, int): return False
+    return sorted(d%4 for d in dim)==[2,3]
 
 class _Wire:
     "Stands for a tensor while a network is read"
-    def __init__(self, tape, at): self.tape,self.at = tape,at
+    def __init__(self, tape, at):
+        self.tape = tape
+        self.at = at
+
     def put(self, layer, *others): return self.tape.put(layer, self, *others)
 
     shape = property(lambda self: _Shape())
@@ -195,7 +235,9 @@ class _Wire:
     @property
     def is_gate(self):
         "Does it come out of a sigmoid?"
-        return self.at>0 and getattr(self.tape.layers[self.at-1], 'gate', False)
+        if self.at==0: return False
+        maker = self.tape.layers[self.at-1]
+        return getattr(maker, 'gate', False)
 
     def __add__(self, other):
         if isinstance(other, (_Wire, _Batch)): return self.put(Add(), other)
@@ -203,10 +245,11 @@ class _Wire:
     __radd__ = __iadd__ = __add__
 
     def __mul__(self, other):
-        if isinstance(other, _Batch): raise _unknown('a network that computes with the shape of its activations')
+        if isinstance(other, _Batch): raise _unknown(_BY_SHAPE)
         if not isinstance(other, _Wire): return self.put(Affine(scale=other))
         if self.is_gate==other.is_gate: raise _unknown('a network that multiplies two branches, neither of them a gate')
-        return other.put(Gate(), self) if self.is_gate else self.put(Gate(), other)
+        signal,gate = (other, self) if self.is_gate else (self, other)
+        return signal.put(Gate(), gate)
     __rmul__ = __imul__ = mul = mul_ = __mul__
 
     def __getitem__(self, index):
@@ -216,27 +259,31 @@ class _Wire:
         return self.put(Pick(index))
 
     def flatten(self, start_dim=0, end_dim=-1): return self.put(nn.Flatten(start_dim, end_dim))
-    def permute(self, *dims): return self.put(Permute(*(dims[0] if len(dims)==1 else dims)))
     def sigmoid(self): return self.put(nn.Sigmoid())
 
+    def permute(self, *dims):
+        if len(dims)==1: dims = dims[0]
+        return self.put(Permute(*dims))
+
     def view(self, *shape):
-        if len(shape)==2 and isinstance(shape[0], _Batch) and shape[1]==-1: return self.flatten(1)
-        raise _unknown('a network that computes with the shape of its activations')
+        a_row_each = len(shape)==2 and isinstance(shape[0], _Batch) and shape[1]==-1
+        if a_row_each: return self.flatten(1)
+        raise _unknown(_BY_SHAPE)
     reshape = view
 
     def mean(self, dim, keepdim=False):
         if dim in (1, (1,), [1]) and not keepdim: return self.put(MeanToken())
-        if isinstance(dim, int) or sorted(d%4 for d in dim)!=[2,3]:
-            raise _unknown(f'a network that averages over {dim}')
+        if not _over_places(dim): raise _unknown(f'a network that averages over {dim}')
         out = self.put(nn.AdaptiveAvgPool2d(1))
         return out if keepdim else out.flatten(1)
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         "What `torch.cat(wires)` and its like write down"
-        name,kwargs = func.__name__,kwargs or {}
+        name = func.__name__
         if name not in _FUNCTIONS: raise _unknown(f'a network that calls {name}')
-        return _FUNCTIONS[name](*args, **kwargs)
+        put = _FUNCTIONS[name]
+        return put(*args, **(kwargs or {}))
 
 # %% ../nbs/22_canonical.ipynb #n220f
 def _writes(make):
@@ -246,11 +293,14 @@ def _writes(make):
 
 def _cat(xs, dim=0):
     if dim!=1: raise _unknown(f'a network that concatenates along {dim}')
-    return xs[0].put(Cat(), *xs[1:])
+    first,*others = xs
+    return first.put(Cat(), *others)
 
 def _either(name):
     "`add(a, b)` where one of them is a wire"
-    def call(a, b, **kwargs): return getattr(a, name)(b) if isinstance(a, _Wire) else getattr(b, name)(a)
+    def call(a, b, **kwargs):
+        wire,other = (a, b) if isinstance(a, _Wire) else (b, a)
+        return getattr(wire, name)(other)
     return call
 
 def _pooled(x, size): return x.put(nn.AdaptiveAvgPool2d(size))
@@ -270,17 +320,21 @@ class _Tap(nn.Module):
     "A layer that writes itself down instead of running"
     def __init__(self, layer, tape):
         super().__init__()
-        self.layer,self.tape = layer,tape
+        self.layer = layer
+        self.tape = tape
 
     def forward(self, x, *args):
         x = self.tape.put(self.layer, x)
-        return self.tape.put(self.layer.act, x) if type(self.layer).__name__=='BatchNormAct2d' else x
+        if _kind(self.layer)!='BatchNormAct2d': return x
+        return self.tape.put(self.layer.act, x)
 
 def _dense_head(m):
     "timm's VGG has its dense layers as convolutions"
     if not hasattr(m, 'input_kernel_size'): return m # another module of that name
-    for layer in (m.fc1, m.fc2): layer.is_dense = True
-    return nn.Sequential(_AtLeast(m.input_kernel_size), m.fc1, m.act1, m.fc2, m.act2)
+    m.fc1.is_dense = True
+    m.fc2.is_dense = True
+    stretched = _AtLeast(m.input_kernel_size)
+    return nn.Sequential(stretched, m.fc1, m.act1, m.fc2, m.act2)
 
 # %% ../nbs/22_canonical.ipynb #n220h
 class _Heads(nn.Module):
@@ -288,22 +342,26 @@ class _Heads(nn.Module):
     def __init__(self, m):
         super().__init__()
         extras = (m.q_norm, m.k_norm, getattr(m, 'norm', None), getattr(m, 'gate', None))
-        if any(e is not None and not isinstance(e, nn.Identity) for e in extras):
-            raise _unknown('a network with norms or gates in its attention')
+        plain = all(isinstance(e, (nn.Identity, type(None))) for e in extras)
+        if not plain: raise _unknown('a network with norms or gates in its attention')
         self.parts = nn.ModuleList(self.third(m.qkv, i) for i in range(3))
-        self.attend,self.proj = Attend(m.num_heads),m.proj
+        self.attend = Attend(m.num_heads)
+        self.proj = m.proj
 
     @staticmethod
     def third(layer, i):
         "A third of the outputs of a dense layer"
         n = layer.out_features//3
-        out = nn.Linear(layer.in_features, n, layer.bias is not None)
-        out.weight = nn.Parameter(layer.weight[i*n:(i+1)*n])
-        if layer.bias is not None: out.bias = nn.Parameter(layer.bias[i*n:(i+1)*n])
+        part = slice(i*n, (i+1)*n)
+        biased = layer.bias is not None
+        out = nn.Linear(layer.in_features, n, biased)
+        out.weight = nn.Parameter(layer.weight[part])
+        if biased: out.bias = nn.Parameter(layer.bias[part])
         return out
 
     def forward(self, x, attn_mask=None, is_causal=False):
-        if attn_mask is not None or is_causal: raise _unknown('a network with masked attention')
+        masked = attn_mask is not None or is_causal
+        if masked: raise _unknown('a network with masked attention')
         q,k,v = (part(x) for part in self.parts)
         return self.proj(q.put(self.attend, k, v))
 
@@ -314,8 +372,8 @@ def _patches(m):
 
 def _transformer(m):
     "timm's `VisionTransformer`, whose tokens become a layer"
-    if m.dynamic_img_size or m.pos_embed is None or m.attn_pool is not None:
-        raise _unknown('a transformer of another kind')
+    other = m.dynamic_img_size or m.pos_embed is None or m.attn_pool is not None
+    if other: raise _unknown('a transformer of another kind')
     tokens = [t for t in (m.cls_token, m.reg_token) if t is not None]
     prefix = torch.cat(tokens, 1) if tokens else m.pos_embed[:,:0]
     layer = Prefix(prefix, m.pos_embed, not m.no_embed_class)
@@ -332,17 +390,22 @@ _REWRITTEN |= dict(VisionTransformer=_transformer, Flatten=_flat)
 # %% ../nbs/22_canonical.ipynb #n220i
 def _rewrite(module):
     "In layers of ours, where a module computes with shapes"
-    change = None if _is_layer(module) else _REWRITTEN.get(type(module).__name__)
+    kind = _kind(module)
+    change = None if _is_layer(module) else _REWRITTEN.get(kind)
     try: return change(module) if change else module
     except AttributeError as e:
-        raise _unknown(f'a network with a {type(module).__name__} of another kind ({e})') from None
+        raise _unknown(f'a network with a {kind} of another kind ({e})') from None
+
+def _tapped(module, tape):
+    "A layer wrapped, or a module whose layers are"
+    if not _is_layer(module): return _tap(module, tape)
+    return module if isinstance(module, Attend) else _Tap(module, tape)
 
 def _tap(module, tape):
     "Wrap every layer below `module`"
     for name,child in module.named_children():
         child = _rewrite(child)
-        if not _is_layer(child): _tap(child, tape)
-        setattr(module, name, _Tap(child, tape) if _is_layer(child) and not isinstance(child, Attend) else child)
+        setattr(module, name, _tapped(child, tape))
     return module
 
 def _culprit(error):
@@ -350,21 +413,26 @@ def _culprit(error):
     at,name = error.__traceback__,''
     while at:
         owner = at.tb_frame.f_locals.get('self')
-        if isinstance(owner, nn.Module): name = type(owner).__name__
+        if isinstance(owner, nn.Module): name = _kind(owner)
         at = at.tb_next
     return name
+
+def _ends_well(tape, out):
+    "Does a network give what its last layer gave?"
+    if not isinstance(out, _Wire) or out.at!=len(tape.layers): return False
+    return isinstance(tape.layers[-1], (*WEIGHTED, nn.Flatten))
 
 def _read(net):
     "The tape of a network; `net` is used up. `RadiographError` if there is no reading it"
     tape = _Tape()
-    try: out = _tap(nn.Sequential(net), tape)(_Wire(tape, 0))
+    film = _Wire(tape, 0)
+    try: out = _tap(nn.Sequential(net), tape)(film)
     except RadiographError: raise
     except Exception as e:
         why = f'it uses {e.name}' if getattr(e, 'name', None) else str(e)
         raise _unknown(f'a network with {_culprit(e)}, for which there is no rule ({why})') from e
-    ends = isinstance(out, _Wire) and out.at==len(tape.layers) and isinstance(tape.layers[-1], (*WEIGHTED, nn.Flatten))
-    if not ends: raise _unknown('a network whose output is not that of its last layer')
-    return tape
+    if _ends_well(tape, out): return tape
+    raise _unknown('a network whose output is not that of its last layer')
 
 # %% ../nbs/22_canonical.ipynb #c014
 def _affine(norm):
@@ -373,40 +441,50 @@ def _affine(norm):
     s = (norm.running_var.double()+norm.eps).rsqrt()
     if norm.weight is not None: s = s*norm.weight.double()
     bias = 0 if norm.bias is None else norm.bias.double()
-    return s,bias-s*norm.running_mean.double()
+    moved = s*norm.running_mean.double()
+    return s,bias-moved
 
 def _bias(layer):
     if layer.bias is not None: return layer.bias.double()
-    return layer.weight.new_zeros(len(layer.weight), dtype=torch.double)
+    n = len(layer.weight)
+    return layer.weight.new_zeros(n, dtype=torch.double)
 
 def _set(layer, scale, bias):
     "New weights: the old ones times `scale`, and a new bias"
     kind = layer.weight.dtype
-    layer.weight = nn.Parameter(layer.weight*scale.to(kind))
+    weight = layer.weight*scale.to(kind)
+    layer.weight = nn.Parameter(weight)
     layer.bias = nn.Parameter(bias.to(kind))
 
 def _merge_left(layer, s, b):
     "Into the layer that comes before"
-    _set(layer, s.view(-1, *[1]*(layer.weight.ndim-1)), _bias(layer)*s+b)
+    scale = _by_channel(s, layer.weight.ndim-1)
+    bias = _bias(layer)*s+b
+    _set(layer, scale, bias)
 
 # %% ../nbs/22_canonical.ipynb #c016
 def _rectified(act, s, b):
     "The rectifier behind `s·x+b` as a clip of `x`, with the (s, b) that remain to be applied"
     top = 6. if isinstance(act, nn.ReLU6) else math.inf
     off = s.abs()<1e-12
-    ends = torch.stack([(0-b)/s, (top-b)/s]).sort(0).values.masked_fill(off, 0)
-    s,b = s.masked_fill(off, 0),torch.where(off, b.clamp(0, top), b)
-    return Clip(*ends, s, b),s,b
+    ends = torch.stack([(0-b)/s, (top-b)/s])
+    low,high = ends.sort(0).values.masked_fill(off, 0)
+    s = s.masked_fill(off, 0)
+    b = torch.where(off, b.clamp(0, top), b)
+    return Clip(low, high, s, b),s,b
 
 def _merge_right(layer, s, b):
     "Into the layer that comes after"
     w = layer.weight
-    _set(layer, s.view(-1, *[1]*(w.ndim-2)), _bias(layer)+(w.flatten(2).sum(2) if w.ndim>2 else w).double()@b)
+    summed = w.flatten(2).sum(2) if w.ndim>2 else w
+    bias = _bias(layer)+summed.double()@b
+    _set(layer, _by_channel(s, w.ndim-2), bias)
 
 def _takes(layer, channels):
     "Can a constant per channel be merged into it from the left?"
     if isinstance(layer, nn.Linear): return layer.in_features==channels
-    return type(layer) is nn.Conv2d and layer.groups==1 and layer.padding in ((0,0), 0, 'valid')
+    if type(layer) is not nn.Conv2d or layer.groups!=1: return False
+    return layer.padding in ((0,0), 0, 'valid')
 
 def _lets_pass(layer):
     "Does it commute with a multiplication and an addition per channel?"
@@ -418,43 +496,72 @@ def _readers(tape):
     "For each layer the one that reads it; None where several do, or none"
     out = {}
     for j,read in enumerate(tape.reads):
-        for k in set(read): out[k-1] = None if k-1 in out else j
-    return [out.get(i) for i in range(len(tape.layers))]
+        for k in set(read): out[k] = None if k in out else j
+    n = len(tape.layers)
+    return [out.get(i+1) for i in range(n)]
 
 def _receiver(tape, readers, i, channels):
     "(the layer with weights that can take norm i, the rectifier on the way there); None where there is none"
-    j,act = readers[i],None
-    while j is not None and (_lets_pass(tape.layers[j]) or act is None and isinstance(tape.layers[j], ACTS)):
-        if isinstance(tape.layers[j], ACTS): act = j
+    act = None
+    j = readers[i]
+    while j is not None:
+        layer = tape.layers[j]
+        if act is None and isinstance(layer, ACTS): act = j
+        elif not _lets_pass(layer): break
         j = readers[j]
-    return (None, None) if j is None or not _takes(tape.layers[j], channels) else (j, act)
+    if j is None or not _takes(layer, channels): return None,None
+    return j,act
 
 def _push_right(tape, j, act, s, b):
     "Merge a norm into layer j, which comes after it"
+    layer = tape.layers[j]
     if act is not None:
         clip,s,b = _rectified(tape.layers[act], s, b)
-        tape.layers[act] = clip.to(tape.layers[j].weight.dtype)
-    _merge_right(tape.layers[j], s, b)
+        tape.layers[act] = clip.to(layer.weight.dtype)
+    _merge_right(layer, s, b)
 
 def _stays(norm, s, b):
     "A norm that can go nowhere: a factor and an addend"
-    shape,kind = (-1, *[1]*(0 if isinstance(norm, nn.BatchNorm1d) else 2)),norm.running_mean.dtype
-    return Affine(s.to(kind).view(shape), b.to(kind).view(shape))
+    n = 0 if isinstance(norm, nn.BatchNorm1d) else 2
+    kind = norm.running_mean.dtype
+    scale = _by_channel(s.to(kind), n)
+    shift = _by_channel(b.to(kind), n)
+    return Affine(scale, shift)
+
+def _giver(tape, readers, i):
+    "The layer that gives norm i what it reads, and nobody else; None where there is none"
+    before = tape.reads[i][0]-1
+    if before<0 or readers[before]!=i: return None
+    return tape.layers[before]
+
+def _merge_norm(tape, readers, i):
+    "Norm i goes to the left, else to the right, else it stays"
+    norm = tape.layers[i]
+    s,b = _affine(norm)
+    tape.layers[i] = nn.Identity()
+    left = _giver(tape, readers, i)
+    if isinstance(left, WEIGHTED): return _merge_left(left, s, b)
+    j,act = _receiver(tape, readers, i, len(s))
+    if j is None: tape.layers[i] = _stays(norm, s, b)
+    else: _push_right(tape, j, act, s, b)
 
 def _merge_norms(tape):
     "Batch norm goes into its neighbours; identities stay in its place"
     readers = _readers(tape)
-    for i,norm in enumerate(tape.layers):
-        if not isinstance(norm, _MERGED): continue
-        before,tape.layers[i] = tape.reads[i][0]-1,nn.Identity()
-        s,b = _affine(norm)
-        j,act = _receiver(tape, readers, i, len(s))
-        left = before>=0 and isinstance(tape.layers[before], WEIGHTED) and readers[before]==i
-        if left: _merge_left(tape.layers[before], s, b)
-        elif j is not None: _push_right(tape, j, act, s, b)
-        else: tape.layers[i] = _stays(norm, s, b)
+    for i,layer in enumerate(tape.layers):
+        if isinstance(layer, _MERGED): _merge_norm(tape, readers, i)
 
 # %% ../nbs/22_canonical.ipynb #c019
+def _keep_halves(layer, rectified):
+    "Its weights above zero and, for inputs of both signs, beside them those below"
+    plus = layer.weight.clamp(min=0)
+    if rectified: return layer.register_buffer('plus', plus, persistent=False)
+    both = torch.cat([plus, layer.weight.clamp(max=0)], 1)
+    layer.register_buffer('both', both, persistent=False)
+
+_COUNTED = {'convolutions':nn.Conv2d, 'dense':nn.Linear, 'additions':Add, 'concatenations':Cat}
+_RARER = {'gates':Gate, 'attentions':Attend, 'layer norms':NORMS} # told of networks that have them
+
 class Canonical(nn.Module):
     "A network as a list of layers that relevance propagation has rules for"
     def __init__(self,
@@ -463,56 +570,68 @@ class Canonical(nn.Module):
         name='',    # Name of the network that it was made from
     ):
         super().__init__()
-        self.layers,self.reads,self.name = nn.ModuleList(layers),reads,name
+        self.layers = nn.ModuleList(layers)
+        self.reads = reads
+        self.name = name
         self.rectified = self._rectified()
         self._mark()
         self.features = self._features()
         self.requires_grad_(False).eval()
 
+    def _steps(self):
+        "Each layer, with what it reads"
+        return zip(self.layers, self.reads)
+
     def _rectified(self):
         "Of the film and of each layer: is its output never negative?"
         out = [False]
-        for layer,read in zip(self.layers, self.reads):
-            keeps = isinstance(layer, (*MOVES, *POOLS, Add)) and all(out[k] for k in read)
-            out.append(keeps or isinstance(layer, ACTS))
+        for layer,read in self._steps():
+            passes = isinstance(layer, (*MOVES, *POOLS, Add))
+            rectified = passes and all(out[k] for k in read)
+            out.append(rectified or isinstance(layer, ACTS))
         return out
 
     def readers(self, at):
         "The layers that read a value"
-        return [layer for layer,read in zip(self.layers, self.reads) if at in read]
+        return [layer for layer,read in self._steps() if at in read]
 
     def _weighed(self, at):
         "Is a value, moved or not, read by layers with weights alone?"
-        for i,(layer,read) in enumerate(zip(self.layers, self.reads)):
+        for i,(layer,read) in enumerate(self._steps(), 1):
             if at not in read or isinstance(layer, WEIGHTED): continue
-            if not isinstance(layer, MOVES) or not self._weighed(i+1): return False
+            if not isinstance(layer, MOVES) or not self._weighed(i): return False
         return True
 
     def _mark(self):
         "What the rules will need to know"
-        for i,(layer,read) in enumerate(zip(self.layers, self.reads)):
-            if isinstance(layer, Add): layer.positive = all(isinstance(other, ACTS) for other in self.readers(i+1))
-            if isinstance(layer, POOLS): layer.exact = not isinstance(layer, nn.AvgPool2d) and self._weighed(i+1)
-            if not isinstance(layer, WEIGHTED): continue
-            plus,minus = layer.weight.clamp(min=0),layer.weight.clamp(max=0)
-            if self.rectified[read[0]]: layer.register_buffer('plus', plus, persistent=False)
-            else: layer.register_buffer('both', torch.cat([plus, minus], 1), persistent=False)
+        for i,(layer,read) in enumerate(self._steps(), 1):
+            if isinstance(layer, Add):
+                layer.positive = all(isinstance(other, ACTS) for other in self.readers(i))
+            if isinstance(layer, POOLS):
+                whole = not isinstance(layer, nn.AvgPool2d)
+                layer.exact = whole and self._weighed(i)
+            if isinstance(layer, WEIGHTED): _keep_halves(layer, self.rectified[read[0]])
 
     def _features(self):
         "Which value is averaged and handed to the linear layer at the end; None in a network that ends otherwise"
-        layers,at,averaged = list(self.layers),len(self.layers),False
-        if at==0 or not isinstance(layers[-1], nn.Linear): return None
+        layers = list(self.layers)
+        if not layers or not isinstance(layers[-1], nn.Linear): return None
+        averaged = False
         at = self.reads[-1][0]
         while at and isinstance(layers[at-1], (nn.AdaptiveAvgPool2d,nn.Flatten)):
             averaged |= isinstance(layers[at-1], nn.AdaptiveAvgPool2d)
             at = self.reads[at-1][0]
-        clipped = at and isinstance(layers[at-1], Clip)
-        return None if at==0 or not averaged or clipped and not layers[at-1].scale.all() else at
+        if at==0 or not averaged: return None
+        maker = layers[at-1]
+        lost = isinstance(maker, Clip) and not maker.scale.all()
+        return None if lost else at
 
     def values(self, x)->list: # `[x, output of layer 0, …]`; the last one holds the scores
         "Everything that one forward pass computes"
         out = [x]
-        for layer,read in zip(self.layers, self.reads): out.append(layer(*(out[k] for k in read)))
+        for layer,read in self._steps():
+            inputs = [out[k] for k in read]
+            out.append(layer(*inputs))
         return out
 
     def forward(self, x): return self.values(x)[-1]
@@ -520,21 +639,22 @@ class Canonical(nn.Module):
     def count(self, *kinds): return sum(isinstance(layer, kinds) for layer in self.layers)
 
     def __repr__(self):
-        parts = {'convolutions':nn.Conv2d, 'dense':nn.Linear, 'additions':Add, 'concatenations':Cat}
-        more = {'gates':Gate, 'attentions':Attend, 'layer norms':NORMS}
-        shown = {k:self.count(v) for k,v in parts.items()} | {k:n for k,v in more.items() if (n := self.count(v))}
-        return f"Canonical({self.name}: {', '.join(f'{n} {k}' for k,n in shown.items())})"
+        kinds = _COUNTED|_RARER
+        counts = {k:self.count(v) for k,v in kinds.items()}
+        told = [f'{n} {k}' for k,n in counts.items() if n or k in _COUNTED]
+        return f"Canonical({self.name}: {', '.join(told)})"
 
 # %% ../nbs/22_canonical.ipynb #c020
 def _compact(tape, name):
     "Without the identities"
-    at,layers,reads = {0:0},[],[]
-    for i,(layer,read) in enumerate(zip(tape.layers, tape.reads)):
-        at[i+1] = at[read[0]]
+    layers,reads = [],[]
+    at = {0:0}
+    for i,(layer,read) in enumerate(tape.steps(), 1):
+        at[i] = at[read[0]]
         if isinstance(layer, nn.Identity): continue
         layers.append(layer)
         reads.append([at[k] for k in read])
-        at[i+1] = len(layers)
+        at[i] = len(layers)
     return Canonical(layers, reads, name)
 
 def _once(tape):
@@ -558,8 +678,10 @@ def canonical(
     if isinstance(model, Canonical): return model
     with torch.inference_mode(False), torch.no_grad():
         net = _forget_hooks(copied(model).eval())
-        if any(p.dtype in (torch.float16, torch.bfloat16) for p in net.parameters()): net.float()
+        half = torch.float16,torch.bfloat16
+        if any(p.dtype in half for p in net.parameters()): net.float()
         tape = _read(net)
         _once(tape)
         _merge_norms(tape)
-        return _compact(tape, getattr(model, 'arch', type(model).__name__))
+        name = getattr(model, 'arch', _kind(model))
+        return _compact(tape, name)

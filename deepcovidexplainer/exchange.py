@@ -15,34 +15,58 @@ from .lungs import Lungs,as_lungs,find_lungs
 from .radiograph import load_radiograph
 
 # %% ../nbs/37_exchange.ipynb #e010
+def _part(x, box):
+    "What lies in a box"
+    top,left,bottom,right = box
+    return x[top:bottom,left:right]
+
 def _onto(x, box, shape, where):
     "The part of `x` in `box`, moved to `where` on a picture of `shape`"
-    (t,l,b,r),(top,left,bottom,right) = box,where
-    part = x[t:b,l:r].astype(np.float32)
-    size = right-left,bottom-top
+    part = _part(x, box).astype(np.float32)
     out = np.zeros(shape, np.float32)
-    out[top:bottom,left:right] = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
+    there = _part(out, where)
+    height,width = there.shape
+    size = width,height
+    there[:] = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
     return out
 
 def _greys(x, where):
     "Median and spread of the greys"
     low,middle,high = np.quantile(x[where], (.1, .5, .9))
-    return middle,max(high-low, 1e-3)
+    spread = max(high-low, 1e-3)
+    return middle,spread
+
+def _matched(x, where, like, there):
+    "`x` with the greys that another picture has"
+    grey,spread = _greys(x, where)
+    new_grey,new_spread = _greys(like, there)
+    around = (x-grey)*new_spread/spread
+    return around+new_grey
 
 def _weight(field, box, rim, soft):
     "How much of each pixel comes from the other film: 1 on the lungs and a rim, 0 beyond the box, soft between"
     side = max(field.shape)
     k = 2*round(rim*side)+1
-    wide = cv2.dilate(field.astype(np.uint8), np.ones((k, k), np.uint8)).astype(np.float32)
-    weight = cv2.GaussianBlur(wide, (0, 0), max(soft*side, .5))
+    square = np.ones((k, k), np.uint8)
+    wide = cv2.dilate(field.astype(np.uint8), square)
+    wide = wide.astype(np.float32)
+    pixels = max(soft*side, .5)
+    weight = cv2.GaussianBlur(wide, (0, 0), pixels)
     inside = np.zeros(field.shape, bool)
-    top,left,bottom,right = box
-    inside[top:bottom,left:right] = True # beyond the box nothing was moved
+    _part(inside, box)[:] = True # beyond the box nothing was moved
     return weight*inside
 
 def _pixels(film):
     "H×W of a `Radiograph` or an array"
-    return film if isinstance(film, np.ndarray) else getattr(film, 'data', film)
+    if isinstance(film, np.ndarray): return film
+    return getattr(film, 'data', film)
+
+def _both_found(a, b, lungs, body_lungs):
+    "`Lungs` of either; `RadiographError` where there are none"
+    la = as_lungs(a, lungs)
+    lb = as_lungs(b, body_lungs)
+    if la.found and lb.found: return la,lb
+    raise RadiographError('a film without lungs', 'two films on which lungs were found', 'leave it out')
 
 def lay_lungs(
     film,             # `Radiograph` or H×W float in 0…1: gives the lungs
@@ -53,30 +77,32 @@ def lay_lungs(
     soft:float=.008,  # Standard deviation of the edge, the same
 )->np.ndarray:        # H×W float32 in 0…1, of the size of `body`
     "The lungs of one film in the body of another; `RadiographError` where either has none"
-    a,b = _pixels(film),_pixels(body)
-    la,lb = as_lungs(a, lungs),as_lungs(b, body_lungs)
-    if not (la.found and lb.found):
-        raise RadiographError('a film without lungs', 'two films on which lungs were found', 'leave it out')
-    moved = _onto(a, la.box, b.shape, lb.box)
-    field = _onto(la.field, la.box, b.shape, lb.box)>.5
-    grey,spread = _greys(moved, field)
-    new_grey,new_spread = _greys(b, lb.field)
-    matched = (moved-grey)*new_spread/spread+new_grey
-    weight = _weight(field|lb.field, lb.box, rim, soft)
+    a = _pixels(film)
+    b = _pixels(body)
+    la,lb = _both_found(a, b, lungs, body_lungs)
+    def onto(x): return _onto(x, la.box, b.shape, lb.box)
+    moved = onto(a)
+    field = onto(la.field)>.5
+    matched = _matched(moved, field, b, lb.field)
+    lungs_of_either = field|lb.field
+    weight = _weight(lungs_of_either, lb.box, rim, soft)
     mixed = weight*matched+(1-weight)*b
-    return np.clip(mixed, 0, 1).astype(np.float32)
+    mixed = np.clip(mixed, 0, 1)
+    return mixed.astype(np.float32)
 
 # %% ../nbs/37_exchange.ipynb #e020
 def _evidence(named, target):
     "Log-odds of the target against normal, from rounded or odd posteriors as well"
     def sure(p): return min(max(p, 1e-6), 1)
-    return float(np.log(sure(named[target])/sure(named['normal'])))
+    odds = sure(named[target])/sure(named['normal'])
+    return float(np.log(odds))
 
 def _asked(ensemble, x, name, target):
     "What is said of a picture, as columns that begin with `name`"
     lungs = find_lungs(x)
     named = ensemble.predict(x, lungs).named
-    columns = dict(named, evidence=_evidence(named, target), found=lungs.found)
+    evidence = _evidence(named, target)
+    columns = dict(named, evidence=evidence, found=lungs.found)
     return {f'{name} {k}':v for k,v in columns.items()}
 
 def _same_length(films, labels, bodies):
@@ -88,7 +114,8 @@ def _same_length(films, labels, bodies):
 
 def _three(film, body):
     "A film, its lungs on the other body, and that body as it is; None where either has no lungs"
-    own,other = (load_radiograph(f).resized(512).data for f in (film, body))
+    own = load_radiograph(film).resized(512).data
+    other = load_radiograph(body).resized(512).data
     try: return dict(own=own, moved=lay_lungs(own, other), body=other)
     except RadiographError: return None
 
@@ -125,12 +152,22 @@ def _mean_distance(a, b): return np.abs(a-b).mean()
 
 def _gap_scores(own, moved, body, positive):
     "The four numbers of some films, in the order of `_SCORES`"
-    at_home,abroad = _auc(own, positive),_auc(moved, positive)
+    at_home = _auc(own, positive)
+    abroad = _auc(moved, positive)
     by_body = _mean_distance(moved, own)
     by_lungs = _mean_distance(moved, body)
-    return at_home,abroad,at_home-abroad,float(by_body/max(by_lungs, 1e-9))
+    ratio = by_body/max(by_lungs, 1e-9)
+    return at_home,abroad,at_home-abroad,float(ratio)
 
 _SCORES = ('AUC, own bodies', 'AUC, other bodies', 'background gap', 'body ÷ lungs')
+
+def _resamples(every, n_boot, seed):
+    "As many films, drawn again and again"
+    rng = np.random.default_rng(seed)
+    n = len(every)
+    for _ in range(n_boot): yield rng.choice(every, n)
+
+def _rounded(*values): return tuple(round(float(v), 4) for v in values)
 
 def exchange_scores(
     t:pd.DataFrame,       # What `exchange_test` gave
@@ -139,20 +176,23 @@ def exchange_scores(
     seed:int=0,           # Seed of the resamples
 )->dict:                  # Score → (value, low, high)
     "AUC on own and on other bodies, the background gap between them, and body ÷ lungs, with bootstrap intervals"
-    t = t[t.label.isin(['normal', target])]
+    asked = t.label.isin(['normal', target])
+    t = t[asked]
+    n = len(t)
     positive = (t.label==target).to_numpy()
-    def both(i): return 0<positive[i].sum()<len(t)
-    every = np.arange(len(t))
+    every = np.arange(n)
+    def both(i): return 0<positive[i].sum()<n
     if not both(every):
-        raise RadiographError('films of one class', f'normal films and films of {target}', 'add the other class')
-    columns = *(t[f'{k} evidence'].to_numpy() for k in ('own', 'moved', 'body')),positive
-    def scores(i): return _gap_scores(*(c[i] for c in columns))
-    rng = np.random.default_rng(seed)
-    resamples = (rng.choice(every, len(t)) for _ in range(n_boot))
-    draws = [scores(i) for i in resamples if both(i)]
-    bounds = np.quantile(draws, (.025, .975), axis=0)
-    def rounded(*values): return tuple(round(float(v), 4) for v in values)
-    return {k:rounded(*values) for k,*values in zip(_SCORES, scores(every), *bounds)}
+        wanted = f'normal films and films of {target}'
+        raise RadiographError('films of one class', wanted, 'add the other class')
+    evidence = [t[f'{k} evidence'].to_numpy() for k in ('own', 'moved', 'body')]
+    def scores(i):
+        own,moved,body = (e[i] for e in evidence)
+        return _gap_scores(own, moved, body, positive[i])
+    draws = [scores(i) for i in _resamples(every, n_boot, seed) if both(i)]
+    lows,highs = np.quantile(draws, (.025, .975), axis=0)
+    table = zip(_SCORES, scores(every), lows, highs)
+    return {k:_rounded(v, low, high) for k,v,low,high in table}
 
 # %% ../nbs/37_exchange.ipynb #e030
 def outside_share(
@@ -162,4 +202,6 @@ def outside_share(
     "Share of the positive relevance that lies outside the lungs"
     positive = np.maximum(e.attributions[method].data, 0).astype(float)
     total = positive.sum()
-    return float(positive[~e.mask].sum()/total) if total>0 else float('nan')
+    if not total>0: return float('nan')
+    outside = positive[~e.mask].sum()
+    return float(outside/total)

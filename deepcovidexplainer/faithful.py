@@ -50,7 +50,8 @@ def relevance_mass(
     "Relevance mass accuracy: the share of the positive relevance inside"
     data,mask = _pair(a, mask)
     positive = np.maximum(data, 0).astype(float)
-    return float(positive[mask].sum()/(positive.sum() or 1))
+    inside = positive[mask].sum()
+    return float(inside/(positive.sum() or 1))
 
 # %% ../nbs/25_faithful.ipynb #c015
 def rank_accuracy(
@@ -61,16 +62,19 @@ def rank_accuracy(
     data,mask = _pair(a, mask)
     k = int(mask.sum())
     if k==0: raise RadiographError('an empty mask', 'a mask with at least one pixel', 'leave the film out')
-    last = np.partition(data, data.size-k, axis=None)[data.size-k]
+    at = data.size-k
+    last = np.partition(data, at, axis=None)[at]
     above = data>last
     hits = (above & mask).sum()
     left = k-above.sum() # to be drawn from the pixels of the last value
-    return float((hits+left*mask[data==last].mean())/k)
+    drawn = left*mask[data==last].mean()
+    return float((hits+drawn)/k)
 
 # %% ../nbs/25_faithful.ipynb #c022
 def _order(data, seed):
     "Pixels from the most to the least relevant; ties by lot"
-    lot = np.random.default_rng(seed).random(data.size)
+    rng = np.random.default_rng(seed)
+    lot = rng.random(data.size)
     return np.lexsort((lot, -data.ravel()))
 
 def _ranks(data, seed):
@@ -82,14 +86,17 @@ def _ranks(data, seed):
 def _between(start, end, data, steps, seed):
     "(steps+1)×C×H×W: from `start` to `end`, the most relevant pixels first"
     rank = torch.from_numpy(_ranks(data, seed))
-    cuts = [round(data.size*i/steps) for i in range(steps+1)]
-    return torch.cat([torch.where(rank<c, end, start) for c in cuts])
+    n = data.size
+    cuts = [round(n*i/steps) for i in range(steps+1)]
+    films = [torch.where(rank<c, end, start) for c in cuts]
+    return torch.cat(films)
 
 def _blurred(x, sigma=.05):
     "1×C×H×W, blurred by `sigma` of its side"
     pixels = sigma*x.shape[-1]
-    soft = [cv2.GaussianBlur(c.numpy(), (0, 0), pixels) for c in x[0]]
-    return torch.from_numpy(np.stack(soft))[None]
+    channels = x[0].numpy()
+    soft = np.stack([cv2.GaussianBlur(c, (0, 0), pixels) for c in channels])
+    return torch.from_numpy(soft)[None]
 
 # %% ../nbs/25_faithful.ipynb #c023
 def _on_grid(a, x):
@@ -120,14 +127,16 @@ def insertion_curve(
     seed:int=0,         # Decides between equal values
 )->np.ndarray:          # steps+1 scores
     "The score while a blurred film becomes sharp, the most relevant pixels first"
-    films = _between(_blurred(x, sigma), x, _on_grid(a, x), steps, seed)
+    soft = _blurred(x, sigma)
+    films = _between(soft, x, _on_grid(a, x), steps, seed)
     return np.asarray(score(films), float)
 
 def curve_area(
     curve,      # n scores at equal distances
 )->float:       # A number in the units of the score
     "Area under a curve over 0…1, by trapezia"
-    return float(np.mean(np.add(curve[1:], curve[:-1]))/2)
+    sums = np.add(curve[1:], curve[:-1])
+    return float(np.mean(sums)/2)
 
 # %% ../nbs/25_faithful.ipynb #c030
 _NEAR = np.array([[1, 2, 1], [2, 0, 2], [1, 2, 1]])/12 # weights of the neighbours (Rong et al. 2022)
@@ -161,8 +170,8 @@ def impute(
     inside = hole.astype(float)
     weight = _near(np.ones(hole.shape))
     def apply(v): return inside*(weight*v-_near(v))
-    start = inside*known[~hole].mean()
-    filled = _solve(apply, inside*_near(known), start)
+    grey = known[~hole].mean()
+    filled = _solve(apply, inside*_near(known), inside*grey)
     return np.where(hole, filled, channel)
 
 # %% ../nbs/25_faithful.ipynb #c031
@@ -177,13 +186,16 @@ def road_curve(
     "The score after the most relevant pixels were filled from their surroundings"
     rank = _ranks(_on_grid(a, x), seed)
     rng = np.random.default_rng(seed)
+    channels = x[0].numpy()
     films = []
     for s in shares:
         hole = rank<int(s*rank.size)
-        filled = np.stack([impute(c, hole) for c in x[0].numpy()])
-        films.append(filled+noise*hole*rng.standard_normal(filled.shape))
-    batch = torch.from_numpy(np.stack(films)).to(x.dtype)
-    return np.asarray(score(batch), float)
+        filled = np.stack([impute(c, hole) for c in channels])
+        drawn = rng.standard_normal(filled.shape)
+        films.append(filled+noise*hole*drawn)
+    batch = torch.from_numpy(np.stack(films))
+    scores = score(batch.to(x.dtype))
+    return np.asarray(scores, float)
 
 # %% ../nbs/25_faithful.ipynb #c035
 def random_map(
@@ -198,15 +210,18 @@ def gaussian_map(
     seed:int=0,       # Not used
 )->np.ndarray:        # H×W in 0…1
     "A blob in the middle; its standard deviation is a quarter of the side"
-    r,c = (np.linspace(-2, 2, n)**2/2 for n in lungs.shape)
-    return np.exp(-r[:,None]-c)
+    height,width = lungs.shape
+    r = np.linspace(-2, 2, height)[:,None]
+    c = np.linspace(-2, 2, width)
+    return np.exp(-r**2/2-c**2/2)
 
 def lung_map(
     lungs:np.ndarray, # H×W bool: lungs on the grid of the map
     seed:int=0,       # Not used
 )->np.ndarray:        # H×W, 0 or 1; all 1 when no lungs were found
     "The lungs, evenly"
-    return lungs.astype(float) if lungs.any() else np.ones(lungs.shape)
+    if not lungs.any(): return np.ones(lungs.shape)
+    return lungs.astype(float)
 
 BASELINES = {'random':random_map, 'centred Gaussian':gaussian_map, 'lung mask':lung_map} # Name → function of (lungs, seed)
 
@@ -222,7 +237,8 @@ class Case:
     mask:np.ndarray|None=None       # H×W bool: the lungs that the network is shown; found if not given
 
     def __post_init__(self):
-        for name in ('truth', 'lungs', 'mask'): self._check(name, getattr(self, name))
+        for name in ('truth', 'lungs', 'mask'):
+            self._check(name, getattr(self, name))
         if self.mask is None: self.mask = lung_mask(self.film)
 
     def _check(self, name, mask):
@@ -244,24 +260,36 @@ class _Sight:
     def score(self, x):
         "B probabilities of the class"
         members,_ = self.ensemble.member_posteriors(x)
-        return members.mean(0)[:,self.ensemble.classes.index(self.case.target)]
+        classes = self.ensemble.classes
+        number = classes.index(self.case.target)
+        return members.mean(0)[:,number]
 
     def lungs(self):
         "The lungs on the grid of `x`"
         mask = self.case.mask
         top,left,bottom,right = self.box or (0, 0, *mask.shape)
-        part = mask[top:bottom,left:right].astype(np.float32)
+        part = mask[top:bottom,left:right]
         height,width = self.x.shape[-2:]
-        return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)>.5
+        size = width,height
+        share = cv2.resize(part.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        return share>.5
 
 # %% ../nbs/25_faithful.ipynb #c039
 def _pointing(s, a, on): return pointing_hit(on(), s.case.truth)
 def _mass(s, a, on): return relevance_mass(on(), s.case.truth)
 def _rank(s, a, on): return rank_accuracy(on(), s.case.truth)
 def _mass_in_lungs(s, a, on): return relevance_mass(on(), s.case.lungs)
-def _deletion(s, a, on): return curve_area(deletion_curve(s.score, s.x, a, 8, seed=s.seed))
-def _insertion(s, a, on): return curve_area(insertion_curve(s.score, s.x, a, 8, seed=s.seed))
-def _road(s, a, on): return float(road_curve(s.score, s.x, a, seed=s.seed).mean())
+def _deletion(s, a, on):
+    curve = deletion_curve(s.score, s.x, a, 8, seed=s.seed)
+    return curve_area(curve)
+
+def _insertion(s, a, on):
+    curve = insertion_curve(s.score, s.x, a, 8, seed=s.seed)
+    return curve_area(curve)
+
+def _road(s, a, on):
+    curve = road_curve(s.score, s.x, a, seed=s.seed)
+    return float(curve.mean())
 
 # Name → function of (sight, map on `x`, function giving the map on the film)
 MEASURES = {'pointing':_pointing, 'mass':_mass, 'rank':_rank, 'mass in lungs':_mass_in_lungs,
@@ -282,12 +310,17 @@ def _wanted(measures, case):
     return [m for m in measures if _allows(case, m)]
 
 # %% ../nbs/25_faithful.ipynb #c040
+def _mean_map(ensemble, x, target, name, f):
+    "One method on each member, averaged"
+    number = ensemble.classes.index(target)
+    def one(m):
+        table = f(m.model, x, number)[0]
+        return Attribution(table, name, target)
+    return mean_attribution(map(one, ensemble.members))
+
 def _mean_maps(ensemble, x, target, methods):
     "Name → `Attribution`: each method on each member, averaged"
-    number = ensemble.classes.index(target)
-    def one(name, f, m): return Attribution(f(m.model, x, number)[0], name, target)
-    def mean(name, f): return mean_attribution([one(name, f, m) for m in ensemble.members])
-    return {name:mean(name, f) for name,f in methods.items()}
+    return {name:_mean_map(ensemble, x, target, name, f) for name,f in methods.items()}
 
 def _maps(sight, methods, baselines):
     "Maps of the methods and of the baselines, on the grid of `x`"
@@ -295,8 +328,10 @@ def _maps(sight, methods, baselines):
     target = sight.case.target
     maps = explain(sight.ensemble, sight.x, target)
     lungs = sight.lungs()
-    blind = {name:Attribution(f(lungs, sight.seed), name, target) for name,f in baselines.items()}
-    return maps | blind
+    def blind(name, f):
+        table = f(lungs, sight.seed)
+        return Attribution(table, name, target)
+    return maps | {name:blind(name, f) for name,f in baselines.items()}
 
 def _pasted(a, film, box):
     "A function that gives the map on the film, made once"
@@ -314,14 +349,20 @@ def film_scores(
     if case.target not in ensemble.classes:
         wanted = f"one of {', '.join(ensemble.classes)}"
         raise RadiographError(f'the target {case.target!r}', wanted, 'correct the target')
-    film,rows = case.film,[]
+    film = case.film
     x,box = ensemble.inputs(film, case.mask)
     sight = _Sight(ensemble, case, x, box, seed)
+    rows = []
     for name,a in _maps(sight, methods, baselines).items():
         on = _pasted(a, film, box)
         for m in _wanted(measures, case):
-            score = MEASURES[m](sight, a, on)
-            rows.append(dict(film=film.source, patient=case.patient, method=name, measure=m, score=score))
+            measure = MEASURES[m]
+            rows.append(dict(
+                film=film.source,
+                patient=case.patient,
+                method=name,
+                measure=m,
+                score=measure(sight, a, on)))
     return rows
 
 # %% ../nbs/25_faithful.ipynb #c042
@@ -329,15 +370,23 @@ def _interval(scores, measure, draws, level):
     "Of the mean of one score a patient"
     if measure=='pointing': return wilson_ci(scores.sum(), len(scores), level)
     means = scores[draws].mean(1)
-    return tuple(np.percentile(means, [50-50*level, 50+50*level]))
+    half = 50*level
+    ends = np.percentile(means, [50-half, 50+half])
+    return tuple(ends)
 
 def _summary(g, measure, n_boot, level, seed):
     "Of the rows of one method and measure"
     each = g.groupby('patient').score.mean().to_numpy()
     n = len(each)
-    draws = np.random.default_rng(seed).integers(0, n, (n_boot, n))
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(0, n, (n_boot, n))
     low,high = _interval(each, measure, draws, level)
-    return dict(value=each.mean(), low=low, high=high, films=g.film.nunique(), patients=n)
+    return dict(
+        value=each.mean(),
+        low=low,
+        high=high,
+        films=g.film.nunique(),
+        patients=n)
 
 def summarise(
     rows,               # What `film_scores` gave, of many films: list of dictionaries or a table
@@ -346,9 +395,11 @@ def summarise(
     seed:int=0,         # Seed of the resamples
 )->pd.DataFrame:        # One row a method and measure: value, low, high, films, patients
     "Means over patients, with intervals"
+    groups = pd.DataFrame(rows).groupby(['method', 'measure'], sort=False)
     out = []
-    for (method,measure),g in pd.DataFrame(rows).groupby(['method', 'measure'], sort=False):
-        out.append(dict(method=method, measure=measure, **_summary(g, measure, n_boot, level, seed)))
+    for (method,measure),g in groups:
+        found = _summary(g, measure, n_boot, level, seed)
+        out.append(dict(method=method, measure=measure, **found))
     return pd.DataFrame(out)
 
 def score_methods(
@@ -366,15 +417,18 @@ def score_methods(
     rows = []
     for i,case in enumerate(cases):
         found = film_scores(ensemble, case, methods, measures, baselines, seed+i)
-        rows += [{**r, 'film':i, 'patient':case.patient or i} for r in found]
+        whose = dict(film=i, patient=case.patient or i)
+        rows += [r|whose for r in found]
     return summarise(rows, n_boot, seed=seed)
 
 # %% ../nbs/25_faithful.ipynb #c046
 def _verdict(row, base):
     "Of one row against the baseline's"
     b = base.loc[row.measure]
-    if row.low<=b.high and b.low<=row.high: return 'overlaps'
-    higher,lower_wins = row.value>b.value,row.measure in LOWER_IS_BETTER
+    touch = row.low<=b.high and b.low<=row.high
+    if touch: return 'overlaps'
+    higher = row.value>b.value
+    lower_wins = row.measure in LOWER_IS_BETTER
     return 'better' if higher!=lower_wins else 'worse'
 
 def against_baseline(
@@ -384,9 +438,12 @@ def against_baseline(
     "Where the intervals of methods and baseline do not touch"
     known = table.method.unique()
     if baseline not in known:
-        raise RadiographError(f'no rows of {baseline!r}', f"one of {', '.join(known)}", 'correct the name')
-    base = table[table.method==baseline].set_index('measure')
-    rest = table[(table.method!=baseline) & table.measure.isin(base.index)]
+        wanted = f"one of {', '.join(known)}"
+        raise RadiographError(f'no rows of {baseline!r}', wanted, 'correct the name')
+    own = table.method==baseline
+    base = table[own].set_index('measure')
+    comparable = table.measure.isin(base.index)
+    rest = table[~own & comparable]
     rest = rest.assign(verdict=rest.apply(_verdict, axis=1, base=base))
     verdicts = rest.pivot(index='method', columns='measure', values='verdict')
     return verdicts.reindex(index=rest.method.unique(), columns=rest.measure.unique())
@@ -396,12 +453,19 @@ def _dots(ax, t, names, colours):
     "One row a method: interval and value; methods of other libraries, named after a comma, are open"
     for r in t.itertuples():
         y = names.index(r.method)
+        ends = [r.low, r.high]
         colour = colours[r.method in BASELINES]
         inside = 'w' if ',' in r.method else colour
-        ax.plot([r.low, r.high], [y, y], color=colour, lw=1.2)
+        ax.plot(ends, [y, y], color=colour, lw=1.2)
         ax.plot(r.value, y, 'o', ms=4.5, color=colour, mfc=inside)
     floor = t[t.method=='lung mask'].value
     if len(floor): ax.axvline(floor.iloc[0], color='.85', lw=1, zorder=0)
+
+def _draw_measure(ax, t, names, title):
+    _dots(ax, t, names, (PALETTE['first'], '.6'))
+    ax.set_title(title, fontsize=9)
+    ax.spines[['top', 'right']].set_visible(False)
+    ax.tick_params(labelsize=8)
 
 def show_scores(
     table:pd.DataFrame,     # What `score_methods` or `summarise` gave
@@ -413,32 +477,38 @@ def show_scores(
     import matplotlib.pyplot as plt
     measures = list(measures or table.measure.unique())
     names = [*table.method.unique()][::-1]
-    size = figsize or (2.2*len(measures)+1.4, .21*len(names)+.7)
-    fig,axs = plt.subplots(1, len(measures), figsize=size, layout='constrained', sharey=True, squeeze=False)
-    for ax,m in zip(axs[0], measures):
-        _dots(ax, table[table.measure==m], names, (PALETTE['first'], '.6'))
-        ax.set_title((titles or {}).get(m, m), fontsize=9)
-        ax.spines[['top', 'right']].set_visible(False)
-        ax.tick_params(labelsize=8)
-    axs[0,0].set_yticks(range(len(names)), names)
-    return axs[0]
+    titles = titles or {}
+    n = len(measures)
+    size = figsize or (2.2*n+1.4, .21*len(names)+.7)
+    fig,axs = plt.subplots(1, n, figsize=size, layout='constrained', sharey=True, squeeze=False)
+    axs = axs[0]
+    for ax,m in zip(axs, measures):
+        rows = table[table.measure==m]
+        _draw_measure(ax, rows, names, titles.get(m, m))
+    axs[0].set_yticks(range(len(names)), names)
+    return axs
 
 # %% ../nbs/25_faithful.ipynb #c057
 def _rank_correlation(a, b):
     "Spearman's correlation of two tables; 0 when one of them is constant"
     from scipy.stats import rankdata
-    a,b = rankdata(np.ravel(a)),rankdata(np.ravel(b))
-    if not a.any() or np.ptp(a)==0 or np.ptp(b)==0: return 0.
-    return float(np.corrcoef(a, b)[0,1])
+    a = rankdata(np.ravel(a))
+    b = rankdata(np.ravel(b))
+    constant = not a.any() or np.ptp(a)==0 or np.ptp(b)==0
+    if constant: return 0.
+    table = np.corrcoef(a, b)
+    return float(table[0,1])
 
 def agreement(
     maps:dict,      # Name → `Attribution` or H×W array, all on one grid
 )->pd.DataFrame:    # Names × names, −1…1
     "Rank correlation of the pixels, for each pair of maps"
     data = {n:_data(a) for n,a in maps.items()}
-    shapes = sorted({d.shape for d in data.values()})
+    tables = list(data.values())
+    shapes = sorted({t.shape for t in tables})
     if len(shapes)>1: raise RadiographError(f'heatmaps of shapes {shapes}', 'one grid', 'attribution.on(film, box)')
-    table = {n:[_rank_correlation(a, b) for b in data.values()] for n,a in data.items()}
+    def row(a): return [_rank_correlation(a, b) for b in tables]
+    table = {n:row(a) for n,a in data.items()}
     return pd.DataFrame.from_dict(table, orient='index', columns=list(data))
 
 # %% ../nbs/25_faithful.ipynb #c061
@@ -446,7 +516,13 @@ def _has_weights(module): return any(True for _ in module.parameters(recurse=Fal
 
 def _layers(model):
     "Modules with weights of their own, the top one first"
-    return [m for m in model.modules() if _has_weights(m)][::-1]
+    from_below = [m for m in model.modules() if _has_weights(m)]
+    return from_below[::-1]
+
+def _mixed(t, random):
+    "All numbers of a tensor in another order"
+    order = torch.randperm(t.numel(), generator=random)
+    return t.flatten()[order].view_as(t)
 
 def _shuffle(layer, random):
     "New order for the weights; a norm's channels keep what belongs together"
@@ -454,8 +530,8 @@ def _shuffle(layer, random):
     tensors = [t for t in own if t.ndim]
     channels = torch.randperm(len(tensors[0]), generator=random)
     for t in tensors:
-        if t.ndim==1: t.copy_(t[channels])
-        else: t.copy_(t.flatten()[torch.randperm(t.numel(), generator=random)].view_as(t))
+        new = t[channels] if t.ndim==1 else _mixed(t, random)
+        t.copy_(new)
 
 # %% ../nbs/25_faithful.ipynb #c062
 def _looks(net, x, target, methods):
@@ -484,12 +560,15 @@ def randomization_check(
     net = deepcopy(model).eval()
     random = torch.Generator().manual_seed(seed)
     layers = _layers(net)
-    cuts = [round(len(layers)*stage/stages) for stage in range(stages+1)]
+    n = len(layers)
+    cuts = [round(n*stage/stages) for stage in range(stages+1)]
     first = now = _looks(net, x, target, methods)
     rows = []
     for stage,done in enumerate(cuts):
-        if stage: now = _forget(net, layers[cuts[stage-1]:done], random, x, target, methods)
-        rows += [dict(r, shuffled=done/len(layers)) for r in _alike(first, now)]
+        if stage:
+            next_ones = layers[cuts[stage-1]:done]
+            now = _forget(net, next_ones, random, x, target, methods)
+        rows += [dict(r, shuffled=done/n) for r in _alike(first, now)]
     return pd.DataFrame(rows, columns=['film', 'method', 'shuffled', 'similarity'])
 
 def _forget(net, layers, random, x, target, methods):
@@ -503,7 +582,8 @@ def fell(
     most:float=.5,      # Highest mean similarity, at the wholly shuffled network, of a map that passes
 )->pd.DataFrame:        # One row a method: similarity at the end, passes
     "Which maps changed when the network forgot"
-    last = rows[rows.shuffled==rows.shuffled.max()]
+    most_shuffled = rows.shuffled.max()
+    last = rows[rows.shuffled==most_shuffled]
     end = last.groupby('method', sort=False).similarity.mean()
     return pd.DataFrame(dict(similarity=end, passes=end<=most))
 
@@ -513,7 +593,8 @@ def quantus_explainer(
 ):          # What Quantus takes as `explain_func`; gives B×1×H×W
     "One of our methods as Quantus wants it"
     def explain(model, inputs, targets, **kwargs):
-        x,target = torch.as_tensor(np.asarray(inputs)),torch.as_tensor(np.asarray(targets))
+        x = torch.as_tensor(np.asarray(inputs))
+        target = torch.as_tensor(np.asarray(targets))
         maps = method(model, x, target).detach().cpu().numpy()
         return maps[:,None]
     return explain
