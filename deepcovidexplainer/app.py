@@ -70,7 +70,8 @@ class Line:
         ticket,      # Path of one's own place
     )->int:          # How many came earlier and still live
         "How many are ahead"
-        return sum(p.name<ticket.name and _alive(p) for p in self.folder.iterdir())
+        earlier = (p for p in self.folder.iterdir() if p.name<ticket.name)
+        return sum(map(_alive, earlier))
 
     @contextmanager
     def turn(self,
@@ -106,7 +107,9 @@ def _html(e, source): return report_html(e, identity=_identity(e, source)).encod
 def _pdf(e, source): return report_pdf(e, _identity(e, source))
 
 def _json(e, source):
-    return (json.dumps(e.to_dict() | dict(identity=_identity(e, source)), indent=1, ensure_ascii=False)+'\n').encode()
+    told = e.to_dict() | dict(identity=_identity(e, source))
+    text = json.dumps(told, indent=1, ensure_ascii=False)
+    return f'{text}\n'.encode()
 
 def _dicom(e, source):
     "The DICOM objects in one archive: each is a file of the film's own study"
@@ -146,33 +149,47 @@ def downloads(
 
 # %% ../nbs/35_app.ipynb #a014
 def _src(rgb):
-    jpeg = cv2.imencode('.jpg', rgb[...,::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
-    return 'data:image/jpeg;base64,'+base64.b64encode(jpeg).decode()
+    _,jpeg = cv2.imencode('.jpg', rgb[...,::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+    text = base64.b64encode(jpeg).decode()
+    return f'data:image/jpeg;base64,{text}'
 
-def _colours(film): return np.repeat(np.round(film.data*255).astype(np.uint8)[...,None], 3, -1)
+def _colours(film):
+    grey = np.round(film.data*255).astype(np.uint8)
+    return np.repeat(grey[...,None], 3, -1)
+
+_SIDES = dict(right=(76, 201, 240), left=(255, 183, 3)) # Side of the patient → colour of its zones
+_RIMMED = (0, 5),(255, 2) # Grey and width of each of two strokes: dark, and white upon it
 
 def _outlined(rgb, mask):
-    colours,width = dict(right=(76, 201, 240), left=(255, 183, 3)),max(1, round(max(mask.shape)/400))
+    width = max(1, round(max(mask.shape)/400))
     for z in lung_zones(mask):
-        lines,_ = cv2.findContours(z.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(rgb, lines, -1, colours[z.side], width, cv2.LINE_AA)
+        zone = z.mask.astype(np.uint8)
+        lines,_ = cv2.findContours(zone, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(rgb, lines, -1, _SIDES[z.side], width, cv2.LINE_AA)
 
 def _lettered(rgb):
     "R at the left edge, L at the right edge, white with a dark rim"
     height,width = rgb.shape[:2]
-    scale,gap = max(height, width)/600,max(height, width)//40
-    for letter,edge in (('R', 'left'), ('L', 'right')):
-        (w,h),_ = cv2.getTextSize(letter, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-        at = (gap if edge=='left' else width-gap-w, gap+h)
-        for colour,line in ((0, 5), (255, 2)):
+    side = max(height, width)
+    scale,gap = side/600,side//40
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    def write(letter, x, y):
+        for grey,line in _RIMMED:
             thick = max(1, round(line*scale))
-            cv2.putText(rgb, letter, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (colour,)*3, thick, cv2.LINE_AA)
+            cv2.putText(rgb, letter, (x, y), font, scale, (grey,)*3, thick, cv2.LINE_AA)
+    (_,high),_ = cv2.getTextSize('R', font, scale, 1)
+    (wide,_),_ = cv2.getTextSize('L', font, scale, 1)
+    write('R', gap, gap+high)
+    write('L', width-gap-wide, gap+high)
 
 def _ringed(rgb, a):
     "A ring around the hottest point of a map"
     side = max(rgb.shape)
-    for colour,line in ((0, 5), (255, 2)):
-        cv2.circle(rgb, a.peak()[::-1], round(.02*side), (colour,)*3, max(1, round(line*side/700)), cv2.LINE_AA)
+    row,column = a.peak()
+    radius = round(.02*side)
+    for grey,line in _RIMMED:
+        thick = max(1, round(line*side/700))
+        cv2.circle(rgb, (column, row), radius, (grey,)*3, thick, cv2.LINE_AA)
 
 def picture(
     e,                     # `Explanation`
@@ -182,37 +199,48 @@ def picture(
 )->np.ndarray:             # H×W×3 uint8, RGB
     "The film under a heatmap, with R, L and a ring at the map's hottest point"
     a = e.attributions.get(method)
-    blur = .008*max(e.film.shape) if a is not None and a.signed else 0
-    rgb = _colours(e.film) if a is None else overlay(e.film, a.data, a.signed, alpha=strength, blur=blur)
+    rgb = _colours(e.film) if a is None else _tinted(e.film, a, strength)
     rgb = np.ascontiguousarray(rgb)
     if outlines: _outlined(rgb, e.mask)
     if a is not None and strength and a.peak(): _ringed(rgb, a)
     _lettered(rgb)
     return rgb
 
+def _tinted(film, a, strength):
+    "The film under a heatmap; a signed one is smoothed for the eye"
+    blur = .008*max(film.shape) if a.signed else 0
+    return overlay(film, a.data, a.signed, alpha=strength, blur=blur)
+
 def _where(e, method):
     "Where most of a heatmap lies, in words"
-    most = max((r for r in e.zones if r['method']==method), key=lambda r: r['positive'], default=None)
-    if most is None: return ''
-    words = APP_WORDS['beyond' if most['zone']=='outside the lungs' else 'where']
-    return words.format(share=most['positive'], zone=most['zone'])
+    shares = [r for r in e.zones if r['method']==method]
+    if not shares: return ''
+    most = max(shares, key=lambda r: r['positive'])
+    outside = most['zone']=='outside the lungs'
+    text = APP_WORDS['beyond' if outside else 'where']
+    return text.format(share=most['positive'], zone=most['zone'])
 
 def _alt(e, method):
     if method not in e.attributions: return APP_WORDS['plain']
-    return APP_WORDS['map'].format(method=method_title(method), name=e.target, where=_where(e, method))
+    title,where = method_title(method),_where(e, method)
+    return APP_WORDS['map'].format(method=title, name=e.target, where=where)
 
 def _scale(e, method):
     "A colour bar with the meaning of its ends"
     if method not in e.attributions: return ''
     signed = e.attributions[method].signed
     low,high = REPORT_WORDS['signed' if signed else 'unsigned']
-    bar = f'<div class="dce-scale{" dce-signed" if signed else ""}" role="img" aria-label="{low} – {high}"></div>'
+    kind = 'dce-scale dce-signed' if signed else 'dce-scale'
+    bar = f'<div class="{kind}" role="img" aria-label="{low} – {high}"></div>'
     return f'{bar}<div class="dce-ends" aria-hidden="true"><span>{low}</span><span>{high}</span></div>'
 
 def _figure(e, method, strength, outlines):
-    alt,src = escape(_alt(e, method), quote=True),_src(picture(e, method, strength, outlines))
-    ring = APP_WORDS['ring'] if method in e.attributions and e.attributions[method].peak() else ''
-    caption = f'<figcaption>{alt}{escape(ring+APP_WORDS["sides"])}</figcaption>'
+    alt = escape(_alt(e, method), quote=True)
+    src = _src(picture(e, method, strength, outlines))
+    a = e.attributions.get(method)
+    told = APP_WORDS['sides']
+    if a is not None and a.peak(): told = APP_WORDS['ring']+told
+    caption = f'<figcaption>{alt}{escape(told)}</figcaption>'
     return f'<figure><img src="{src}" alt="{alt}">{_scale(e, method)}{caption}</figure>'
 
 # %% ../nbs/35_app.ipynb #a017
@@ -225,7 +253,18 @@ def _warned(warnings, title):
 def _bar(b):
     fill = f'<span class="dce-fill" style="width:{100*b["p"]:.1f}%"></span>'
     track = f'<span class="dce-track" aria-hidden="true">{fill}</span>'
-    return f'<li><span>{escape(b["name"])}</span>{track}<span>{escape(b["text"])}</span></li>'
+    name,text = escape(b['name']),escape(b['text'])
+    return f'<li><span>{name}</span>{track}<span>{text}</span></li>'
+
+def _bars(said):
+    "The probabilities; nothing where there are none"
+    if not said['bars_']: return ''
+    bars = ''.join(map(_bar, said['bars_']))
+    return f'<ul class="dce-bars" aria-label="{said["W"]["bars"]}">{bars}</ul>'
+
+def _paragraphs(texts): return ''.join(f'<p>{escape(t)}</p>' for t in texts)
+
+def _small(text): return f'<p class="dce-small">{escape(text)}</p>'
 
 def words(
     e,         # `Explanation`
@@ -233,22 +272,28 @@ def words(
 )->str:        # HTML
     "The answer: warnings, headline, what it means, probabilities, what it has been worth elsewhere"
     said = report_content(e)
-    plain = lambda texts: ''.join(f'<p>{escape(t)}</p>' for t in texts)
-    bars = f'<ul class="dce-bars" aria-label="{said["W"]["bars"]}">{"".join(map(_bar, said["bars_"]))}</ul>'
-    parts = [f'<p class="dce-small dce-name">{escape(name)}</p>', _warned(said['warnings'], said['W']['warnings']),
-             f'<h2>{escape(said["headline"])}</h2>', plain(said['lines']), bars if said['bars_'] else '',
-             f'<p class="dce-small">{escape(said["unseen"])}</p>' if said['unseen'] else '',
-             f'<details><summary>{APP_WORDS["in_full"]}</summary>{plain(said["sentences"])}</details>',
-             f'<p class="dce-small">{escape(DISCLAIMER)}</p>']
+    sentences = _paragraphs(said['sentences'])
+    parts = [
+        f'<p class="dce-small dce-name">{escape(name)}</p>',
+        _warned(said['warnings'], said['W']['warnings']),
+        f'<h2>{escape(said["headline"])}</h2>',
+        _paragraphs(said['lines']),
+        _bars(said),
+        _small(said['unseen']) if said['unseen'] else '',
+        f'<details><summary>{APP_WORDS["in_full"]}</summary>{sentences}</details>',
+        _small(DISCLAIMER)]
     return f'<section class="dce-words" aria-label="{APP_WORDS["answer"]}">{"".join(parts)}</section>'
 
 def _neighbour(s):
-    text,rgb = APP_WORDS['alike'].format(label=s.label, value=s.similarity),np.repeat(s.thumbnail[...,None], 3, -1)
-    rgb = cv2.resize(rgb, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    small = np.repeat(s.thumbnail[...,None], 3, -1)
+    rgb = cv2.resize(small, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
     _lettered(rgb)
-    alt = escape(APP_WORDS['similar_alt'].format(text=text), quote=True)
-    caption = f'{escape(text)}<br>{escape(s.source)}, {escape(s.licence)}: {escape(s.attribution)}'
-    return f'<figure><img src="{_src(rgb)}" alt="{alt}"><figcaption>{caption}</figcaption></figure>'
+    text = APP_WORDS['alike'].format(label=s.label, value=s.similarity)
+    told = APP_WORDS['similar_alt'].format(text=text)
+    alt = escape(told, quote=True)
+    source = f'{escape(s.source)}, {escape(s.licence)}: {escape(s.attribution)}'
+    caption = f'<figcaption>{escape(text)}<br>{source}</figcaption>'
+    return f'<figure><img src="{_src(rgb)}" alt="{alt}">{caption}</figure>'
 
 def similar_html(
     e,     # `Explanation`
@@ -270,13 +315,14 @@ class _Script:
 def _head(max_size):
     "Title, limits, and the field that takes films"
     A = {k:escape(v) for k,v in APP_WORDS.items() if isinstance(v, str)}
-    mb = max_size//1_000_000
-    entry = (f'<label class="dce-drop" data-limit="{max_size}">{A["drop"]}<small>{A["kinds"].format(mb=mb)}</small>'
-             f'<input class="dce-files" type="file" multiple></label>')
+    kinds = A['kinds'].format(mb=max_size//1_000_000)
+    field = '<input class="dce-files" type="file" multiple>'
+    entry = f'<label class="dce-drop" data-limit="{max_size}">{A["drop"]}<small>{kinds}</small>{field}</label>'
     told = '<div class="dce-sending dce-status"></div><div class="dce-kept-out dce-refused"></div>'
-    limits = f'<p class="dce-small">{escape(DISCLAIMER)}</p><p class="dce-small">{A["kept"]}</p>'
+    limits = f'{_small(DISCLAIMER)}<p class="dce-small">{A["kept"]}</p>'
     colours = ';'.join(f'--dce-{k}:{PALETTE[k]}' for k in ('first', 'second', 'ink', 'soft'))
-    return f'<style>.dce-app{{{colours}}}{_shipped("app.css")}</style><h1>{A["title"]}</h1>{limits}',entry+told
+    style = f'<style>.dce-app{{{colours}}}{_shipped("app.css")}</style>'
+    return f'{style}<h1>{A["title"]}</h1>{limits}',entry+told
 
 # %% ../nbs/35_app.ipynb #a023
 _KEPT = 8 # Films whose heatmaps stay in memory
@@ -305,18 +351,29 @@ class Film:
 
     def forget(self):
         "Give the memory of the answers up"
-        self.answers,self.first = {},None
+        self.answers = {}
+        self.first = None
 
-def _broken(error): return APP_WORDS['broken'].format(error=f'{type(error).__name__}: {error}')
+def _broken(error):
+    told = f'{type(error).__name__}: {error}'
+    return APP_WORDS['broken'].format(error=told)
 
 class App(W.VBox):
     "Drop a film, read the answer; see `build_app`"
     def __init__(self, ensemble, methods, max_size, queue_folder):
-        self.ensemble,self.asked,self.max_size = ensemble,methods,int(max_size*1e6)
+        self.ensemble = ensemble
+        self.asked = methods
         self.methods = DEFAULT_METHODS if methods is None else tuple(methods)
-        self.films,self.shown,self.answer = [],None,None # All; the one looked at; its explanation on the page
-        self.line,self._recent,self._left,self._quiet = Line(queue_folder),[],0,False
-        self._jobs,self._lock = queue.Queue(),threading.RLock()
+        self.max_size = int(max_size*1e6)
+        self.films = []
+        self.shown = None # The film that is looked at
+        self.answer = None # Its explanation on the page
+        self.line = Line(queue_folder)
+        self._recent = [] # Films whose heatmaps are kept
+        self._left = 0 # Films that wait for an answer
+        self._quiet = False # Whether nobody listens to what is set
+        self._jobs = queue.Queue()
+        self._lock = threading.RLock()
         self._build()
         super().__init__(self._parts())
         self.add_class('dce-app')
@@ -336,30 +393,61 @@ class App(W.VBox):
 
     def refuse(self, text):
         "Say what went wrong"
-        with self._lock: self.refused.value += f'<p>{escape(text)}</p>'
+        with self._lock:
+            self.refused.value += f'<p>{escape(text)}</p>'
 
 # %% ../nbs/35_app.ipynb #a024
 def _hidden(box, hide=True): box.layout.display = 'none' if hide else None
 
-def _samples(): return json.loads(package_file('samples', 'samples.json').read_text(encoding='utf-8'))
+def _samples():
+    "Name → file"
+    path = package_file('samples', 'samples.json')
+    rows = json.loads(path.read_text(encoding='utf-8'))
+    return [(s['name'], s['file']) for s in rows]
+
+def _titled(methods): return [(method_title(m), m) for m in methods]
+
+def _row(*parts):
+    "Widgets side by side"
+    return W.HBox(parts).add_class('dce-row')
 
 @patch
 def _build(self:App):
     "The parts"
-    A,maps = APP_WORDS,[(method_title(m), m) for m in self.methods]
     self.head,self.field = map(W.HTML, _head(self.max_size))
-    self.upload = W.FileUpload(description=A['drop'], multiple=True, accept='', icon='').add_class('dce-upload')
-    self.sample = W.Dropdown(options=[(s['name'], s['file']) for s in _samples()], description=A['sample'])
-    self.try_it,self.awake = W.Button(description=A['try_it']),W.Button().add_class('dce-awake')
-    self.status,self.refused,self.received = (W.HTML() for _ in range(3))
-    self.words,self.pictures,self.similar,self.link = (W.HTML() for _ in range(4))
+    self.status = W.HTML()
+    self.refused = W.HTML()
+    self.received = W.HTML()
+    self.words = W.HTML()
+    self.pictures = W.HTML()
+    self.similar = W.HTML()
+    self.link = W.HTML()
+    self._build_entry()
+    self._build_controls()
+    self._listen()
+
+@patch
+def _build_entry(self:App):
+    "What takes films"
+    A = APP_WORDS
+    self.upload = W.FileUpload(description=A['drop'], multiple=True, accept='', icon='')
+    self.upload.add_class('dce-upload')
+    self.sample = W.Dropdown(options=_samples(), description=A['sample'])
+    self.try_it = W.Button(description=A['try_it'])
+    self.awake = W.Button().add_class('dce-awake')
     self.which = W.Dropdown(description=A['film']).add_class('dce-which')
+
+@patch
+def _build_controls(self:App):
+    "What a reader sets"
+    A = APP_WORDS
+    maps = _titled(self.methods)
+    besides = [(A['nothing'], ''), (A['alone'], 'film'), *maps]
     self.method = W.Dropdown(options=maps, value=speaker(self.methods), description=A['method'])
-    self.beside = W.Dropdown(options=[(A['nothing'], ''), (A['alone'], 'film'), *maps], description=A['beside'])
+    self.beside = W.Dropdown(options=besides, description=A['beside'])
     self.target = W.Dropdown(options=CLASSES, description=A['target'])
     self.strength = W.IntSlider(70, 0, 100, 5, description=A['strength'])
     self.outlines = W.Checkbox(True, description=A['outlines'], indent=False)
-    self._listen()
 
 @patch
 def _parts(self:App):
@@ -368,30 +456,39 @@ def _parts(self:App):
     self.script.append_display_data(_Script(_shipped('app.js')))
     self.status.add_class('dce-status')
     self.refused.add_class('dce-refused')
-    self.controls = W.HBox([self.method, self.beside, self.target, self.strength, self.outlines]).add_class('dce-row')
+    self.controls = _row(self.method, self.beside, self.target, self.strength, self.outlines)
     self.controls.add_class('dce-panel')
-    self.saving = W.HBox([]).add_class('dce-row')
-    sample = W.HBox([self.sample, self.try_it]).add_class('dce-row')
-    entry = W.HBox([W.VBox([self.field, self.upload, self.awake, self.received]), sample])
-    left,right = W.VBox([self.words, self.saving, self.link, self.similar]),W.VBox([self.controls, self.pictures])
+    self.saving = _row()
+    films = W.VBox([self.field, self.upload, self.awake, self.received])
+    entry = _row(films, _row(self.sample, self.try_it))
+    left = W.VBox([self.words, self.saving, self.link, self.similar])
+    right = W.VBox([self.controls, self.pictures])
     self.space = W.Box([left, right]).add_class('dce-answer')
     for box in (self.which, self.controls, self.saving, self.space): _hidden(box)
-    return [self.head, entry.add_class('dce-row'), self.status, self.refused, self.which, self.space, self.script]
+    return [self.head, entry, self.status, self.refused, self.which, self.space, self.script]
 
 @patch
 def _listen(self:App):
-    self.awake.on_click(lambda _: self._jobs.put((self._wake, ())))
+    self.awake.on_click(lambda _: self._later(self._wake))
+    self.try_it.on_click(lambda _: self._add_sample())
     self.upload.observe(self._uploaded, 'value')
-    self.try_it.on_click(lambda _: self.add(self.sample.value, package_file('samples', self.sample.value).read_bytes()))
     self.which.observe(self._choose, 'value')
     self.target.observe(self._retarget, 'value')
-    for w in (self.method, self.beside, self.strength, self.outlines): w.observe(lambda _: self._draw(), 'value')
+    def draw(_): self._draw()
+    for w in (self.method, self.beside, self.strength, self.outlines):
+        w.observe(draw, 'value')
+
+@patch
+def _later(self:App, job, *args):
+    "Queue what takes time"
+    self._jobs.put((job, args))
 
 # %% ../nbs/35_app.ipynb #a025
 @patch
 def _wake(self:App):
     "Load the networks, before there is a film"
-    self._ask(load_radiograph(package_file('samples', 'normal.png')), ())
+    film = load_radiograph(package_file('samples', 'normal.png'))
+    self._ask(film, ())
 
 @patch
 def _uploaded(self:App, change):
@@ -400,7 +497,14 @@ def _uploaded(self:App, change):
     if not files: return
     self.upload.value = ()
     for name,source in files: self.add(name, source)
-    self.received.value = f'<span class="dce-received" data-count="{time.monotonic_ns()}"></span>'
+    now = time.monotonic_ns()
+    self.received.value = f'<span class="dce-received" data-count="{now}"></span>'
+
+@patch
+def _add_sample(self:App):
+    "Queue the sample that is chosen"
+    name = self.sample.value
+    self.add(name, package_file('samples', name).read_bytes())
 
 @patch
 def add(self:App,
@@ -415,22 +519,27 @@ def add(self:App,
         self._left += 1
         film = Film(name, source, leads=self._left==1)
         if film.leads: self._say(0, name)
-        self._jobs.put((self._explain, (film,)))
+        self._later(self._explain, film)
 
 @patch
 def _too_large(self:App, name, source):
-    A,mb = APP_WORDS,self.max_size//1_000_000
+    A = APP_WORDS
     came = A['large'].format(name=name, size=len(source)/1e6)
-    self.refuse(str(RadiographError(came, A['wanted'].format(mb=mb), A['single'])))
+    wanted = A['wanted'].format(mb=self.max_size//1_000_000)
+    error = RadiographError(came, wanted, A['single'])
+    self.refuse(str(error))
 
 @patch
 def _say(self:App, step, name, ahead=0):
     "Where a film is on its way"
-    A,n,left = APP_WORDS,len(APP_WORDS['steps']),max(0, self._left-1)
-    text = A['done'].format(name=name) if step==n else A['steps'][step].format(name=name, place=ahead+1)+' …'
-    label = f'aria-label="{A["progress"]}"'
-    bar = f'<progress max="{n}" value="{step}" {label}>{A["of"].format(step=step, steps=n)}</progress>'
-    self.status.value = f'{bar}{escape(text)}{escape(A["more"].format(left=left)) if left else ""}'
+    A,steps = APP_WORDS,len(APP_WORDS['steps'])
+    text = A['done'].format(name=name)
+    if step<steps: text = A['steps'][step].format(name=name, place=ahead+1)+' …'
+    left = max(0, self._left-1)
+    if left: text += A['more'].format(left=left)
+    inside = A['of'].format(step=step, steps=steps)
+    bar = f'<progress max="{steps}" value="{step}" aria-label="{A["progress"]}">{inside}</progress>'
+    self.status.value = bar+escape(text)
 
 @patch
 def _explain(self:App, film):
@@ -465,7 +574,9 @@ def _ask(self:App, radiograph, methods, target=None):
 def _arrived(self:App, film, e):
     "A film with words: listed, and shown if it came first"
     with self._lock:
-        film.first,film.target,film.headline = e,e.target,report_content(e)['headline']
+        film.first = e
+        film.target = e.target
+        film.headline = report_content(e)['headline']
         self.films.append(film)
         self._list()
         if film.leads or self.shown is None: self._look(film)
@@ -474,8 +585,10 @@ def _arrived(self:App, film, e):
 def _answered(self:App, film, e):
     "A film with heatmaps of one class: kept, and shown if it is looked at"
     with self._lock:
-        film.answers[e.target],film.first = e,None
-        self._recent = [*(f for f in self._recent if f is not film), film]
+        film.answers[e.target] = e
+        film.first = None
+        others = [f for f in self._recent if f is not film]
+        self._recent = [*others, film]
         while len(self._recent)>_KEPT: self._recent.pop(0).forget()
         if self.shown is film and film.target==e.target: self._show()
 
@@ -492,16 +605,19 @@ def _quietly(self:App):
 @patch
 def _list(self:App):
     "The films of this session with their answers; hidden while there is one"
+    titles = [f'{i}. {f.name}: {f.headline}' for i,f in enumerate(self.films, 1)]
     with self._quietly():
-        chosen = self.which.value
-        self.which.options = [(f'{i}. {f.name}: {f.headline}', i-1) for i,f in enumerate(self.films, 1)]
-        self.which.value = 0 if chosen is None else chosen
+        chosen = self.which.value or 0
+        self.which.options = [(title, i) for i,title in enumerate(titles)]
+        self.which.value = chosen
     _hidden(self.which, len(self.films)<2)
 
 @patch
 def _choose(self:App, change):
+    i = change['new']
     with self._lock:
-        if not self._quiet and change['new'] is not None: self._look(self.films[change['new']])
+        if self._quiet or i is None: return
+        self._look(self.films[i])
 
 @patch
 def _look(self:App, film):
@@ -511,17 +627,16 @@ def _look(self:App, film):
     if film.answer: return self._show()
     self.answer = None # nothing of another film stays on the page
     _hidden(self.space)
-    self._later()
+    self._later(self._explain_class, film, film.target)
 
 @patch
 def _retarget(self:App, change):
     with self._lock:
-        if self._quiet or not self.shown: return
-        self.shown.target = change['new']
-        self._show() if self.shown.target in self.shown.answers else self._later()
-
-@patch
-def _later(self:App): self._jobs.put((self._explain_class, (self.shown, self.shown.target)))
+        film = self.shown
+        if self._quiet or not film: return
+        film.target = change['new']
+        if film.target in film.answers: return self._show()
+        self._later(self._explain_class, film, film.target)
 
 @patch
 def _explain_class(self:App, film, target):
@@ -530,23 +645,27 @@ def _explain_class(self:App, film, target):
         if target in film.answers or film.target!=target: return # made meanwhile, or not wanted any more
     with self.line.turn(lambda n: self._say(1, film.name, n)):
         self._say(3, film.name)
-        self._answered(film, self._ask(film.read(), self.asked, target))
+        e = self._ask(film.read(), self.asked, target)
+        self._answered(film, e)
     self._say(4, film.name)
 
 @patch
 def _offer_maps(self:App, made):
     "A method that cannot serve the networks is not to be chosen"
     if not made or made==self.methods: return
-    self.methods,maps = made,[(method_title(m), m) for m in made]
-    said = speaker(made)
-    self.method.options,self.method.value = maps,said
-    self.beside.options = [*self.beside.options[:2], *maps]
+    self.methods = made
+    maps = _titled(made)
+    self.method.options = maps
+    self.method.value = speaker(made)
+    no_maps = self.beside.options[:2]
+    self.beside.options = [*no_maps, *maps]
 
 @patch
 def _choices(self:App, film):
     "The heatmaps that were made, the classes of the ensemble that answered, and the class that is looked at"
-    self._offer_maps(tuple(self.answer.attributions))
-    if self.target.options!=self.answer.classes: self.target.options = self.answer.classes
+    e = self.answer
+    self._offer_maps(tuple(e.attributions))
+    if self.target.options!=e.classes: self.target.options = e.classes
     self.target.value = film.target
 
 @patch
@@ -556,7 +675,8 @@ def _show(self:App):
         film = self.shown
         self.answer = film.answer
         with self._quietly(): self._choices(film)
-        self.words.value,self.similar.value = words(self.answer, film.name),similar_html(self.answer)
+        self.words.value = words(self.answer, film.name)
+        self.similar.value = similar_html(self.answer)
         self.link.value = ''
         self._draw()
         self._offer()
@@ -568,32 +688,47 @@ def _draw(self:App):
     with self._lock:
         e = self.answer
         if e is None: return
-        chosen = [m for m in (self.method.value, self.beside.value) if m] if e.attributions else ['film']
-        figures = ''.join(_figure(e, m, self.strength.value/100, self.outlines.value) for m in chosen)
-        self.pictures.value = f'<div class="dce-pictures">{figures}</div>'
+        strength,outlines = self.strength.value/100,self.outlines.value
+        figures = [_figure(e, m, strength, outlines) for m in self._chosen()]
+        self.pictures.value = f'<div class="dce-pictures">{"".join(figures)}</div>'
         _hidden(self.controls, not e.attributions)
+
+@patch
+def _chosen(self:App):
+    "The pictures that a reader asked for"
+    if not self.answer.attributions: return ['film']
+    return [m for m in (self.method.value, self.beside.value) if m]
 
 @patch
 def _offer(self:App):
     "A button for each kind of download, once there is everything to put into it"
-    film,e = self.shown,self.answer
-    titles = downloads(film.source) if e.attributions or e.doubts or not self.methods else []
-    buttons = [W.Button(description=APP_WORDS['download'].format(title=t)) for t in titles]
-    for b,t in zip(buttons, titles): b.on_click(lambda _, t=t: self._save(t))
-    self.saving.children = buttons
-    _hidden(self.saving, not buttons)
+    e = self.answer
+    whole = e.attributions or e.doubts or not self.methods
+    titles = downloads(self.shown.source) if whole else []
+    self.saving.children = list(map(self._button, titles))
+    _hidden(self.saving, not titles)
+
+@patch
+def _button(self:App, title):
+    "One that makes a download"
+    b = W.Button(description=APP_WORDS['download'].format(title=title))
+    b.on_click(lambda _: self._save(title))
+    return b
 
 @patch
 def _save(self:App, title):
     "A link that the browser follows by itself"
-    film,e,(ending,mime,_,make) = self.shown,self.answer,DOWNLOADS[title]
-    try: data = make(e, film.source)
+    film = self.shown
+    ending,mime,_,make = DOWNLOADS[title]
+    try: data = make(self.answer, film.source)
     except RadiographError as error: return self.refuse(str(error))
     known = hashlib.sha256(film.source).hexdigest()[:8] # two films may bear one name
     name = f'{Path(film.name).stem}-{known}-{title.lower()}.{ending}'
-    url = f'data:{mime};base64,{base64.b64encode(data).decode()}'
-    text,name = escape(APP_WORDS['save'].format(name=name, size=len(data)/1e3)),escape(name, quote=True)
-    self.link.value = f'<a class="dce-save" download="{name}" href="{url}">{text}</a>'
+    inside = base64.b64encode(data).decode()
+    url = f'data:{mime};base64,{inside}'
+    text = APP_WORDS['save'].format(name=name, size=len(data)/1e3)
+    link = f'download="{escape(name, quote=True)}" href="{url}"'
+    self.link.value = f'<a class="dce-save" {link}>{escape(text)}</a>'
 
 @asks_back
 def build_app(
@@ -629,10 +764,13 @@ def _settings(port, host, max_size, idle):
     "What differs from Voilà's defaults"
     if not 0<max_size<=1000: raise RadiographError(f'--max_size {max_size}', '1 to 1000 MB', 'correct --max_size')
     if idle<_SHORTEST: raise RadiographError(f'--idle {idle}', f'at least {_SHORTEST} seconds', 'correct --idle')
-    tornado = dict(websocket_max_message_size=int((max_size+20)*1e6), headers={'Content-Security-Policy':_POLICY})
-    return dict(Voila=dict(port=port, ip=host, port_retries=0, open_browser=False, tornado_settings=tornado),
-                MappingKernelManager=dict(cull_idle_timeout=idle, cull_interval=5),
-                VoilaConfiguration=dict(file_allowlist=[], template='lab', allow_template_override='NO'))
+    tornado = dict(
+        websocket_max_message_size=int((max_size+20)*1e6),
+        headers={'Content-Security-Policy':_POLICY})
+    return dict(
+        Voila=dict(port=port, ip=host, port_retries=0, open_browser=False, tornado_settings=tornado),
+        MappingKernelManager=dict(cull_idle_timeout=idle, cull_interval=5),
+        VoilaConfiguration=dict(file_allowlist=[], template='lab', allow_template_override='NO'))
 
 def _serve(port, host, max_size, ensemble, idle):
     "Until Ctrl-C; nothing is left behind"

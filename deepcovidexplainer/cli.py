@@ -23,9 +23,11 @@ _ENDINGS,_OUT = ('html', 'pdf', 'png', 'json'),'explanations'
 
 def _root(films):
     "The folder that answers mirror; None where films were named one by one"
-    folders = [f for f in map(Path, films) if f.is_dir()]
-    if not folders: return None
-    return Path(os.path.commonpath([os.path.abspath(f if f.is_dir() else f.parent) for f in map(Path, films)]))
+    films = list(map(Path, films))
+    if not any(f.is_dir() for f in films): return None
+    folders = [f if f.is_dir() else f.parent for f in films]
+    common = os.path.commonpath([os.path.abspath(f) for f in folders])
+    return Path(common)
 
 def _folder(out, ending):
     "A folder of answers; refused where its name is that of a file"
@@ -39,23 +41,29 @@ def _targets(paths, out, kind, root=None):
     out = Path(out)
     ending = out.suffix.lower().strip('.')
     if len(paths)!=1 or ending not in _ENDINGS: return output_paths(paths, root, _folder(out, ending), kind)
-    if not (out.exists() and out.samefile(paths[0])): return {paths[0]:out}
+    film = paths[0]
+    if not out.exists() or not out.samefile(film): return {film:out}
     raise RadiographError(f'{out}, which is the film itself', 'a file that is no film', 'another name after --out')
 
 def _in_folder(folder, out, answers):
     "Films of a folder, without answers: what lies in the folder of answers below it, and what its index lists"
     from deepcovidexplainer.radiograph import get_radiograph_files
     apart = Path(os.path.abspath(folder)) in out.parents
-    full = {f:Path(os.path.abspath(f)) for f in get_radiograph_files(folder)}
-    return [f for f,q in full.items() if q not in answers and not (apart and out in q.parents)]
+    def is_answer(film):
+        place = Path(os.path.abspath(film))
+        return place in answers or apart and out in place.parents
+    return [f for f in get_radiograph_files(folder) if not is_answer(f)]
 
 def _files(films, out):
     "Films and the films of folders, in order, each once"
     from deepcovidexplainer.report import index_rows
     made = Path(os.path.abspath(out))
     answers = {made/r['report'] for r in index_rows(made) if r['report']}
-    found = [q for f in map(Path, films) for q in (_in_folder(f, made, answers) if f.is_dir() else [f])]
-    return list(dict.fromkeys(found))
+    found = {}
+    for f in map(Path, films):
+        inside = _in_folder(f, made, answers) if f.is_dir() else [f]
+        found |= dict.fromkeys(inside)
+    return list(found)
 
 @contextmanager
 def _swept(out):
@@ -67,7 +75,8 @@ def _swept(out):
 # %% ../nbs/39_cli.ipynb #c008a
 def _plain(text):
     "Without letters that command a terminal"
-    return ''.join(c if c.isprintable() or c=='\n' else '\N{REPLACEMENT CHARACTER}' for c in str(text))
+    def shown(c): return c.isprintable() or c=='\n'
+    return ''.join(c if shown(c) else '\N{REPLACEMENT CHARACTER}' for c in str(text))
 
 def _say(*lines, to='stdout'):
     "Print lines, on a terminal of any kind"
@@ -85,7 +94,8 @@ def _argument(
     **kw,    # Keywords for `argparse.add_argument`: nargs, choices
 ):           # An annotation
     "What docments cannot say, in the words of fastcore 1 (`Param`) or 2 (`Annotated`)"
-    return script.Param(help, kind, **kw) if hasattr(script, 'Param') else Annotated[kind, help, kw]
+    if hasattr(script, 'Param'): return script.Param(help, kind, **kw)
+    return Annotated[kind, help, kw]
 
 def _asked(ensemble, methods, target, who):
     "What an answer depends on besides the film; another answer is due when it changes"
@@ -100,7 +110,8 @@ def _explain_some(todo, root, ensemble, methods, target, who, quiet=False, devic
     from deepcovidexplainer.pipeline import predict_and_explain
     films = [film for film,_ in todo]
     answers = predict_and_explain(films, ensemble, methods, target, errors='report', device=device)
-    return [_save(e, film, path, root, who, quiet) for e,(film,path) in zip(answers, todo)]
+    pairs = zip(answers, todo)
+    return [_save(e, film, path, root, who, quiet) for e,(film,path) in pairs]
 
 def _is_aside(error):
     "Whether a file is what lies beside films: a report, a CT. A letter called film.png is not"
@@ -115,33 +126,49 @@ def _save(e, film, path, root, who, quiet):
         identity = result_identity(e, root, path=film, **who)
         e.save(path, root=root, film=film, **who, time=identity['time'])
     except (RadiographError, OSError) as error:
-        why = f'{error.filename or path}: {error.strerror}' if isinstance(error, OSError) and error.strerror else error
-        row = index_row(RadiographError(str(why)), dict(film=plain_name(film_name(film, root))))
+        why = _why(error, path)
+        named = dict(film=plain_name(film_name(film, root)))
+        row = index_row(RadiographError(why), named)
         if root and _is_aside(error): return row,'no film'
         _complain(f'{film}: {why}')
         return row,'not answered'
-    if not quiet: _say(f'{film}: {e.sentences[0]} → {path}', *(f'  ! {w}' for w in e.warnings))
+    warnings = [f'  ! {w}' for w in e.warnings]
+    if not quiet: _say(f'{film}: {e.sentences[0]} → {path}', *warnings)
     return index_row(e, identity, path.name),'answered'
+
+def _why(error, path):
+    "What went wrong, in words"
+    if not isinstance(error, OSError) or not error.strerror: return str(error)
+    return f'{error.filename or path}: {error.strerror}'
 
 def _is_done(row, film, path, asked):
     "Whether the index tells of this very film and question, and the answer is there"
     from deepcovidexplainer.core import sha256_of
-    return bool(row) and row.get('asked')==asked and path.is_file() and row.get('sha256')==sha256_of(film)
+    if not row or row.get('asked')!=asked: return False
+    return path.is_file() and row.get('sha256')==sha256_of(film)
 
 class _Index:
     "The index of a folder of answers, written while it grows"
     def __init__(self, out, asked, wanted=True, every=20):
         from deepcovidexplainer.report import check_folder_index,index_rows
         if wanted: check_folder_index(out)
-        self.out,self.asked,self.every,self.new = Path(out),asked,every,[]
+        self.out = Path(out)
+        self.asked = asked
         self.wanted = wanted
+        self.every = every
+        self.new = []
         self.rows = {r['film']:r for r in index_rows(out)}
 
     def add(self, row, path, worked):
-        place = path.relative_to(os.path.abspath(self.out)).as_posix() if worked else None
-        report = place and os.fsencode(place).decode(errors='replace')
+        report = self._report(path) if worked else None
         self.new.append(dict(row, report=report, asked=self.asked))
         if len(self.new)>=self.every: self.write()
+
+    def _report(self, path):
+        "Where an answer lies in the folder, in letters that a table can hold"
+        place = path.relative_to(os.path.abspath(self.out))
+        name = os.fsencode(place.as_posix())
+        return name.decode(errors='replace')
 
     def write(self):
         from deepcovidexplainer.report import folder_index
@@ -152,7 +179,8 @@ _TOGETHER = 8 # Films that are explained before the first of them is saved
 
 def _batches(todo, jobs):
     "Films that share a pass; fewer where there are not enough for all jobs"
-    size = max(1, min(_TOGETHER, -(-len(todo)//jobs)))
+    a_job = -(-len(todo)//jobs) # rounded up
+    size = max(1, min(_TOGETHER, a_job))
     starts = range(0, len(todo), size)
     return [todo[i:i+size] for i in starts]
 
@@ -174,36 +202,48 @@ def _each(ask, todo, root, jobs):
 def _explain_all(targets, root, out, ask, asked, jobs, quiet):
     "A folder of answers; whether every film got one"
     from collections import Counter
-    from deepcovidexplainer.radiograph import plain_name
-    from deepcovidexplainer.report import film_name
     lone = len(targets)==1 and out==_OUT # one answer, in a folder that nobody asked for
-    index,fates = _Index(out, asked, not lone),Counter()
-    row_of = lambda film: index.rows.get(plain_name(film_name(film, root)))
-    todo = [(film, path) for film,path in targets.items() if not _is_done(row_of(film), film, path, asked)]
+    index = _Index(out, asked, not lone)
+    todo = _not_done(targets, root, index)
+    fates = Counter()
     try:
         for (film,path),(row,fate) in zip(todo, _each(ask, todo, root, jobs)):
             index.add(row, path, fate=='answered')
             fates[fate] += 1
     finally: index.write()
     kept = len(targets)-len(todo)
-    if kept and not quiet: _say(f'{kept} of {len(targets)} films had their answer already')
-    if len(todo)>1 and not quiet: _say(', '.join(f'{n} {fate}' for fate,n in fates.items()))
+    said = []
+    if kept: said.append(f'{kept} of {len(targets)} films had their answer already')
+    if len(todo)>1: said.append(', '.join(f'{n} {fate}' for fate,n in fates.items()))
+    if said and not quiet: _say(*said)
     return not fates['not answered']
+
+def _not_done(targets, root, index):
+    "(film, file) of what has no answer yet"
+    from deepcovidexplainer.radiograph import plain_name
+    from deepcovidexplainer.report import film_name
+    def done(film, path):
+        name = plain_name(film_name(film, root))
+        return _is_done(index.rows.get(name), film, path, index.asked)
+    return [(film, path) for film,path in targets.items() if not done(film, path)]
 
 def _explain(films, out, kind, ensemble, methods, target, who, jobs=1, quiet=False, device='cpu'):
     "What `dce_explain` does; its exit status"
     from deepcovidexplainer.models import pick_device
-    paths,root = _files(films, out),_root(films)
+    paths = _files(films, out)
+    root = _root(films)
     if not paths:
-        asked = ', '.join(map(str, films))
-        raise RadiographError(f'no film in {asked}', 'a film, or a folder of films', 'check the path')
+        given = ', '.join(map(str, films))
+        raise RadiographError(f'no film in {given}', 'a film, or a folder of films', 'check the path')
     targets = _targets(paths, out, kind, root)
-    single = list(targets.values())==[Path(out)]
     if jobs<1: raise RadiographError(f'{jobs} jobs', 'at least one', 'correct --jobs')
-    how = dict(quiet=quiet, device=pick_device(device, ('cuda', 'cpu')))
-    ask = partial(_explain_some, ensemble=ensemble, methods=methods, target=target, who=who, **how)
-    if single: return ask(list(targets.items()), None)[0][1]=='answered'
-    return _explain_all(targets, root, out, ask, _asked(ensemble, methods, target, who), jobs, quiet)
+    device = pick_device(device, ('cuda', 'cpu'))
+    question = dict(ensemble=ensemble, methods=methods, target=target, who=who)
+    ask = partial(_explain_some, **question, quiet=quiet, device=device)
+    single = list(targets.values())==[Path(out)]
+    if not single: return _explain_all(targets, root, out, ask, _asked(**question), jobs, quiet)
+    _,fate = ask(list(targets.items()), None)[0]
+    return fate=='answered'
 
 @command('dce_explain film.dcm --out film.html', 'dce_explain cd_of_films --out answers --kind json --jobs 4')
 def dce_explain(
@@ -241,14 +281,16 @@ def _shares(text):
         raise RadiographError(f'the prevalence {text!r}', wanted, 'correct --prevalence') from None
 
 def _progress(done, total):
+    if not sys.stderr.isatty(): return
     end = '\n' if done==total else ''
-    if sys.stderr.isatty(): print(f'\r{done} of {total} films', end=end, file=sys.stderr, flush=True)
+    print(f'\r{done} of {total} films', end=end, file=sys.stderr, flush=True)
 
 def _against_card(trial):
     "Whether the numbers of the card came out again, in words"
     from deepcovidexplainer.evaluation import differences,score_table
     card = trial.ensemble.about['scores']
-    apart,numbers = differences(trial.scores(), card),len(score_table(card))
+    apart = differences(trial.scores(), card)
+    numbers = len(score_table(card))
     for r in apart.head(5).to_dict('records'):
         yield f"  card: {r['part']}, {r['score']}: {r['value in the card']}, now {r['value now']}"
     if not trial.films.attrs['same']:
@@ -358,21 +400,30 @@ def _recipe(a):
     "The command's options as a recipe"
     from deepcovidexplainer.training import Recipe
     crop,balance = (None if a[k]=='none' else a[k] for k in ('crop', 'balance'))
+    sizes = _numbers(a['sizes'])
     keys = ('arch', 'init', 'cycles', 'epochs', 'lr', 'bs', 'strength', 'half', 'seed')
-    return Recipe(sizes=_numbers(a['sizes']), crop=crop, balance=balance, **{k:a[k] for k in keys})
+    others = {k:a[k] for k in keys}
+    return Recipe(sizes=sizes, crop=crop, balance=balance, **others)
+
+def _class_names(text):
+    "`normal,tuberculosis` as a tuple"
+    from deepcovidexplainer.core import class_of
+    return text and tuple(class_of(c, '--classes', None) for c in text.split(','))
 
 def _train(out, a):
     "Films and a recipe become an ensemble"
     from deepcovidexplainer.models import pick_device
     from deepcovidexplainer.training import study_of,train
-    recipe,device = _recipe(a),pick_device(a['device'])
-    from deepcovidexplainer.core import class_of
-    classes = a['classes'] and tuple(class_of(c, '--classes', None) for c in a['classes'].split(','))
+    recipe = _recipe(a)
+    device = pick_device(a['device'])
+    classes = _class_names(a['classes'])
     t,root = _own_or_public(a['table'], a['sources'], a['data'], classes)
-    study = study_of(t, root, out/'training', a['fold'], a['folds'], bool(a['table']), classes)
+    own = bool(a['table'])
+    study = study_of(t, root, out/'training', a['fold'], a['folds'], own, classes)
     say = None if a['quiet'] else _say
-    if say: say(f"{study!r}; {recipe.arch} on {device}")
-    return train(study, recipe, out, device, a['workers'], bool(say) and sys.stdout.isatty(), say)
+    if say: say(f'{study!r}; {recipe.arch} on {device}')
+    bar = bool(say) and sys.stdout.isatty()
+    return train(study, recipe, out, device, a['workers'], bar, say)
 
 @command('dce_train --table films.csv --out ensemble',
          'dce_train --table folder_of_classes --arch efficientnet_lite0 --init imagenet --epochs 6')

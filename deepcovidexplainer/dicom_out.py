@@ -72,7 +72,9 @@ def _header(source):
 def _check_same(e, film):
     "Raise unless `film` is what was explained"
     film = film.resized(max(e.film.shape))
-    if film.shape==e.film.shape and np.abs(film.data-e.film.data).max()<1/255: return
+    if film.shape==e.film.shape:
+        apart = np.abs(film.data-e.film.data)
+        if apart.max()<1/255: return
     came = 'an explanation of another film than the one handed over'
     raise RadiographError(came, 'the DICOM file that was explained', 'predict_and_explain(source).to_dicom(source)')
 
@@ -82,22 +84,30 @@ def zones_on_source(
     ds,          # Header of the film: Rows, Columns, PatientOrientation
 )->np.ndarray:   # Rows×Columns uint8: 0 outside the lungs, else the number of the zone, from 1
     "The zones on the pixels of the film as it is stored"
-    size = oriented(np.empty((int(ds.Rows), int(ds.Columns)), bool), ds)[0].shape[::-1] # as the film stands upright
-    grown = lambda m: cv2.resize(np.asarray(m, np.float32), size, interpolation=cv2.INTER_LINEAR)
-    label,most = np.zeros(size[::-1], np.uint8),np.full(size[::-1], .5, np.float32)
+    stored = np.empty((int(ds.Rows), int(ds.Columns)), bool)
+    upright,_ = oriented(stored, ds)
+    h,w = upright.shape
+    def grown(mask):
+        "Share of each upright pixel that lies in a mask"
+        return cv2.resize(np.asarray(mask, np.float32), (w, h), interpolation=cv2.INTER_LINEAR)
+    label = np.zeros((h, w), np.uint8)
+    most = np.full((h, w), .5, np.float32)
     if zones: most = 1-grown(np.any([z.mask for z in zones], 0))
     for i,z in enumerate(zones, 1):
         share = grown(z.mask)
         label[share>most] = i
         most = np.maximum(most, share)
-    return np.ascontiguousarray(oriented(label, ds, back=True)[0])
+    back,_ = oriented(label, ds, back=True)
+    return np.ascontiguousarray(back)
 
 # %% ../nbs/32_dicom_out.ipynb #d013
 MAKER = 'deepcovidexplainer' # Manufacturer of everything written here
 
 def _uid(*words):
     "The UID (2.25.…) that belongs to some words, the same on every machine"
-    return f"2.25.{uuid.UUID(bytes=hashlib.sha256('|'.join(words).encode()).digest()[:16], version=4).int}"
+    text = '|'.join(words)
+    digest = hashlib.sha256(text.encode()).digest()
+    return f'2.25.{uuid.UUID(bytes=digest[:16], version=4).int}'
 
 IMPLEMENTATION_UID = _uid(MAKER, 'implementation') # Implementation Class UID of the files and associations
 
@@ -177,8 +187,10 @@ def is_answer(
 )->bool:
     "Was it made here? An answer that came back must never be explained again"
     equipment = [ds, *(ds.get('ContributingEquipmentSequence') or [])]
-    made = getattr(getattr(ds, 'file_meta', None), 'ImplementationClassUID', None)
-    return MAKER in [item.get('Manufacturer') for item in equipment] or made==IMPLEMENTATION_UID
+    makers = [item.get('Manufacturer') for item in equipment]
+    if MAKER in makers: return True
+    meta = getattr(ds, 'file_meta', None)
+    return getattr(meta, 'ImplementationClassUID', None)==IMPLEMENTATION_UID
 
 # %% ../nbs/32_dicom_out.ipynb #d017
 _COLOUR = dict(right=(76, 201, 240), left=(255, 183, 3)) # Zones of the patient's right and left lung
@@ -187,14 +199,19 @@ _INK,_AMBER,_GREY,_BACK = (235, 238, 241),(255, 196, 61),(160, 168, 176),(16, 20
 def _square(rgb, film, side=1024):
     "A picture with square pixels whose longer side is `side`"
     dy,dx = film.meta.get('spacing_mm') or (1, 1)
-    h,w = rgb.shape[0]*dy,rgb.shape[1]*dx
-    size = (round(w*side/max(h, w)), round(h*side/max(h, w)))
-    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if size[1]<rgb.shape[0] else cv2.INTER_CUBIC)
+    h = rgb.shape[0]*dy
+    w = rgb.shape[1]*dx
+    longer = max(h, w)
+    size = round(w*side/longer),round(h*side/longer)
+    smaller = size[1]<rgb.shape[0]
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
 
 def _outlined(e):
     "The film in colour, zones outlined"
-    rgb = _square(np.repeat(np.round(e.film.data*255).astype(np.uint8)[...,None], 3, -1), e.film)
-    for z in lung_zones(e.mask) if not e.doubts else ():
+    grey = np.round(e.film.data*255).astype(np.uint8)
+    rgb = _square(np.repeat(grey[...,None], 3, -1), e.film)
+    if e.doubts: return rgb
+    for z in lung_zones(e.mask):
         mask = cv2.resize(z.mask.astype(np.uint8), rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         lines,_ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(rgb, lines, -1, _COLOUR[z.side], 2)
@@ -202,20 +219,24 @@ def _outlined(e):
 
 def _panels(e):
     "(picture, caption) of the film and of the heatmap that the sentences speak of"
-    yield _outlined(e),'The film' + (', lung zones outlined' if e.mask.any() and not e.doubts else '')
+    film = _outlined(e)
+    zones = e.mask.any() and not e.doubts
+    yield film,'The film, lung zones outlined' if zones else 'The film'
     method = speaker(e.attributions)
     if method is None or e.doubts: return
     a = e.attributions[method]
-    data = cv2.GaussianBlur(a.data, (0, 0), .008*max(a.data.shape)) if a.signed else a.data
-    what = 'speaks for it (red) and against it (blue)' if a.signed else 'was found, bright: most'
+    data,what = a.data,'was found, bright: most'
+    if a.signed:
+        data = cv2.GaussianBlur(data, (0, 0), .008*max(data.shape))
+        what = 'speaks for it (red) and against it (blue)'
     tinted = overlay(e.film, data, a.signed, eye_scale(data))
     yield _square(tinted, e.film),f'{method_title(method)}: where evidence for {a.target} {what}'
 
 # %% ../nbs/32_dicom_out.ipynb #d018
 def _words(e):
     "(text, colour) of each paragraph: warnings before the finding"
-    yield from ((f'! {w}', _AMBER) for w in e.warnings)
-    yield from ((s, _INK) for s in e.sentences)
+    for w in e.warnings: yield f'! {w}',_AMBER
+    for s in e.sentences: yield s,_INK
     if e.doubts: return
     each = ', '.join(f'{c} {percent(p)}' for c,p in e.posteriors.items())
     yield f'Calibrated probabilities: {each}',_INK
@@ -224,15 +245,20 @@ def _wrapped(text, font, width):
     "A paragraph as lines that are at most `width` pixels wide"
     lines = ['']
     for word in text.split():
-        if lines[-1] and font.getlength(f'{lines[-1]} {word}')>width: lines.append('')
-        lines[-1] = f'{lines[-1]} {word}'.strip()
+        longer = f'{lines[-1]} {word}'.strip()
+        if lines[-1] and font.getlength(longer)>width:
+            lines.append(word)
+        else: lines[-1] = longer
     return lines
 
 def _marked(rgb, caption, sides, draw, x, y, font):
     "Letters over a picture: the patient's right and left, and what it is"
     h,w = rgb.shape[:2]
-    for letter,at in (('R', x+12), ('L', x+w-32)) if sides else ():
-        draw.text((at, y+h//2-20), letter, fill='white', font=font(34), stroke_width=2, stroke_fill='black')
+    middle = y+h//2-20
+    def letter(text, x): draw.text((x, middle), text, fill='white', font=font(34), stroke_width=2, stroke_fill='black')
+    if sides:
+        letter('R', x+12)
+        letter('L', x+w-32)
     draw.text((x+10, y+h+8), caption, fill=_GREY, font=font(20))
 
 def _canvas(width, height, algorithm, font):
@@ -251,17 +277,26 @@ def answer_picture(
 )->np.ndarray:   # H×W×3 uint8
     "Film, heatmap and words as one picture, without a name"
     from PIL import Image,ImageFont
-    font,panels = (lambda size: ImageFont.load_default(size)),list(_panels(e))
-    wide,high = max(1200, sum(p.shape[1]+10 for p,_ in panels)+10),max(p.shape[0] for p,_ in panels)
-    lines = [(line, colour) for text,colour in _words(e) for line in _wrapped(text, font(24), wide-40)]
-    canvas,draw = _canvas(wide, high+88+32*len(lines)+60, _algorithm(e.prediction), font)
+    def font(size): return ImageFont.load_default(size)
+    panels = list(_panels(e))
+    beside = sum(rgb.shape[1]+10 for rgb,_ in panels)+10
+    wide = max(1200, beside)
+    below = 88+max(rgb.shape[0] for rgb,_ in panels)
+    lines = list(_lines(e, font(24), wide-40))
+    canvas,draw = _canvas(wide, below+32*len(lines)+60, _algorithm(e.prediction), font)
     x = 10
     for rgb,caption in panels:
         canvas.paste(Image.fromarray(rgb), (x, 44))
         _marked(rgb, caption, not e.doubts, draw, x, 44, font)
         x += rgb.shape[1]+10
-    for i,(line,colour) in enumerate(lines): draw.text((20, high+88+32*i), line, fill=colour, font=font(24))
+    for i,(line,colour) in enumerate(lines):
+        draw.text((20, below+32*i), line, fill=colour, font=font(24))
     return np.asarray(canvas)
+
+def _lines(e, font, width):
+    "(line, colour) of all paragraphs"
+    for text,colour in _words(e):
+        for line in _wrapped(text, font, width): yield line,colour
 
 # %% ../nbs/32_dicom_out.ipynb #d024
 def _source_item(ref, code):
@@ -340,50 +375,73 @@ _GREYS = ('SamplesPerPixel', 'PhotometricInterpretation', 'RescaleSlope', 'Resca
 
 def _border(label, i):
     "Closed lines around a zone through the middles of its outermost pixels, (column, row) from the film's corner"
-    lines,_ = cv2.findContours((label==i).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    zone = (label==i).astype(np.uint8)
+    lines,_ = cv2.findContours(zone, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     for line in lines:
-        line = cv2.approxPolyDP(line, max(label.shape)/900, True)[:,0]
-        if len(line)>2: yield np.vstack([line, line[:1]])+.5
+        points = cv2.approxPolyDP(line, max(label.shape)/900, True)[:,0]
+        if len(points)<3: continue
+        closed = np.vstack([points, points[:1]])
+        yield closed+.5
 
 def _gsps(e, ref, algorithm):
     "The zones' outlines as Grayscale Softcopy Presentation State; None where there are none"
     zones = () if e.doubts else lung_zones(e.mask)
     if not zones: return None
-    pr,label = _highdicom().pr,zones_on_source(zones, ref)
-    layer = pr.GraphicLayer('ZONES', 1, DISCLAIMER[:64], _highdicom().color.CIELabColor.from_rgb(*_COLOUR['right']))
-    drawn = [pr.GraphicObject('POLYLINE', line, 'PIXEL', False, z.name, _zone_uid(ref, z.name))
-             for i,z in enumerate(zones, 1) for line in _border(label, i)]
+    hd = _highdicom()
+    colour = hd.color.CIELabColor.from_rgb(*_COLOUR['right'])
+    layer = hd.pr.GraphicLayer('ZONES', 1, DISCLAIMER[:64], colour)
+    drawn = list(_drawn(zones, ref))
     shape = 'INVERSE' if ref.get('PhotometricInterpretation')=='MONOCHROME1' else 'IDENTITY'
-    out = pr.GrayscaleSoftcopyPresentationState(
-        [ref], content_label='LUNG_ZONES', content_description='Outlines of six lung zones, found by a network',
-        graphic_annotations=[pr.GraphicAnnotation([ref], layer, graphic_objects=drawn)], graphic_layers=[layer],
-        presentation_lut_transformation=_highdicom().PresentationLUTTransformation(shape), **_common('gsps', algorithm))
+    out = hd.pr.GrayscaleSoftcopyPresentationState(
+        [ref],
+        content_label='LUNG_ZONES',
+        content_description='Outlines of six lung zones, found by a network',
+        graphic_annotations=[hd.pr.GraphicAnnotation([ref], layer, graphic_objects=drawn)],
+        graphic_layers=[layer],
+        presentation_lut_transformation=hd.PresentationLUTTransformation(shape),
+        **_common('gsps', algorithm))
     out.Laterality = None
     return out
+
+def _drawn(zones, ref):
+    "The zones' lines on the film as it is stored"
+    pr = _highdicom().pr
+    label = zones_on_source(zones, ref)
+    for i,z in enumerate(zones, 1):
+        uid = _zone_uid(ref, z.name)
+        for line in _border(label, i): yield pr.GraphicObject('POLYLINE', line, 'PIXEL', False, z.name, uid)
 
 # %% ../nbs/32_dicom_out.ipynb #d028
 _FINDINGS = {'normal':('17621005', 'SCT', 'Normal'), 'pneumonia':('233604007', 'SCT', 'Pneumonia'),
              'covid-19':('840539006', 'SCT', 'COVID-19'), 'tuberculosis':('56717001', 'SCT', 'Tuberculosis')}
 
-def _code(value, meaning): return _highdicom().sr.CodedConcept(value[:16].upper(), '99DCE', meaning[:64])
+def _code(value, meaning):
+    "A code of our own"
+    return _highdicom().sr.CodedConcept(value[:16].upper(), '99DCE', meaning[:64])
 
 def _finding(name, words):
     "The code of a class: what the ensemble says, what is known, or one of our own"
-    code = words.get(name, {}).get('code') or _FINDINGS.get(name)
+    said = words.get(name, {})
+    code = said.get('code') or _FINDINGS.get(name)
     if code: return _highdicom().sr.CodedConcept(*code)
-    short = name if len(name)<=16 and name.isascii() else f'C{fingerprint(name)[:15]}' # as long as a code may be
+    if len(name)<=16 and name.isascii(): return _code(name, name)
+    short = f'C{fingerprint(name)[:15]}' # as long as a code may be
     return _code(short, name)
 
 def _by(algorithm):
     "The algorithm as a report names it (TID 4019)"
     parameters = [f'ensemble {algorithm.ensemble}', f'card SHA-256 {algorithm.card}']
-    return _highdicom().sr.AlgorithmIdentification(name=MAKER, version=algorithm.version, parameters=parameters)
+    sr = _highdicom().sr
+    return sr.AlgorithmIdentification(name=MAKER, version=algorithm.version, parameters=parameters)
 
 def _number(name, value, algorithm):
     "A share or a probability, in percent"
     sr = _highdicom().sr
-    percents = sr.CodedConcept('%', 'UCUM', 'Percent')
-    return sr.Measurement(name=name, value=round(100*float(value), 4), unit=percents, algorithm_id=_by(algorithm))
+    return sr.Measurement(
+        name=name,
+        value=round(100*float(value), 4),
+        unit=sr.CodedConcept('%', 'UCUM', 'Percent'),
+        algorithm_id=_by(algorithm))
 
 def _share_of(method):
     "What is measured, the heatmap's method in its name: not every program shows a measurement's method"
@@ -402,9 +460,13 @@ def _said(e, ref, algorithm):
     from pydicom.sr.codedict import codes
     what = _code('ANSWER', 'Answer of the ensemble')
     group = _group(ref, 'answer in words', finding_type=what, algorithm_id=_by(algorithm))
-    rest = [*(f'Warning: {w}' for w in e.warnings), *e.sentences[1:], DISCLAIMER]
-    texts = [(codes.DCM.Impression, e.sentences[0]), *((codes.DCM.Comment, text) for text in rest)]
-    group[0].ContentSequence.extend(sr.TextContentItem(name=n, value=t, relationship_type='CONTAINS') for n,t in texts)
+    def add(name, text):
+        item = sr.TextContentItem(name=name, value=text, relationship_type='CONTAINS')
+        group[0].ContentSequence.append(item)
+    first,*others = e.sentences
+    add(codes.DCM.Impression, first)
+    warnings = [f'Warning: {w}' for w in e.warnings]
+    for text in (*warnings, *others, DISCLAIMER): add(codes.DCM.Comment, text)
     return group
 
 def _classes(e, ref, algorithm):
@@ -417,16 +479,22 @@ def _classes(e, ref, algorithm):
 
 def _site(zone):
     "Where a zone is, or None for what lies outside the lungs"
-    sr,(side,level) = _highdicom().sr,zone.split()[:2]
+    sr = _highdicom().sr
+    side,level = zone.split()[:2]
     if level not in _LEVEL: return None
-    return [sr.FindingSite(sr.CodedConcept(*_LEVEL[level]), laterality=sr.CodedConcept(*_SIDE[side]))]
+    lung = sr.CodedConcept(*_SIDE[side])
+    place = sr.CodedConcept(*_LEVEL[level])
+    return [sr.FindingSite(place, laterality=lung)]
 
 def _shares(e, ref, algorithm):
     "A group for each zone: the share of each heatmap's positive relevance"
     what = _code('EVIDENCE', f'Evidence for {e.target}')
-    for zone in dict.fromkeys(r['zone'] for r in e.zones):
-        numbers = [_number(_share_of(r['method']), r['positive'], algorithm) for r in e.zones if r['zone']==zone]
-        yield _group(ref, zone, finding_type=what, finding_sites=_site(zone), measurements=numbers)
+    numbers = {}
+    for r in e.zones:
+        number = _number(_share_of(r['method']), r['positive'], algorithm)
+        numbers.setdefault(r['zone'], []).append(number)
+    for zone,found in numbers.items():
+        yield _group(ref, zone, finding_type=what, finding_sites=_site(zone), measurements=found)
 
 def _observer(algorithm):
     "Who observed: a device, which nobody has verified"
@@ -499,8 +567,10 @@ def save_dicom(
     "Write the DICOM objects, each whole or not at all"
     path = Path(path)
     made = e.to_dicom(source, kinds)
-    places = [path if i==0 else path.with_name(f'{path.stem}-{kind}{path.suffix}') for i,kind in enumerate(made)]
-    never_over(places, [source] if isinstance(source, (str, os.PathLike)) else [])
+    places = [path.with_name(f'{path.stem}-{kind}{path.suffix}') for kind in made]
+    if places: places[0] = path
+    given = [source] if isinstance(source, (str, os.PathLike)) else []
+    never_over(places, given)
     for place,out in zip(places, made.values()): write_dicom(out, place)
     return path
 

@@ -42,7 +42,9 @@ def majority_vote(
 )->np.ndarray:     # N class numbers
     "The class most members vote for; a tie goes to the higher mean posterior"
     p = np.asarray(p, float)
-    votes = (p.argmax(-1)[...,None]==np.arange(p.shape[-1])).sum(0)
+    classes = np.arange(p.shape[-1])
+    first = p.argmax(-1)
+    votes = (first[...,None]==classes).sum(0)
     return (votes+average_posteriors(p)/2).argmax(-1)
 
 # %% ../nbs/17_ensemble.ipynb #c010
@@ -51,12 +53,16 @@ def select_members(
     y,            # N class numbers
 )->list[int]:     # Member numbers, in the order in which they were chosen
     "Greedy forward selection by the validation likelihood of the averaged posteriors"
-    p,y = np.asarray(p, float),np.asarray(y)
-    chosen,best = [],np.inf
+    p = np.asarray(p, float)
+    y = np.asarray(y)
+    chosen,least = [],np.inf
+    def loss(m): return nll(p[chosen+[m]].mean(0), y)
     while len(chosen)<len(p):
-        loss,m = min((nll(p[chosen+[m]].mean(0), y), m) for m in range(len(p)) if m not in chosen)
-        if loss>=best: break
-        chosen,best = chosen+[m],loss
+        others = [m for m in range(len(p)) if m not in chosen]
+        now,best = min((loss(m), m) for m in others)
+        if now>=least: break
+        chosen.append(best)
+        least = now
     return chosen
 
 # %% ../nbs/17_ensemble.ipynb #s001
@@ -68,22 +74,29 @@ def power_law(
     "The tail's exponent by maximum likelihood, from the start that fits best (Clauset et al. 2009, eq. 3.1 and 3.9)"
     x = np.sort(np.asarray(x, float))
     x = x[x>1e-5]
-    n,logs = len(x)-np.arange(len(x)),np.log(x)
-    total = logs[::-1].cumsum()[::-1]-n*logs # Σ log(x_j/x_i) over j ≥ i
+    n = len(x)-np.arange(len(x)) # of the values from each on
+    logs = np.log(x)
+    sums = logs[::-1].cumsum()[::-1]
+    total = sums-n*logs # Σ log(x_j/x_i) over j ≥ i
     alphas = 1+n[:-1]/np.maximum(total[:-1], 1e-12)
     def distance(i):
         "Largest distance between the law and the data from `x[i]` on"
         law = 1-(x[i:]/x[i])**(1-alphas[i])
-        return np.abs(law-np.arange(n[i])/n[i]).max()
-    best = int(np.argmin([distance(i) for i in range(len(alphas))]))
+        data = np.arange(n[i])/n[i]
+        return np.abs(law-data).max()
+    distances = list(map(distance, range(len(alphas))))
+    best = int(np.argmin(distances))
     return float(alphas[best]),float(x[best])
 
 def _spectrum(w):
     "Squared singular values of a dense layer, or of all places of a convolution's kernel, in ascending order"
     w = w.detach().float().cpu().numpy()
-    def squared(matrices): return np.sort((np.linalg.svd(matrices, compute_uv=False)**2).ravel())
+    def squared(matrices):
+        values = np.linalg.svd(matrices, compute_uv=False)
+        return np.sort((values**2).ravel())
     if w.ndim==2: return squared(w)
-    places = w.reshape(*w.shape[:2], -1).transpose(2, 0, 1)
+    n_out,n_in = w.shape[:2]
+    places = w.reshape(n_out, n_in, -1).transpose(2, 0, 1)
     return squared(places)/2
 
 def layer_spectra(
@@ -100,8 +113,12 @@ def layer_spectra(
 
 def _norms(e):
     "What a spectrum in ascending order says of a layer"
-    alpha = power_law(e)[0]
-    return dict(log_norm=float(np.log10(e.sum())), alpha=alpha, alpha_weighted=float(alpha*np.log10(e[-1])))
+    alpha,_ = power_law(e)
+    largest = np.log10(e[-1])
+    return dict(
+        log_norm=float(np.log10(e.sum())),
+        alpha=alpha,
+        alpha_weighted=float(alpha*largest))
 
 def spectral_quality(
     model,      # A network
@@ -132,20 +149,24 @@ class Prediction:
     features:np.ndarray|None=None    # d, of the first member: what similar films are found by
 
     def __post_init__(self):
-        opinions = self.posteriors,*self.members.values()
-        wrong = next((p for p in opinions if len(p)!=len(self.classes)), None)
-        if wrong is None: return
-        wanted = f"one for each of {', '.join(self.classes)}"
-        raise RadiographError(f'{len(wrong)} probabilities', wanted, 'pass `classes`')
+        k = len(self.classes)
+        for p in (self.posteriors, *self.members.values()):
+            if len(p)==k: continue
+            wanted = f"one for each of {', '.join(self.classes)}"
+            raise RadiographError(f'{len(p)} probabilities', wanted, 'pass `classes`')
 
     def _name(self, p):
         "Class → float"
         return dict(zip(self.classes, map(float, p)))
 
+    def _first(self, p):
+        "The most probable class"
+        return self.classes[int(np.argmax(p))]
+
     @property
     def leaning(self):
         "Most probable class, whatever the guard says"
-        return self.classes[int(self.posteriors.argmax())]
+        return self._first(self.posteriors)
     @property
     def label(self):
         "Most probable class; None where the picture cannot be judged"
@@ -163,7 +184,7 @@ class Prediction:
     @property
     def votes(self):
         "Member → its own first choice"
-        return {m:self.classes[int(np.argmax(p))] for m,p in self.members.items()}
+        return {m:self._first(p) for m,p in self.members.items()}
     @property
     def agreement(self):
         "Number of members whose own first choice is `leaning`"
@@ -190,16 +211,20 @@ class Prediction:
             disclaimer=DISCLAIMER)
 
     def __repr__(self):
-        said = f'{self.leaning if self.judged else "cannot be judged"} {self.confidence:.0%}'
+        what = self.leaning if self.judged else 'cannot be judged'
         votes = f'{self.agreement} of {self.n_members} members agree'
         likely = ', '.join(self.prediction_set) or 'none'
-        return f'Prediction({said}, {votes}, {self.coverage:.0%} set: {likely})'
+        inside = f'{self.coverage:.0%} set: {likely}'
+        return f'Prediction({what} {self.confidence:.0%}, {votes}, {inside})'
 
     def _repr_html_(self):
         opinions = dict(ensemble=self.posteriors, **self.members)
-        def row(who, p): return dict(opinion=who, **{c:f'{v:.2f}' for c,v in zip(self.classes, p)})
-        rows = [row(who, p) for who,p in opinions.items()]
-        return html_table(rows, repr(self))+f'<p><small>{DISCLAIMER}</small></p>'
+        rows = []
+        for who,p in opinions.items():
+            shown = {c:f'{v:.2f}' for c,v in zip(self.classes, p)}
+            rows.append(dict(opinion=who, **shown))
+        table = html_table(rows, repr(self))
+        return f'{table}<p><small>{DISCLAIMER}</small></p>'
 
 # %% ../nbs/17_ensemble.ipynb #c016
 @dataclass
@@ -215,28 +240,33 @@ class Typicality:
     def distance(self, f): # N×d features → N distances
         "About 1 for a training film"
         c = np.atleast_2d(f)-self.mean
+        length = np.linalg.norm(self.axes, axis=1, keepdims=True)
+        rest = _unexplained(c, self.axes/length)/self.residual
         z = c@self.axes.T
-        unit = self.axes/np.linalg.norm(self.axes, axis=1, keepdims=True)
-        rest = _unexplained(c, unit)/self.residual
-        return np.sqrt(((z**2).mean(1)+rest**2)/2)
+        explained = (z**2).mean(1)
+        return np.sqrt((explained+rest**2)/2)
 
     def strangeness(self, f): # N×d features → N log-odds
         "Above 0 for what is more like another kind of picture than like a film"
         f = np.atleast_2d(f)
-        return np.full(len(f), -np.inf) if self.weights is None else f@self.weights+self.bias
+        if self.weights is None: return np.full(len(f), -np.inf)
+        return f@self.weights+self.bias
 
     def typical(self, f): # N×d features → N bool
         "Neither far from the training films nor strange"
-        return (self.distance(f)<=self.threshold) & (self.strangeness(f)<=0)
+        near = self.distance(f)<=self.threshold
+        return near & (self.strangeness(f)<=0)
 
     def judge(self, f): # 1×d features → dict
         "The numbers behind it, JSON-safe"
         d = np.shape(f)[-1]
-        if d!=len(self.mean):
-            wanted = f'{len(self.mean)}, as typicality.safetensors has'
+        known = len(self.mean)
+        if d!=known:
+            wanted = f'{known}, as typicality.safetensors has'
             raise RadiographError(f'{d} features', wanted, 'copy the ensemble again')
-        odds = {} if self.weights is None else dict(strangeness=float(self.strangeness(f)[0]))
-        return dict(distance=float(self.distance(f)[0]), threshold=self.threshold, **odds)
+        out = dict(distance=float(self.distance(f)[0]), threshold=self.threshold)
+        if self.weights is not None: out['strangeness'] = float(self.strangeness(f)[0])
+        return out
 
     @classmethod
     def fit(cls,
@@ -252,16 +282,20 @@ class Typicality:
         c = train-mean
         _,s,vt = np.linalg.svd(c, full_matrices=False)
         k = min(k, len(s)-1)
-        unit,spread = vt[:k],s[:k,None]/np.sqrt(len(train))
-        residual = float(np.sqrt((_unexplained(c, unit)**2).mean()))
-        t = cls(mean, unit/spread, residual)
-        t.threshold = float(np.quantile(t.distance(valid), 1-false_alarms))
+        unit = vt[:k]
+        spread = s[:k,None]/np.sqrt(len(train))
+        rest = _unexplained(c, unit)
+        residual = np.sqrt((rest**2).mean())
+        t = cls(mean, unit/spread, float(residual))
+        farthest = np.quantile(t.distance(valid), 1-false_alarms)
+        t.threshold = float(farthest)
         if strangers is not None: t.weights,t.bias = _strange(train, strangers, caught)
         return t
 
 def _unexplained(c, unit):
     "Length of what is left of centred features without their components"
-    return np.linalg.norm(c-(c@unit.T)@unit, axis=1)
+    explained = (c@unit.T)@unit
+    return np.linalg.norm(c-explained, axis=1)
 
 def _strange(films, others, caught):
     "Logistic regression as `(weights, bias)`; out of fold, the share `caught` of the others lies above 0"
@@ -269,14 +303,17 @@ def _strange(films, others, caught):
     from sklearn.model_selection import cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    x,y = np.r_[films, others],np.repeat([0., 1.], [len(films), len(others)])
-    m = make_pipeline(StandardScaler(), LogisticRegression(C=1e-4, class_weight='balanced', max_iter=1000))
+    x = np.r_[films, others]
+    y = np.repeat([0., 1.], [len(films), len(others)])
+    model = LogisticRegression(C=1e-4, class_weight='balanced', max_iter=1000)
+    m = make_pipeline(StandardScaler(), model)
     # in blocks: views of one picture, which follow each other, stay together
     odds = cross_val_predict(m, x, y, cv=5, method='decision_function')
     least = np.quantile(odds[len(films):], 1-caught)
     scale,line = m.fit(x, y)
     w = line.coef_[0]/scale.scale_
-    return w,float(line.intercept_[0]-w@scale.mean_-least)
+    bias = line.intercept_[0]-w@scale.mean_-least
+    return w,float(bias)
 
 # %% ../nbs/17_ensemble.ipynb #c020
 @dataclass
@@ -321,7 +358,8 @@ def _check_words(words, classes):
     for c,said in words.items():
         if c not in classes:
             raise RadiographError(f'words for the class {c!r}', f"one of {', '.join(classes)}", 'correct the name')
-        unknown = [k for k in said if k not in WORDS_OF_A_CLASS] if isinstance(said, dict) else [said]
+        unknown = [said]
+        if isinstance(said, dict): unknown = [k for k in said if k not in WORDS_OF_A_CLASS]
         if unknown:
             wanted = f"some of {', '.join(WORDS_OF_A_CLASS)}"
             raise RadiographError(f'the word {unknown[0]!r} of {c}', wanted, 'correct the key')
@@ -329,6 +367,19 @@ def _check_words(words, classes):
         if len(code)!=3:
             raise RadiographError(f'the code {code!r} of {c}', 'value, scheme and meaning', 'correct the code')
     return {c:dict(said) for c,said in words.items()}
+
+def _check_bias(bias, classes):
+    "A number for each class, 0 where none is given; `RadiographError` for too few or too many"
+    if bias is None: return np.zeros(len(classes))
+    bias = np.asarray(bias, float)
+    if len(bias)==len(classes): return bias
+    wanted = f"one for each of {', '.join(classes)}"
+    raise RadiographError(f'{len(bias)} numbers as bias', wanted, 'correct `bias`')
+
+def _in_batches(x, bs):
+    "Slices of `x`, one after the other"
+    for start in range(0, len(x), bs):
+        yield x[start:start+bs]
 
 class Ensemble:
     "Networks that look at the same prepared film and are averaged"
@@ -345,20 +396,25 @@ class Ensemble:
     ):
         _check_members(members)
         first = members[0].card
-        self.members,self.classes,self.name,self.about = members,tuple(first.classes),name,about or {}
-        self.temperature,self.threshold,self.coverage,self.typicality = temperature,threshold,coverage,typicality
-        self.bias = np.zeros(len(self.classes)) if bias is None else np.asarray(bias, float)
-        if len(self.bias)!=len(self.classes):
-            wanted = f"one for each of {', '.join(self.classes)}"
-            raise RadiographError(f'{len(self.bias)} numbers as bias', wanted, 'correct `bias`')
+        self.members = members
+        self.classes = tuple(first.classes)
+        self.name = name
+        self.about = about or {}
+        self.temperature = temperature
+        self.threshold = threshold
+        self.coverage = coverage
+        self.typicality = typicality
+        self.bias = _check_bias(bias, self.classes)
         self.words = _check_words(words or {}, self.classes)
-        self.crop,self.preprocess = first.crop,Preprocess.from_dict(first.preprocess)
+        self.crop = first.crop
+        self.preprocess = Preprocess.from_dict(first.preprocess)
         self.card = None # What its `ensemble.json` holds, when it was loaded from one
 
     @property
     def device(self):
         "Where its networks are"
-        return next((p.device for m in self.members for p in m.model.parameters()), 'cpu')
+        parameters = (p for m in self.members for p in m.model.parameters())
+        return next((p.device for p in parameters), 'cpu')
 
     def to(self,
         device,      # As `pick_device` gives it
@@ -375,8 +431,10 @@ class Ensemble:
         "What the networks see of a film"
         import torch
         film = load_radiograph(film)
-        lungs = as_lungs(film, lungs) if self.crop=='lungs' else None
-        box,field = (lungs.box,lungs.field) if lungs else (None, None)
+        box = field = None
+        if self.crop=='lungs':
+            lungs = as_lungs(film, lungs)
+            box,field = lungs.box,lungs.field
         prepared = np.ascontiguousarray(self.preprocess(film, box, field))
         x = torch.from_numpy(prepared)[None,None]
         return x.to(self.device),box
@@ -387,8 +445,9 @@ class Ensemble:
         "The pixels of a film that the networks can see"
         if self.preprocess.field is None or not lungs.found: return None
         top,left,bottom,right = lungs.box
+        box = np.s_[top:bottom,left:right]
         out = np.zeros(lungs.mask.shape, bool)
-        out[top:bottom,left:right] = widened(lungs.field[top:bottom,left:right], self.preprocess.field)
+        out[box] = widened(lungs.field[box], self.preprocess.field)
         return out
 
     def member_posteriors(self,
@@ -396,9 +455,15 @@ class Ensemble:
     ):               # `(p, features)`: M×B×K calibrated posteriors, B×d features of the first member
         "Every member's opinion"
         nets = [m.fast or made_of(merged, m.model) for m in self.members]
-        features,logits = zip(*(features_and_logits(net, x) for net in nets))
-        def calibrated(z): return apply_temperature(_softmax(z.astype(float)), self.temperature, self.bias)
-        return np.stack(list(map(calibrated, logits))),features[0]
+        answers = [features_and_logits(net, x) for net in nets]
+        features,_ = answers[0]
+        p = [self._calibrated(logits) for _,logits in answers]
+        return np.stack(p),features
+
+    def _calibrated(self, logits):
+        "Posteriors of a member"
+        p = _softmax(logits.astype(float))
+        return apply_temperature(p, self.temperature, self.bias)
 
     def uncalibrated(self,
         p,           # …×K calibrated posteriors of members
@@ -413,18 +478,21 @@ class Ensemble:
         "What the networks see of films that were cleaned before"
         import torch
         from deepcovidexplainer.lungs import plain_field
-        r,films = self.preprocess,np.asarray(films)
+        r = self.preprocess
+        films = np.asarray(films)
         if films.ndim==4: films = np.stack([plain_field(f, r.size, r.field) for f in films])
         x = (films.astype(np.float32)[:,None]/255-r.mean)/r.std
-        return torch.from_numpy(x.astype(np.float32)).to(self.device)
+        x = x.astype(np.float32)
+        return torch.from_numpy(x).to(self.device)
 
     def posteriors(self,
         films,       # N×S×S uint8, cleaned by this ensemble's recipe, or N×S×S×2 with lung fields: what `film_cache` keeps
         bs:int=64,   # Films a batch
     ):               # `(p, features)`: M×N×K calibrated posteriors, N×d features of the first member
         "Every member's opinion on many films"
-        batches = (films[i:i+bs] for i in range(0, len(films), bs))
-        p,features = zip(*(self.member_posteriors(self.standardised(batch)) for batch in batches))
+        batches = map(self.standardised, _in_batches(films, bs))
+        opinions = map(self.member_posteriors, batches)
+        p,features = zip(*opinions)
         return np.concatenate(p, 1),np.concatenate(features)
 
     def predict(self,
@@ -433,7 +501,8 @@ class Ensemble:
         x=None,      # What `inputs` gave, if it was called already
     )->Prediction:   # Calibrated posteriors and what stands behind them
         "Classify one film"
-        return self.predict_many([film], [lungs], x)[0]
+        answers = self.predict_many([film], [lungs], x)
+        return answers[0]
 
     def predict_many(self,
         films=(),    # Each anything `load_radiograph` reads
@@ -442,19 +511,21 @@ class Ensemble:
         bs:int=32,   # Films that share a pass of the networks
     )->list:         # `Prediction`s, in order
         "Classify many films; the answer to each does not depend on the others"
-        batches = self._seen_in(films, lungs, bs) if x is None else (x[i:i+bs] for i in range(0, len(x), bs))
-        return [p for batch in batches for p in self._told(batch)]
+        batches = self._seen_in(films, lungs, bs) if x is None else _in_batches(x, bs)
+        answers = map(self._told, batches)
+        return [p for batch in answers for p in batch]
 
     def _seen_in(self, films, lungs, bs):
         "Batches of what the networks see, one after the other"
         pairs = list(zip(films, lungs or [None]*len(films)))
-        for i in range(0, len(pairs), bs):
-            yield [self.inputs(f, l)[0] for f,l in pairs[i:i+bs]]
+        for batch in _in_batches(pairs, bs):
+            yield [self.inputs(f, l)[0] for f,l in batch]
 
     def _told(self, x):
         "`Prediction`s of a batch"
         import torch
-        members,features = self.member_posteriors(x if isinstance(x, torch.Tensor) else torch.cat(x))
+        if not isinstance(x, torch.Tensor): x = torch.cat(x)
+        members,features = self.member_posteriors(x)
         p = average_posteriors(members)
         if not np.isfinite(p).all():
             came = f'{self.name}, whose networks give no number'
@@ -484,13 +555,16 @@ class Ensemble:
     ):               # `Ensemble`, equal but for the sixth digit of its posteriors
         "The same networks, run by ONNX Runtime for posteriors (extra `fast`); heatmaps stay as they are"
         from deepcovidexplainer.download import cache_dir
-        where,side = folder or cache_dir()/'fast',self.preprocess.size
-        out = copy(self)
+        where = folder or cache_dir()/'fast'
+        side = self.preprocess.size
         def net(m): return FastNet(m.model, pooled_features, (1, side, side), where)
+        out = copy(self)
         out.members = [replace(m, fast=net(m)) for m in self.members]
         return out
 
-    def __repr__(self): return f"Ensemble({self.name}: {', '.join(m.name for m in self.members)})"
+    def __repr__(self):
+        names = ', '.join(m.name for m in self.members)
+        return f'Ensemble({self.name}: {names})'
 
 # %% ../nbs/17_ensemble.ipynb #c026
 def calibrate(
@@ -508,11 +582,13 @@ def calibrate(
     e = Ensemble(members, name=name, about=about, coverage=coverage)
     p,features = e.posteriors(valid)
     e.temperature = fit_temperature(p, y)
-    q,y = average_posteriors(apply_temperature(p, e.temperature)),np.asarray(y)
-    hard = slice(None) if hard is None else np.asarray(hard, bool)
-    e.threshold = conformal_threshold(q[hard], y[hard], 1-coverage)
-    strange = None if strangers is None else e.posteriors(strangers)[1]
-    e.typicality = Typicality.fit(e.posteriors(train)[1], features, strangers=strange)
+    mean = average_posteriors(apply_temperature(p, e.temperature))
+    chosen = slice(None) if hard is None else np.asarray(hard, bool)
+    e.threshold = conformal_threshold(mean[chosen], np.asarray(y)[chosen], 1-coverage)
+    strange = None
+    if strangers is not None: _,strange = e.posteriors(strangers)
+    _,known = e.posteriors(train)
+    e.typicality = Typicality.fit(known, features, strangers=strange)
     return e
 
 # %% ../nbs/17_ensemble.ipynb #c030
@@ -546,11 +622,16 @@ def _save_typicality(folder, t):
     arrays = {k:np.ascontiguousarray(v, np.float32) for k,v in arrays.items()}
     path = folder/'typicality.safetensors'
     write_whole(path, lambda p: save_file(arrays, p))
-    return dict(residual=t.residual, threshold=t.threshold, bias=t.bias, sha256=sha256_of(path))
+    return dict(
+        residual=t.residual,
+        threshold=t.threshold,
+        bias=t.bias,
+        sha256=sha256_of(path))
 
 def _fits(v, ndim, n):
     "Is it an array of so many dimensions whose last has n numbers?"
-    return v is not None and v.ndim==ndim and v.dtype.kind=='f' and v.shape[-1]==n>0
+    if v is None or v.ndim!=ndim: return False
+    return v.dtype.kind=='f' and v.shape[-1]==n>0
 
 def _load_typicality(folder, d):
     "From its arrays, and what `ensemble.json` says of it"
@@ -561,21 +642,30 @@ def _load_typicality(folder, d):
     a = read_tensors(path, 'numpy')
     mean,axes,weights = map(a.get, ('mean', 'axes', 'weights'))
     n = np.size(mean)
-    fits = _fits(mean, 1, n) and _fits(axes, 2, n) and (weights is None or _fits(weights, 1, n))
+    fits = _fits(mean, 1, n) and _fits(axes, 2, n)
+    if weights is not None: fits = fits and _fits(weights, 1, n)
     if not fits: raise wrong(f'{path.name}, whose arrays do not fit each other')
-    return Typicality(mean, axes, d['residual'], d['threshold'], weights, d.get('bias', 0.))
+    bias = d.get('bias', 0.)
+    return Typicality(mean, axes, d['residual'], d['threshold'], weights, bias)
 
 def _number(x, low=-np.inf, high=np.inf):
-    return isinstance(x, (int, float)) and not isinstance(x, bool) and low<x<high
+    if isinstance(x, bool) or not isinstance(x, (int, float)): return False
+    return low<x<high
 
 def _is_typicality(v):
-    numbers = _number(v.get('residual'), 0) and _number(v.get('threshold')) and _number(v.get('bias', 0.))
-    return numbers and isinstance(v.get('sha256'), str)
+    if not _number(v.get('residual'), 0): return False
+    if not _number(v.get('threshold')): return False
+    return _number(v.get('bias', 0.)) and isinstance(v.get('sha256'), str)
+
+def _are_members(v):
+    "Names of networks, each once"
+    if not isinstance(v, list) or not all(isinstance(m, str) for m in v): return False
+    names = {Path(m).name for m in v}
+    return len(names)==len(v)>0
 
 _PARTS = dict( # Key of ensemble.json → whether a value can be one
     name=lambda v: isinstance(v, str),
-    members=lambda v: isinstance(v, list) and bool(v) and all(isinstance(m, str) for m in v) and
-        len({Path(m).name for m in v})==len(v), # each once
+    members=_are_members,
     temperature=lambda v: _number(v, 0),
     threshold=lambda v: _number(v),
     coverage=lambda v: _number(v, 0, 1),
@@ -594,9 +684,9 @@ def _card_of(path):
     try: d = json.loads(path.read_text(encoding='utf-8'))
     except (ValueError, OSError, RecursionError) as e: raise wrong(f'it cannot be read ({type(e).__name__})') from None
     if not isinstance(d, dict): raise wrong(f'it holds a {type(d).__name__}')
-    needed = {k:fits for k,fits in _PARTS.items() if k in d or k not in _OPTIONAL}
-    bad = next((k for k,fits in needed.items() if not fits(d.get(k))), None)
-    if bad: raise wrong(f'{bad} is {d.get(bad)!r:.60}')
+    for k,fits in _PARTS.items():
+        if k in _OPTIONAL and k not in d: continue
+        if not fits(d.get(k)): raise wrong(f'{k} is {d.get(k)!r:.60}')
     return d
 
 def load_folder(
@@ -609,10 +699,15 @@ def load_folder(
         came = f'{folder.name} holds no ensemble.json'
         raise RadiographError(came, 'a folder that `save_ensemble` wrote', 'check the path')
     d = _card_of(path)
-    def member(n): return Member(Path(n).name, *load_weights(folder/f'{n}.safetensors')) # perhaps ../vgg19/vgg19-3
-    members = list(map(member, d['members']))
-    t = _load_typicality(folder, d['typicality']) if 'typicality' in d else None
+    members = [_load_member(folder, name) for name in d['members']]
+    t = None
+    if 'typicality' in d: t = _load_typicality(folder, d['typicality'])
     numbers = (d[k] for k in ('temperature', 'threshold', 'coverage'))
     e = Ensemble(members, *numbers, t, d['name'], d['about'], d.get('bias'), d.get('words'))
     e.card = {'bias':e.bias.tolist(), **d}
     return e
+
+def _load_member(folder, name):
+    "One network; the name may be a path, such as ../vgg19/vgg19-3"
+    model,card = load_weights(folder/f'{name}.safetensors')
+    return Member(Path(name).name, model, card)
