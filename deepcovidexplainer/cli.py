@@ -423,7 +423,7 @@ def _train(out, a):
     say = None if a['quiet'] else _say
     if say: say(f'{study!r}; {recipe.arch} on {device}')
     bar = bool(say) and sys.stdout.isatty()
-    return train(study, recipe, out, device, a['workers'], bar, say)
+    return train(study, recipe, out, device, a['workers'], bar, say, a['coverage'])
 
 @command('dce_train --table films.csv --out ensemble',
          'dce_train --table folder_of_classes --arch efficientnet_lite0 --init imagenet --epochs 6')
@@ -448,6 +448,7 @@ def dce_train(
     half:bool=False,         # Train in bfloat16
     device:str='auto',       # auto, cuda, mps or cpu
     workers:int=0,           # Processes that augment films
+    coverage:float=.9,       # Frequency with which a prediction set shall hold the truth; another one needs no new training
     seed:int=0,              # Seed of weights, draws and augmentation; the folds do not depend on it
     quiet:bool=False,        # Print failures only
 ):

@@ -270,13 +270,13 @@ def _kept_films(study, recipe, folder):
     prepared = recipe.kept()
     return film_cache(study.table, study.root, prepared, folder, recipe.crop, fields=recipe.fields)
 
-def _card(study, recipe, how, crop=None):
+def _card(study, recipe, how):
     "The card of networks that a recipe trains"
     return Card(
         arch=recipe.arch,
         preprocess=recipe.preprocess().to_dict(),
         classes=study.classes,
-        crop=crop,
+        crop=recipe.crop,
         data=study.about(),
         recipe=how)
 
@@ -304,7 +304,7 @@ def fit_networks(
     learn = _learner(study, recipe, films, device, workers)
     learn.logger = EpochLog(say) if say else noop
     how = dict(asdict(recipe), device=device)
-    card = _card(study, recipe, how, recipe.crop)
+    card = _card(study, recipe, how)
     with nullcontext() if bars else learn.no_bar():
         paths = fit_snapshots(learn, folder, card, name=name, **_schedule(recipe))
     if not recipe.average: return paths
@@ -336,14 +336,14 @@ def _typical(train, n=800):
     some = np.random.default_rng(0).permutation(rows)[:n]
     return np.sort(some)
 
-def _calibrated(paths, study, films, name):
+def _calibrated(paths, study, films, name, coverage):
     "The networks together, calibrated and scored on the validation films"
     judged = study.table[study.valid]
     y = class_numbers(judged.label, study.classes)
     held = films[study.valid]
     typical = films[_typical(~study.valid)]
     members = [Member(p.stem, *load_weights(p)) for p in paths]
-    e = calibrate(members, held, y, typical, name=name)
+    e = calibrate(members, held, y, typical, coverage, name=name)
     said,_ = e.posteriors(held)
     p = average_posteriors(said)
     scores = score(p, y, judged.group.to_numpy(), classes=study.classes)
@@ -377,8 +377,10 @@ def train(
     workers:int=0,      # Processes that augment films
     bars:bool=False,    # Show progress bars
     say=print,          # Called with each line of the training log; None: nobody
+    coverage:float=.9,  # Frequency with which a prediction set shall hold the truth; another one needs no new training
 ):                      # `Ensemble`
     "A snapshot ensemble from a study and a recipe; the same call again goes on where it was stopped"
+    if not 0<coverage<1: raise RadiographError(f'coverage={coverage}', 'more than 0 and less than 1', '0.9, say')
     out = Path(out)
     work = out/'training'
     device = pick_device(device)
@@ -388,7 +390,7 @@ def train(
     write_json(work/'command.json', settings)
     paths = fit_networks(study, recipe, work, films, device=device, workers=workers, bars=bars, say=say)
     if recipe.fields: films = film_cache(study.table, study.root, recipe.preprocess(), work, recipe.crop)
-    e = _calibrated(paths, study, films, out.name)
+    e = _calibrated(paths, study, films, out.name, coverage)
     save_ensemble(e, out)
     log = _log(e, recipe.average)
     write_whole(out/'log.csv', lambda p: log.to_csv(p, index=False))
