@@ -142,8 +142,8 @@ def left_out(p, t):
 def minutes(paths):
     "Minutes of one core: this run, and the training that it started from"
     _, card = load_weights(paths[-1])
-    start = START/card.arch/f'{card.arch}.json'
-    before = json.loads(start.read_text())['recipe'] if card.recipe['init']!='scratch' and start.exists() else {}
+    start = Path(card.recipe['init']).with_suffix('.json')
+    before = json.loads(start.read_text())['recipe'] if start.is_relative_to(START) else {}
     earlier = sum(r.get('minutes', 0) for r in before.get('runs', [before]))
     return dict(here=card.recipe['minutes'], before=round(earlier, 1))
 
@@ -192,7 +192,7 @@ def measure(root, work, out):
         row, e, p = measure_one(stem, paths, t, films, root, teacher)
         rows.append(row)
         print(stem, row['macro_f1'], row['less_teacher'], flush=True)
-        if row['way']!='both' or row['seed']: continue
+        if row['way'] not in ('both', 'imagenet') or row['seed']: continue
         told[row['network']] = p
         if out:
             e.about = dict(data=e.members[0].card.data, scores=measured(e, t, films))
