@@ -126,6 +126,7 @@ def _pass(member, x):
     net = made_of(_canonical, member.model)
     return Pass(net, x)
 
+# %% ../nbs/31_pipeline.ipynb #l2p001
 def _member_maps(member, x, target, methods, classes):
     "Method → `Attribution` on the grid of `x`; class → its signed map, where a class activation map was asked for"
     model = member.model
@@ -162,6 +163,7 @@ def _mean_evidence(signed):
         mean[c] = replace(a, data=later, checks={})
     return mean
 
+# %% ../nbs/31_pipeline.ipynb #l2p002
 def _all_maps(ensemble, x, target, methods):
     "Of every member: (its maps, its signed maps)"
     each = [_member_maps(m, x, target, methods, ensemble.classes) for m in ensemble.members]
@@ -264,6 +266,7 @@ def _or_error(f, *args):
     try: return f(*args)
     except RadiographError as e: return e
 
+# %% ../nbs/31_pipeline.ipynb #l2p003
 _BATCH = 8 # Films of a list that are in memory together
 
 def _explained(films, ensemble, methods, target, max_side):

@@ -97,6 +97,7 @@ REPORT_WORDS = dict(
     no_picture='no picture', not_read='Not read: {error}', alt_thumbnail='Thumbnail of {film}',
 )
 
+# %% ../nbs/30_report.ipynb #l2r001
 def _said(words=None): return {**REPORT_WORDS, **(words or {})}
 
 # %% ../nbs/30_report.ipynb #i001
@@ -309,6 +310,7 @@ def _transparent(a):
     opaque = np.round(255*shown/top).astype(np.uint8)
     return np.dstack([rgb[...,::-1], opaque])
 
+# %% ../nbs/30_report.ipynb #l2r002
 def _outline(mask):
     "The borders of a mask as lists of points (column, row)"
     lines,_ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -403,6 +405,7 @@ def _open_line(p, W):
     others = W['join'].join(others)
     return W['left_open'].format(others=others)
 
+# %% ../nbs/30_report.ipynb #l2r003
 def _where_line(e, W):
     "Where the preferred method saw the evidence, in one plain sentence"
     method = speaker(e.attributions)
@@ -512,6 +515,7 @@ def _checks(e, W):
     head = [W['check'], *map(method_title, maps)]
     return _table(W['checks'], head, rows)
 
+# %% ../nbs/30_report.ipynb #l2r004
 def _fact_rows(e, identity, W):
     "What was done, and who did it, with every digit"
     for k in _NAMED:
@@ -604,6 +608,7 @@ def _map_pictures(e, W):
             place=words['place'],
             first=m==first)
 
+# %% ../nbs/30_report.ipynb #l2r005
 def _captions(maps, W):
     "What stands below the two large pictures, and what is read out in their place"
     first = next((m for m in maps if m['first']), None)
@@ -703,6 +708,7 @@ def _document(said, time):
     pdf.set_creation_date(when)
     return pdf
 
+# %% ../nbs/30_report.ipynb #l2r006
 def _printable(pdf, text):
     "Letters that the font lacks, and invisible ones that turn the others round, by their numbers"
     known = pdf.fonts['sans'].cmap
@@ -777,6 +783,7 @@ def _pdf_bars(pdf, said, x, width, size=8.5):
         _write(pdf, b['text'], size, style, x=x+width-12, width=13, gap=0)
         style,colour = '',_SECOND # of all but the first
 
+# %% ../nbs/30_report.ipynb #l2r007
 def _laid_over(rgb, layer):
     "A BGRA picture over another one, which shines through by 30 % at least"
     layer = cv2.resize(layer, rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR)
@@ -883,6 +890,7 @@ def _pdf_pictures(pdf, e, W, maps, y):
         pdf.set_y(lowest)
         _write(pdf, text, 6.8, colour=_SOFT, x=at, width=width)
 
+# %% ../nbs/30_report.ipynb #l2r008
 def _in_pairs(cells):
     "Two shares of a level as one text: right | left"
     texts = [c['text'] for c in cells]
@@ -922,6 +930,7 @@ def _pdf_scale(pdf, m, x, y, width):
         pdf.set_xy(x, y+1.8)
         pdf.cell(width, 2.6, text, align=align)
 
+# %% ../nbs/30_report.ipynb #l2r009
 def _pdf_maps(pdf, e, maps, W):
     "Every heatmap in a row with its colour bar"
     if not maps: return
@@ -958,6 +967,7 @@ def _pdf_table(pdf, t, x, width, size=6.2, shares=None):
             table.row([_printable(pdf, c) for c in row])
     pdf.l_margin = margin
 
+# %% ../nbs/30_report.ipynb #l2r010
 def _pdf_second(pdf, e, said, maps, similar, size=6.6):
     "Every heatmap, how to read it, votes, checks, facts; in letters of `size` points"
     W = said['W']
@@ -1249,6 +1259,7 @@ def index_row(
         warnings=_warnings(e, W),
         thumbnail=_thumbnail(_grey(e.film, 256)))
 
+# %% ../nbs/30_report.ipynb #l2r011
 def _is_text(v): return isinstance(v, str)
 def _is_text_or_none(v): return v is None or _is_text(v)
 
@@ -1298,6 +1309,7 @@ def check_folder_index(
     came = f'{foreign} in the folder {folder.name}, which no earlier run wrote'
     raise RadiographError(came, 'a folder of its own for the answers', 'another folder, or another name for that file')
 
+# %% ../nbs/30_report.ipynb #l2r012
 _COLUMNS = ('film', 'report', 'usable', 'label', 'answer', 'probability', 'doubts', 'warnings', *_NAMED[1:],
             'software', 'ensemble', 'ensemble_version')
 
