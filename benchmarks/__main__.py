@@ -33,8 +33,9 @@ def read_by(table):
 
 README = """# Benchmarks
 
-Every number on the site that does not come from a cell comes from a script here. `python -m benchmarks` lists them, `python -m benchmarks NAME --help`
-tells what one takes. Most need the public collections (environment variable `DCE_DATA`); all that run long go on where they were stopped.
+Every number on the site that does not come from a cell comes from a script here. `python -m benchmarks` lists them,
+`python -m benchmarks NAME --help` tells what one takes. Most need the public collections (environment variable `DCE_DATA`);
+all that run long go on where they were stopped.
 Timings are ratios of things measured in turn, in one run. What pages read is written to `nbs/results`, and its checksum into
 `09_download` by `python release/zip_ensembles.py --results`. This file is written by `python -m benchmarks --readme`.
 
