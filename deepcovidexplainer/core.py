@@ -416,6 +416,7 @@ def _says_the_same(model, net, most=1e-4):
 
 def _first(out): return out[0] if isinstance(out, tuple) else out
 
+# %% ../nbs/00_core.ipynb #w4g003
 def _own_tensor(t):
     "A copy of a parameter or buffer, of its kind"
     from torch import nn

@@ -49,6 +49,7 @@ def _unsure(mask):
     for i in two_largest: out |= _unsure_part(label==i, stats[i,:4])
     return out
 
+# %% ../nbs/05_lung_training.ipynb #w4a003
 def _film_of(mask, home):
     "The film in `home` (or its `images`) that a mask was drawn on; None if it is not there"
     for folder in (home, home/'images'):
@@ -141,6 +142,7 @@ def _moved(x, y, rng):
 
 def _bytes(x): return np.clip(x, 0, 255).astype(np.uint8)
 
+# %% ../nbs/05_lung_training.ipynb #w4b003
 def _cloud(grid, rng):
     "One, 0…1"
     centre = rng.uniform(.1, .9, 2)*len(grid)
@@ -331,6 +333,7 @@ def _wrong(films, rng):
     else: x = 255-x
     return x[:,::-1] if rng.random()<.5 else x
 
+# %% ../nbs/05_lung_training.ipynb #w4c003
 _GRAINS = [.01, 1, 3, 8, 20] # Standard deviations of a blur, in pixels
 
 def _wedge():
@@ -498,6 +501,7 @@ def _chances(source, n):
     w = 1/np.sqrt(films)
     return w/w.sum()
 
+# %% ../nbs/05_lung_training.ipynb #w4d003
 def fit_lungs(
     films:np.ndarray,    # N×192×192 uint8
     masks:np.ndarray,    # N×192×192×2 uint8: lung, and where the mask is unsure

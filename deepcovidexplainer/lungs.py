@@ -60,6 +60,7 @@ def lung_net(
         def forward(self, x): return self.look(x)[:2]
     return LungNet()
 
+# %% ../nbs/04_lungs.ipynb #w4a001
 def lung_input(
     x:np.ndarray, # H×W uint8
 )->np.ndarray:    # S×S float32
@@ -389,6 +390,7 @@ def _whole(deep):
     everywhere = deep.mean((1, 2))
     return np.concatenate([everywhere, rim.mean(1), rim.std(1)])
 
+# %% ../nbs/04_lungs.ipynb #w4b003
 def find_lungs(
     film,            # `Radiograph` or H×W float in 0…1
 )->Lungs:            # `Lungs`, with an empty mask where none were found

@@ -139,6 +139,7 @@ def _tile_curves(x, clip, tiles):
     curves = so_far/(th*tw)
     return curves.astype(np.float32),size
 
+# %% ../nbs/03_preprocess.ipynb #w4a003
 def _between(n, size, count):
     "For each of `n` pixels: the tile before it, the tile after, and how far it is on the way"
     middles = np.arange(n, dtype=np.float32)+.5
@@ -265,6 +266,7 @@ def _sharp(x, thin, seed, labels, n):
     fall = steep/np.maximum(above, 1e-6)
     return fall>.85
 
+# %% ../nbs/03_preprocess.ipynb #w4b003
 def _letter_sized(boxes, shape, height):
     "Per component: no taller than a letter, and no longer, unless it lies free and is low, as a word is"
     h,w = shape
@@ -309,6 +311,7 @@ def _without_lines(keep, labels, boxes):
         keep[i] = not _straight(part, area)
     return keep
 
+# %% ../nbs/03_preprocess.ipynb #w4b006
 def _letters(x, thin, contrast, height):
     "Components that are sharp, dark all around, of a letter's size, off the centre and no straight line"
     seed = (thin>contrast).astype(np.uint8)

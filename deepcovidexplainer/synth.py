@@ -71,6 +71,7 @@ def _person(rng):
         exposure=around(1, .1),
         tilt=around(0, .1))
 
+# %% ../nbs/02_synth.ipynb #w4a003
 def _coordinates(size, p):
     "u and v of each pixel"
     pixels = np.mgrid[:size, :size].astype(np.float32)
@@ -290,6 +291,7 @@ def _both_sides(rng):
 
 _SPOTS = {'pneumonia':_lobe, 'covid-19':_both_sides}
 
+# %% ../nbs/02_synth.ipynb #w4c003
 def _habitual_places(habit):
     "One or two places in each lung: side, height, inward"
     places = []
