@@ -188,6 +188,7 @@ class Peer:
         if aet and host and port.isdigit(): return cls(aet, host, int(port))
         raise RadiographError(f'the peer {text!r}', 'AET@HOST:PORT, such as ORTHANC@127.0.0.1:4242', 'correct --to')
 
+# %% ../nbs/36_node.ipynb #n014b
 def _lock(folder):
     "An open file that only one process can hold: two workers on one inbox would answer twice"
     try: import fcntl

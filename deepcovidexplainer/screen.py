@@ -181,6 +181,7 @@ _FIXED = { # Column → its type in the words of SQL, and what it says
     'time':('string', 'of the answer, in UTC'),
 }
 
+# %% ../nbs/34_screen.ipynb #s021b
 def _check_names(classes):
     "A class becomes a column, so it may have no other column's name"
     taken = [c for c in classes if c in _FIXED or c=='name']
@@ -378,6 +379,7 @@ def _unread(self:Screener, known, error):
     why = getattr(error, 'strerror', None) or type(error).__name__
     return kind(f'{known} cannot be opened ({why})', 'a file that can be read', again)
 
+# %% ../nbs/34_screen.ipynb #s034b
 @patch
 def _look(self:Screener, row, seconds, name):
     "Fetch, decode, find the lungs, prepare"
@@ -766,6 +768,7 @@ def _start_ray(ray, address, settings, tries=3):
         if left: continue
         raise RadiographError(f'a Ray that does not start: {why}', 'Ray', 'an idler machine, or engine local')
 
+# %% ../nbs/34_screen.ipynb #s061b
 @contextmanager
 def _cluster(ray, address, workers):
     "A running Ray: the caller's, a cluster, or one on this machine that ends with the block"
@@ -913,6 +916,7 @@ def _methods(explain):
     if explain is True: return ('grad-cam++',)
     return (explain,) if isinstance(explain, str) else tuple(explain)
 
+# %% ../nbs/34_screen.ipynb #s072b
 def screen(
     films,              # Folder, file, glob, table with a column `film`, or a list of them; local or any URL of fsspec
     out,                # Folder of the table

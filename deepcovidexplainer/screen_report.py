@@ -243,6 +243,7 @@ def _curves(here, known):
     plt.close(fig)
     return picture
 
+# %% ../nbs/38_screen_report.ipynb #r051b
 def _text(v):
     "A cell as a reader wants it"
     if isinstance(v, (bool, np.bool_)): return 'yes' if v else 'no'
