@@ -134,6 +134,7 @@ def _row(ensemble, film, lungs, p):
     for names,posteriors in zip(_columns(ensemble), p.members.values()): row |= zip(names, posteriors)
     return row
 
+# %% ../nbs/33_evaluation.ipynb #t33c
 def _read_all(root, names, errors, left):
     "Films that can be read, with their names; the others into `left`"
     for name in names:
@@ -218,6 +219,7 @@ def card_scores(
         members={n:scores(q, n_boot//4) for n,q in zip(names, m)},
         external=_away(t[away], every[away], far[away], threshold, classes))
 
+# %% ../nbs/33_evaluation.ipynb #t33f
 def _errors(raw, p, y):
     "Calibration errors before and after, and what chance makes of the latter"
     def ece(q): return round(calibration(q, y)['ece'], 4)
@@ -251,6 +253,7 @@ def _away(t, p, far, threshold, classes):
         row['called unlike the training films'] = rate(far[here])
     return scores
 
+# %% ../nbs/33_evaluation.ipynb #t33g
 @dataclass
 class Trial:
     "What an ensemble said of films whose truth is known"
@@ -358,6 +361,7 @@ def by_group(self:Trial)->pd.DataFrame:
     n_boot = max(1, self.n_boot//2)
     return subgroups(self.p, self.y, groups, self.group, n_boot=n_boot, classes=self.classes)
 
+# %% ../nbs/33_evaluation.ipynb #t33l
 def _with_interval(name, hit):
     "A share as three columns"
     r = rate(hit)
@@ -424,6 +428,7 @@ def _tables(t):
     named = {f:v.reset_index() for f,v in out.items()}
     return {'scores.csv':score_table(t.scores())} | named
 
+# %% ../nbs/33_evaluation.ipynb #t33m
 _CAPTIONS = {
     'scores.csv':'Scores',
     'subgroups.csv':'For whom does it work?',
@@ -467,6 +472,7 @@ def _cell(row, c):
     whole = v==int(v)
     return f'{v:g}' if whole else f'{v:.3f}'
 
+# %% ../nbs/33_evaluation.ipynb #t33n
 def _lead(t):
     "What was done, in a sentence"
     from deepcovidexplainer import __version__
@@ -515,6 +521,7 @@ def _save_csv(path, t):
     t = _safe(t)
     write_whole(path, lambda p: t.to_csv(p, index=False, float_format='%.6g'))
 
+# %% ../nbs/33_evaluation.ipynb #t33o
 TRIAL_FILES = (*_CAPTIONS, 'predictions.csv', 'left_out.csv', 'scores.json', 'index.html', # What `save_trial` writes
                *(f'{name}.png' for name in ('confusion', 'roc', 'precision_recall', 'reliability', 'risk_coverage')))
 

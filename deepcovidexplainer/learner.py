@@ -112,6 +112,7 @@ class TwinConsistency(Callback):
         divergence = apart.sum(1).mean()/2
         self.learn.loss_grad = self.loss_grad+self.weight*divergence
 
+# %% ../nbs/15_learner.ipynb #t15e
 class InwardGradients(Callback):
     "`weight` times the squared gradient of the log-posteriors outside the lungs joins the loss"
     def __init__(self,
@@ -152,6 +153,7 @@ def feature_alignment(
     size = (ka.norm()*kb.norm()).clamp(min=1e-12)
     return (ka*kb).sum()/size
 
+# %% ../nbs/15_learner.ipynb #t15j
 class FeatureMatching(Callback):
     "How far what the last layer reads is from the teacher's features, in the targets behind its posteriors"
     def __init__(self,
@@ -224,6 +226,7 @@ def _start(arch, init, vocab, size=None):
     if init=='imagenet': load_pretrained(model, imagenet_weights(arch))
     return model
 
+# %% ../nbs/15_learner.ipynb #t15m
 class _Frozen(Callback):
     "Keeps the named parts in evaluation mode while the rest trains, so that their batch statistics stay, too"
     def __init__(self, parts): self.parts = parts
@@ -261,6 +264,7 @@ def body_and_head(
         part.append(p)
     return [g for g in (body, head) if g]
 
+# %% ../nbs/15_learner.ipynb #t15n
 def _vocab(dls):
     "The classes of any fastai loaders"
     vocab = list(getattr(dls, 'vocab', []))

@@ -307,6 +307,7 @@ def imagenet_weights(
     state = {_timms_name(k):v for k,v in state.items()}
     return {k:state[k] for k in create_model(arch).state_dict() if k in state}
 
+# %% ../nbs/13_models.ipynb #t13h
 def _fit(weight, like):
     "Adapt a pretrained first layer to fewer input channels by summing over colours"
     if weight.ndim!=4: return weight
@@ -439,6 +440,7 @@ def save_weights(
     write_json(path.with_suffix('.json'), card.to_dict())
     return path
 
+# %% ../nbs/13_models.ipynb #t13m
 def _is_text(v): return isinstance(v, str)
 
 def _are_names(v): return isinstance(v, list) and 0<len(v)<=1000 and all(map(_is_text, v))

@@ -66,6 +66,7 @@ def confusion(
     cell = k*np.asarray(y)+p.argmax(1)
     return np.bincount(cell, minlength=k*k).reshape(k, k)
 
+# %% ../nbs/14_scores.ipynb #t14a
 def _ratio(a, b):
     "a/b, NaN where b is 0"
     a,b = np.broadcast_arrays(a, b)
@@ -109,6 +110,7 @@ def _from_counts(
         macro_f1=_mean(each['f1']))
     return whole | _by_class(each, classes)
 
+# %% ../nbs/14_scores.ipynb #t14b
 def _steps(score):
     "Films from the highest score down, and where each distinct score begins: a threshold each"
     order = np.argsort(-score, kind='stable')
@@ -138,6 +140,7 @@ def _ranking(
     auprc = _ratio(gained.sum(1), n1*(n0>0))
     return auroc,auprc
 
+# %% ../nbs/14_scores.ipynb #t14c
 def _counts(w, p, y):
     "B×K×K confusion matrices"
     k = p.shape[1]
@@ -210,6 +213,7 @@ def rate(
     low,high = wilson_ci(value*cases, cases)
     return dict(value=round(value, 4), low=round(low, 4), high=round(high, 4), n=n)
 
+# %% ../nbs/14_scores.ipynb #t14j
 def resample(
     patient,          # N patients
     n_boot:int=2000,  # Resamples
@@ -227,6 +231,7 @@ def resample(
         times = np.bincount(cell.ravel(), minlength=b*m).reshape(b, m)
         yield times[:,who]
 
+# %% ../nbs/14_scores.ipynb #t14k
 def _draws(score, n, patient, n_boot, seed):
     "Score → its values on all resamples; `score` takes B×N weights"
     who = _who(n, patient)
@@ -361,6 +366,7 @@ def show_roc(
     ax.set(xlabel='1 - specificity', ylabel='sensitivity')
     return ax
 
+# %% ../nbs/14_scores.ipynb #t14n
 def show_precision_recall(
     p,               # N×K posteriors
     y,               # N class numbers
@@ -463,6 +469,7 @@ def fit_bcts(
     best = minimize(loss, np.zeros(k), bounds=ends, method='L-BFGS-B')
     return parts(best.x)
 
+# %% ../nbs/14_scores.ipynb #t14q
 def _bin_means(claim, hit, n_bins):
     "Of bins with equally many films, in order of the claim: mean claim, share of hits, films"
     order = np.argsort(claim, kind='stable')
@@ -514,6 +521,7 @@ def ece_by_chance(
         low=float(low),
         high=float(high))
 
+# %% ../nbs/14_scores.ipynb #t14r
 def show_reliability(
     p,            # N×K posteriors
     y,            # N class numbers
@@ -532,6 +540,7 @@ def show_reliability(
     ax.legend(frameon=False, fontsize=8)
     return ax
 
+# %% ../nbs/14_scores.ipynb #t14s
 def _full(name, value, low, high):
     "A value and its ends, as columns"
     return {
@@ -737,6 +746,7 @@ def age_group(
     number = np.digitize(age, [18, 40, 60, 80])
     return names[np.where(np.isnan(age), 5, number)]
 
+# %% ../nbs/14_scores.ipynb #t14w
 def _ranked(classes):
     if 'normal' in classes: return ['macro_f1', 'auroc normal']
     return ['macro_f1']
@@ -771,6 +781,7 @@ def _named(values, name, n):
     if len(values)==n: return values
     raise RadiographError(f'{len(values)} values of {name} for {n} films', 'one value a film', 'check the order')
 
+# %% ../nbs/14_scores.ipynb #t14x
 def _group_columns(classes):
     columns = ['films', 'patients']
     sensitivities = [f'sensitivity {c}' for c in classes]
@@ -884,6 +895,7 @@ class Scores:
         table = html_table(self.rows(), repr(self))
         return table+f'<p><small>{DISCLAIMER}</small></p>'
 
+# %% ../nbs/14_scores.ipynb #u14b
 def score(
     p,              # N×K posteriors
     y,              # N class numbers

@@ -118,6 +118,7 @@ def read_darkcovidnet(root:Path)->pd.DataFrame:
     quality = t.stem.map(_nih_class(root)).fillna('')
     return t.assign(child=t.age<18, quality=quality)
 
+# %% ../nbs/10_sources.ipynb #t10a
 def read_covid_cxnet(root:Path)->pd.DataFrame:
     "COVID-CXNet (Haghanifar et al. 2020), all COVID-19; a name ending in `p` is a child's film"
     t = _own_films(root, 'covid-cxnet', label='covid-19', licence='CC BY 4.0')
@@ -158,6 +159,7 @@ def read_ieee8023(root:Path)->pd.DataFrame:
         sex=_look_up(t, meta, 'sex'),
         licence=_look_up(t, meta, 'license', 'not stated'))
 
+# %% ../nbs/10_sources.ipynb #t10b
 def read_hannover(root:Path)->pd.DataFrame:
     "COVID-19 Image Repository of Hannover Medical School, 71 patients, all COVID-19"
     t = _own_films(root, 'hannover', label='covid-19', licence='CC BY 3.0')
@@ -216,6 +218,7 @@ def read_openist(root:Path)->pd.DataFrame:
     t = _own_films(root, 'openist', label='normal', licence='none stated')
     return t.assign(patient=_patients(t, 'openist'))
 
+# %% ../nbs/10_sources.ipynb #t10c
 def read_rsna_normal(root:Path)->pd.DataFrame:
     "NIH films that RSNA radiologists read as normal; their NIH patient numbers are not published with them"
     t = _table(_films(root/'rsna-normal'), root, collection='rsna-normal', source='nih', label='normal',
@@ -419,6 +422,7 @@ def classes_of(
     others = here-set(CLASSES)
     return (*known, *sorted(others))
 
+# %% ../nbs/10_sources.ipynb #t10l
 def _csv(path, columns):
     "A table whose cells are text: no number loses its zeros, no patient called NA is missing"
     def wrong(what, wanted, todo): return RadiographError(f'{path.name}{what}', wanted, todo)
@@ -444,6 +448,7 @@ def _csv(path, columns):
     if not len(t): raise wrong(' has no rows', 'one row a film', 'check the table')
     return t
 
+# %% ../nbs/10_sources.ipynb #t10m
 def _flag(text): return str(text).strip().lower() in ('1', 'true', 'yes')
 
 _BLANK = dict(
@@ -480,6 +485,7 @@ def _own(t):
     t.attrs['without patient'] = int(nobody.sum())
     return t
 
+# %% ../nbs/10_sources.ipynb #t10n
 def _class_folders(folder):
     "Folders that may be named by a class: no hidden ones, none of an archiver's"
     folders = [p for p in sorted(folder.iterdir()) if p.is_dir()]
@@ -501,6 +507,7 @@ def _class_folder(folder, classes):
     if not rows: raise RadiographError(f'no film in {folder.name}', 'films in its subfolders', 'check the folder')
     return pd.DataFrame(rows)
 
+# %% ../nbs/10_sources.ipynb #t10o
 def _label(text, film, classes):
     text = text.strip()
     if text in _NO_CLASS: return text
@@ -529,6 +536,7 @@ def read_table(
     t = _own(read(path, classes))
     return check_index(t, root, every_class, classes)
 
+# %% ../nbs/10_sources.ipynb #t10p
 def check_index(
     t:pd.DataFrame, # An index
     root:str|Path,  # The folder that its `film` paths start from

@@ -53,6 +53,7 @@ def kept_hashes(
     kept = Path(folder)/f'hashes-{key}.npy'
     return kept_array(kept, lambda: film_hashes(t, root))
 
+# %% ../nbs/11_splits.ipynb #t11a
 def near_duplicates(
     hashes:np.ndarray, # N×256 bool, one `difference_hash` a film
     max_bits:int=12,   # Films that differ in at most so many bits are one

@@ -99,11 +99,7 @@ class Recipe:
 
     def preprocess(self):
         "How a film is prepared"
-        plain = dict(
-            size=self.sizes[-1],
-            equalize='hist+clahe',
-            diffuse=False,
-            unsharp=False)
+        plain = dict(size=self.sizes[-1], equalize='hist+clahe', diffuse=False, unsharp=False)
         if self.field is None: return Preprocess(remove_text=True, **plain)
         return Preprocess(remove_text=False, field=self.field, mean=128/255, **plain)
 
@@ -140,6 +136,7 @@ class Study:
         films = f'{len(self.table)} films of {patients} patients'
         return f'Study({classes}: {films}, {self.valid.sum()} of them validate)'
 
+# %% ../nbs/18_training.ipynb #t18a
 def _trainable(t, own, classes):
     "Films of the classes, one of each copy; of public collections no reserved, children's or contradicted ones"
     use = t.label.isin(classes) & ~t.reserved
@@ -284,6 +281,7 @@ def _schedule(r):
     "The cycles of a recipe, as `fit_snapshots` takes them"
     return dict(cycles=r.cycles, epochs=r.epochs, lr=r.lr, sizes=r.sides, seed=r.seed)
 
+# %% ../nbs/18_training.ipynb #t18d
 def fit_networks(
     study:Study,       # What to train on
     recipe:Recipe,     # How
@@ -330,6 +328,7 @@ def _same_run(path, settings):
     came = f'{path.parent.parent.name} holds a run with {other}'
     raise RadiographError(came, 'the same command, which goes on', 'name another folder with --out')
 
+# %% ../nbs/18_training.ipynb #t18g
 def _typical(train, n=800):
     "Numbers of some of the training films, in order"
     rows = np.flatnonzero(train)
@@ -369,6 +368,7 @@ def _settings(study, recipe):
     if study.classes!=CLASSES: settings['classes'] = study.classes
     return settings
 
+# %% ../nbs/18_training.ipynb #t18h
 def train(
     study:Study,        # What to train on
     recipe:Recipe,      # How
@@ -516,6 +516,7 @@ class _LessonLoader(DataLoader):
         target = np.r_[y, told].astype(np.float32)
         return torch.from_numpy(x),torch.from_numpy(target)
 
+# %% ../nbs/18_training.ipynb #t18m
 def _student_loaders(study, films, r, device, **seen):
     "Lessons to train on, as `_LessonLoader` takes them, and the study's validation films"
     import torch
@@ -544,6 +545,7 @@ def _student_loaders(study, films, r, device, **seen):
     dls.vocab = study.classes
     return dls
 
+# %% ../nbs/18_training.ipynb #t18n
 def fit_student(
     study:Study,       # Whose validation films are looked at after each epoch
     films:np.ndarray,  # Films of the study, from `film_cache`
