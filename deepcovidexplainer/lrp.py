@@ -195,6 +195,7 @@ def _derived(layer, s, w, v):
         output_mask=[True, False, False])
     return grads[0][...,top:top+h,left:left+wide]
 
+# %% ../nbs/24_lrp.ipynb #v241s
 def _is_pointwise(layer):
     "Does every place of a convolution read that place alone?"
     if layer.groups>1 or any(layer.padding): return False
@@ -278,6 +279,7 @@ def _contributions(t, sign):
     if plain and t.layer.groups==1: return _of_halves(t, sign, *passes)
     return _of_each_half(t, sign, *passes)
 
+# %% ../nbs/24_lrp.ipynb #v31s
 def _with_bias(z, t, sign):
     "What a layer adds up, and its bias of that sign, in the same memory"
     bias = t.bias(sign)
@@ -396,6 +398,7 @@ def _average(t):
     above = t.x.clamp(min=0)
     return _share(t, [above])
 
+# %% ../nbs/24_lrp.ipynb #v37s
 def _by_size(xs, positive):
     "Branches of a sum, without their signs wherever those may cancel: `positive` says whether a rectifier follows"
     sizes = [x.abs() for x in xs]
@@ -451,6 +454,7 @@ def _prefixed(t):
     got = rest.sum((1,2), keepdim=True)
     return [own+got/own[0].numel()]
 
+# %% ../nbs/24_lrp.ipynb #v24s
 def _frozen(layer, x, bias):
     "The norm as a function of its input, with the spread of `x` as a number; with its bias, or without"
     groups = getattr(layer, 'num_groups', None)
@@ -587,6 +591,7 @@ class Pass:
         w = w/scale
         return a,w,b-w@shift
 
+# %% ../nbs/24_lrp.ipynb #v39s
 def _start(logits, c, contrast=False):
     "The score of class `c` as relevance, nothing for the others; or less the mean of theirs"
     at = c[:,None]

@@ -245,6 +245,7 @@ def _one_plane(a, name):
                           'one film: H×W grey, or H×W×3 or H×W×4 colour',
                           'one slice, a[i] or a[..., 0], or channels last, a.transpose(1, 2, 0)')
 
+# %% ../nbs/01_radiograph.ipynb #w24s
 def _made_square(
     x,          # H×W, float32 in 0…1
     aspect,     # Height over width of a pixel
@@ -437,6 +438,7 @@ def _deepened(a, b, orientation):
         if _is_cut_to(d, a): return d
     return a
 
+# %% ../nbs/01_radiograph.ipynb #w32s
 def _resolution(im):
     "The resolution that a picture states for its width and its height"
     if isinstance(im, TiffImageFile): return im.tag_v2[282],im.tag_v2[283]
@@ -467,6 +469,7 @@ def _without_text(b):
 
 _NOISE = bytes(np.random.default_rng(0).integers(1, 255, 4000, dtype=np.uint8)) # No byte of 0 or 255: no marker in it
 
+# %% ../nbs/01_radiograph.ipynb #w33s
 def _scan_data(b):
     "Where the data of each scan of a JPEG lie"
     start = None
@@ -524,6 +527,7 @@ def _frame_misfit(b):
     with JpegImageFile(io.BytesIO(b)) as im:
         return _misfit(b, np.asarray(im))
 
+# %% ../nbs/01_radiograph.ipynb #w33t
 _WHOLE = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'} # Kinds of whole numbers in a TIFF
 
 def _tiff_tags(b):
@@ -616,6 +620,7 @@ def _is_white_zero(im, a):
     if a.dtype.kind not in 'uif' or a.dtype==np.uint8: return False
     return im.tag_v2.get(262)==0
 
+# %% ../nbs/01_radiograph.ipynb #w34s
 def _from_image(im, name, max_pixels, b=b'', history=()):
     "A PIL image, loaded or not, as `Radiograph`"
     _check_size(name, im.height, im.width, max_pixels)
@@ -743,6 +748,7 @@ def _age(ds):
     if years<2: return round(years, 1)
     return min(int(years), 90)
 
+# %% ../nbs/01_radiograph.ipynb #w36s
 _PROCESSING_SOP = '1.2.840.10008.5.1.4.1.1.1.1.1' # Digital X-Ray Image Storage, for processing
 
 def _processing(ds):
@@ -875,6 +881,7 @@ def _check_required(ds, name):
                           'a header that says how its pixels are stored',
                           'exporting it again from where it came; copying will not help')
 
+# %% ../nbs/01_radiograph.ipynb #w37s
 def _check_pixels(ds, name):
     "Raise unless the data set holds pixels"
     if 'PixelData' in ds: return
@@ -966,6 +973,7 @@ def _segments(
         i = _behind_scan(b, end) if marker==0xda else end
     yield marker,slice(i, i+2)
 
+# %% ../nbs/01_radiograph.ipynb #w38s
 def _check_huffman(s):
     "Raise unless a DHT segment holds whole tables"
     while s:
@@ -1075,6 +1083,7 @@ def _size_2000(s):
     bits = (s[36]&0x7f)+1
     return y-y0,x-x0,channels,bits,tiles
 
+# %% ../nbs/01_radiograph.ipynb #w39s
 _CODING_TOPS = {1: 4, 4: 1, 5: 32, 9: 1} # Byte of a COD segment → its largest value
 
 def _check_coding(s):
@@ -1221,6 +1230,7 @@ def _within(seconds):
         raise
     finally: timer.cancel()
 
+# %% ../nbs/01_radiograph.ipynb #w41s
 _START = '''
 import json,sys
 sys.path[:] = json.loads(sys.argv[1])
@@ -1315,6 +1325,7 @@ def _unreadable(name, why):
                            'a complete DICOM file',
                            'exporting it again, uncompressed')
 
+# %% ../nbs/01_radiograph.ipynb #w42s
 def _decompressed(ds, head, name):
     "The stored values of a JPEG, JPEG-LS or JPEG 2000 frame that has passed every check"
     from pydicom.encaps import encapsulate,generate_frames
@@ -1488,6 +1499,7 @@ def _for_display(x, ds, real):
     s = 's'*(passed>1)
     return y,f'{how}, after {passed} unusable window{s} or LUT{s}'
 
+# %% ../nbs/01_radiograph.ipynb #w48s
 def _as_stored(v, ds):
     "A number of the header in the range of the stored values, where a writer took it for unsigned or for signed"
     bits = _value(ds, 'BitsAllocated', int, 16)
@@ -1566,6 +1578,7 @@ def oriented(
     if aside and back: a = a.swapaxes(0, 1)
     return a,[f'{k} (PatientOrientation)' for k,v in done.items() if v]
 
+# %% ../nbs/01_radiograph.ipynb #w49s
 _ASSUMED = dict(SamplesPerPixel=1, PixelRepresentation=0)
 
 def _contradiction(ds, photometric):
