@@ -191,6 +191,7 @@ def _ringed(rgb, a):
         thick = max(1, round(line*side/700))
         cv2.circle(rgb, (column, row), radius, (grey,)*3, thick, cv2.LINE_AA)
 
+# %% ../nbs/35_app.ipynb #g35a003
 def picture(
     e,                     # `Explanation`
     method:str='grad-cam', # One of its heatmaps; the film alone where there is none
@@ -354,6 +355,7 @@ class Film:
         self.answers = {}
         self.first = None
 
+# %% ../nbs/35_app.ipynb #g35a009
 def _broken(error):
     told = f'{type(error).__name__}: {error}'
     return APP_WORDS['broken'].format(error=told)
@@ -411,6 +413,7 @@ def _row(*parts):
     "Widgets side by side"
     return W.HBox(parts).add_class('dce-row')
 
+# %% ../nbs/35_app.ipynb #g35a013
 @patch
 def _build(self:App):
     "The parts"
@@ -449,6 +452,7 @@ def _build_controls(self:App):
     self.strength = W.IntSlider(70, 0, 100, 5, description=A['strength'])
     self.outlines = W.Checkbox(True, description=A['outlines'], indent=False)
 
+# %% ../nbs/35_app.ipynb #g35a017
 @patch
 def _parts(self:App):
     "The parts, from top to bottom"
@@ -506,6 +510,7 @@ def _add_sample(self:App):
     name = self.sample.value
     self.add(name, package_file('samples', name).read_bytes())
 
+# %% ../nbs/35_app.ipynb #g35a020
 @patch
 def add(self:App,
     name:str,     # Name that its owner gave it
@@ -541,6 +546,7 @@ def _say(self:App, step, name, ahead=0):
     bar = f'<progress max="{steps}" value="{step}" aria-label="{A["progress"]}">{inside}</progress>'
     self.status.value = bar+escape(text)
 
+# %% ../nbs/35_app.ipynb #g35a023
 @patch
 def _explain(self:App, film):
     "Four steps from a file to pictures"
@@ -649,6 +655,7 @@ def _explain_class(self:App, film, target):
         self._answered(film, e)
     self._say(4, film.name)
 
+# %% ../nbs/35_app.ipynb #g35a028
 @patch
 def _offer_maps(self:App, made):
     "A method that cannot serve the networks is not to be chosen"
@@ -699,6 +706,7 @@ def _chosen(self:App):
     if not self.answer.attributions: return ['film']
     return [m for m in (self.method.value, self.beside.value) if m]
 
+# %% ../nbs/35_app.ipynb #g35a031
 @patch
 def _offer(self:App):
     "A button for each kind of download, once there is everything to put into it"

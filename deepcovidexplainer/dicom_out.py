@@ -454,6 +454,7 @@ def _group(ref, name, **kwargs):
     track = sr.TrackingIdentifier(uid=_zone_uid(ref, name), identifier=name)
     return sr.MeasurementsAndQualitativeEvaluations(tracking_identifier=track, source_images=[image], **kwargs)
 
+# %% ../nbs/32_dicom_out.ipynb #g32a017
 def _said(e, ref, algorithm):
     "The words, as a group without numbers"
     sr = _highdicom().sr
@@ -496,6 +497,7 @@ def _shares(e, ref, algorithm):
     for zone,found in numbers.items():
         yield _group(ref, zone, finding_type=what, finding_sites=_site(zone), measurements=found)
 
+# %% ../nbs/32_dicom_out.ipynb #g32a021
 def _observer(algorithm):
     "Who observed: a device, which nobody has verified"
     sr = _highdicom().sr

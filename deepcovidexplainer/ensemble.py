@@ -88,6 +88,7 @@ def power_law(
     best = int(np.argmin(distances))
     return float(alphas[best]),float(x[best])
 
+# %% ../nbs/17_ensemble.ipynb #g17a010
 def _spectrum(w):
     "Squared singular values of a dense layer, or of all places of a convolution's kernel, in ascending order"
     w = w.detach().float().cpu().numpy()
@@ -292,6 +293,7 @@ class Typicality:
         if strangers is not None: t.weights,t.bias = _strange(train, strangers, caught)
         return t
 
+# %% ../nbs/17_ensemble.ipynb #g17a022
 def _unexplained(c, unit):
     "Length of what is left of centred features without their components"
     explained = (c@unit.T)@unit
@@ -350,6 +352,7 @@ def _check_members(members):
     if different<2 or different<len(classes):
         raise RadiographError(f'the classes {classes}', 'two names or more, each once', 'correct the card')
 
+# %% ../nbs/17_ensemble.ipynb #g17a032
 # What an ensemble may say of a class: its name in a sentence; what such an answer cannot tell; DICOM's value, scheme and meaning
 WORDS_OF_A_CLASS = ('finding', 'limit', 'code')
 
@@ -381,6 +384,7 @@ def _in_batches(x, bs):
     for start in range(0, len(x), bs):
         yield x[start:start+bs]
 
+# %% ../nbs/17_ensemble.ipynb #g17a035
 class Ensemble:
     "Networks that look at the same prepared film and are averaged"
     def __init__(self,
@@ -628,6 +632,7 @@ def _save_typicality(folder, t):
         bias=t.bias,
         sha256=sha256_of(path))
 
+# %% ../nbs/17_ensemble.ipynb #g17a042
 def _fits(v, ndim, n):
     "Is it an array of so many dimensions whose last has n numbers?"
     if v is None or v.ndim!=ndim: return False
@@ -676,6 +681,7 @@ _PARTS = dict( # Key of ensemble.json → whether a value can be one
 
 _OPTIONAL = ('typicality', 'bias', 'words')
 
+# %% ../nbs/17_ensemble.ipynb #g17a045
 def _card_of(path):
     "What an ensemble.json holds; `RadiographError` for what is none"
     def wrong(why):
