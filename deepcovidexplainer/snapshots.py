@@ -16,6 +16,7 @@ import json,math,os,time
 from pathlib import Path
 
 from fastai.callback.core import Callback
+from fastcore.basics import patch
 from .core import RadiographError,write_whole
 from .models import Card,load_weights,save_weights
 
@@ -156,21 +157,24 @@ class SnapshotCallback(Callback):
             cycles=self.cycles,
             n_epoch=self.n_epoch)
 
-    def _row(self, done):
-        "What the log says of an epoch"
-        names = self.recorder.metric_names[1:]
-        values = map(float, self.recorder.log[1:])
-        return dict(epoch=done, **dict(zip(names, values)))
+# %% ../nbs/16_snapshots.ipynb #t16f
+@patch
+def _row(self:SnapshotCallback, done):
+    "What the log says of an epoch"
+    names = self.recorder.metric_names[1:]
+    values = map(float, self.recorder.log[1:])
+    return dict(epoch=done, **dict(zip(names, values)))
 
-    def _snapshot(self, i):
-        card = Card.from_dict(self.card.to_dict())
-        card.recipe = dict(
-            card.recipe,
-            snapshot=i,
-            minutes=round(self.seconds/60, 1),
-            log=self.rows)
-        path = self.folder/f'{self.stem}-{i}.safetensors'
-        save_weights(self.learn.model, path, card)
+@patch
+def _snapshot(self:SnapshotCallback, i):
+    card = Card.from_dict(self.card.to_dict())
+    card.recipe = dict(
+        card.recipe,
+        snapshot=i,
+        minutes=round(self.seconds/60, 1),
+        log=self.rows)
+    path = self.folder/f'{self.stem}-{i}.safetensors'
+    save_weights(self.learn.model, path, card)
 
 # %% ../nbs/16_snapshots.ipynb #c012
 def _place(learn):

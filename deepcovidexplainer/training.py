@@ -22,7 +22,7 @@ import cv2,numpy as np,pandas as pd
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 
-from fastcore.basics import noop
+from fastcore.basics import noop,patch
 from .core import CLASSES,RadiographError,class_numbers,fingerprint,kept_array,write_json,write_whole
 from .ensemble import Member,average_posteriors,calibrate,save_ensemble
 from .learner import DistillationLoss,FeatureMatching,InwardGradients,TwinConsistency,radiograph_learner
@@ -92,16 +92,23 @@ class Recipe:
         "Whether lung fields are kept beside the films"
         return bool(self.swap or self.twins or self.inward)
 
-    def kept(self):
-        "How films are kept to be drawn from: larger where lungs are taken out of them"
-        p = self.preprocess()
-        return replace(p, size=max(320, p.size)) if self.fields else p
+# %% ../nbs/18_training.ipynb #t18v
+@patch
+def kept(self:Recipe):
+    "How films are kept to be drawn from: larger where lungs are taken out of them"
+    p = self.preprocess()
+    return replace(p, size=max(320, p.size)) if self.fields else p
 
-    def preprocess(self):
-        "How a film is prepared"
-        plain = dict(size=self.sizes[-1], equalize='hist+clahe', diffuse=False, unsharp=False)
-        if self.field is None: return Preprocess(remove_text=True, **plain)
-        return Preprocess(remove_text=False, field=self.field, mean=128/255, **plain)
+@patch
+def preprocess(self:Recipe):
+    "How a film is prepared"
+    plain = dict(
+        size=self.sizes[-1],
+        equalize='hist+clahe',
+        diffuse=False,
+        unsharp=False)
+    if self.field is None: return Preprocess(remove_text=True, **plain)
+    return Preprocess(remove_text=False, field=self.field, mean=128/255, **plain)
 
 # %% ../nbs/18_training.ipynb #c010
 def _films_of(t):
