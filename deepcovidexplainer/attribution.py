@@ -79,7 +79,9 @@ class Bits(Later):
     ): super().__init__(_unpacked, np.packbits(mask), mask.shape)
 
     @property
-    def shape(self): "H, W"; return self.args[1]
+    def shape(self):
+        "H, W"
+        return self.args[1]
 
 def as_bits(
     mask, # H×W bool, `Bits` or None

@@ -83,8 +83,13 @@ class DistillationLoss:
         soft = self._of_teacher(out, y[:,1:1+k])
         return (1-self.share)*hard+self.share*soft
 
-    def activation(self, out): "For fastai's `get_preds`"; return out.softmax(-1)
-    def decodes(self, out): "For fastai's `predict`"; return out.argmax(-1)
+    def activation(self, out):
+        "For fastai's `get_preds`"
+        return out.softmax(-1)
+
+    def decodes(self, out):
+        "For fastai's `predict`"
+        return out.argmax(-1)
 
 # %% ../nbs/15_learner.ipynb #x5l002
 class TwinConsistency(Callback):

@@ -110,7 +110,9 @@ class Task:
     even:list=None           # Shares of relevance that layers divided evenly, for the report
 
     @property
-    def x(self): "The first of what it read"; return self.xs[0]
+    def x(self):
+        "The first of what it read"
+        return self.xs[0]
 
     def run(self, x, weight, bias=None):
         "The layer with another input and other weights"
@@ -331,7 +333,9 @@ class Composite:
         return self.dense if dense else self.conv
 
     @property
-    def plain(self): "Is everything divided by contribution, whatever its sign?"; return self.conv=='epsilon'
+    def plain(self):
+        "Is everything divided by contribution, whatever its sign?"
+        return self.conv=='epsilon'
 
 _COMPOSITES = (
     Composite('z+'),
@@ -562,7 +566,9 @@ class Pass:
         return self.logits
 
     @property
-    def logits(self): "B×K scores"; return self.values[-1]
+    def logits(self):
+        "B×K scores"
+        return self.values[-1]
 
     def look(self, targets=None, layer=None, gradients=True)->Look:
         "What class activation maps are made of"

@@ -37,9 +37,13 @@ class Archive:
     files:dict # Path below the root → what changes with the file
 
     def __repr__(self): return f'Archive({len(self.files)} files)'
-    def where(self, name): "Path on the file system"; return f'{self.root}/{name}'
+    def where(self, name):
+        "Path on the file system"
+        return f'{self.root}/{name}'
     @property
-    def url(self): "The root with its protocol"; return self.fs.unstrip_protocol(self.root or '/')
+    def url(self):
+        "The root with its protocol"
+        return self.fs.unstrip_protocol(self.root or '/')
     @property
     def kind(self):
         "Protocol: `'file'`, `'s3'`, `'memory'`"
@@ -860,11 +864,17 @@ class Screened:
     new:int      # Files that this run read
 
     @property
-    def films(self): "Films that were read"; return self.counts.get('film', 0)
+    def films(self):
+        "Films that were read"
+        return self.counts.get('film', 0)
     @property
-    def others(self): "Files that are no chest film"; return self.counts.get('no film', 0)
+    def others(self):
+        "Files that are no chest film"
+        return self.counts.get('no film', 0)
     @property
-    def refused(self): "Files that could not be read"; return sum(self.counts.values())-self.films-self.others
+    def refused(self):
+        "Files that could not be read"
+        return sum(self.counts.values())-self.films-self.others
     @property
     def code(self):
         "0 all read, 3 some refused, 4 none read: what the command returns"
