@@ -14,6 +14,7 @@ from dataclasses import dataclass,field,replace
 from pathlib import Path
 
 import numpy as np
+from fastcore.basics import patch
 
 from .core import CLASSES,DISCLAIMER,RadiographError,html_table,made_of,merged,own_settings,read_tensors,sha256_of
 from .scores import apply_temperature,conformal_threshold,fit_temperature,nll,prediction_sets
@@ -197,35 +198,39 @@ class Prediction:
         if t is None: return True
         return t['distance']<=t['threshold'] and t.get('strangeness', -1)<=0
 
-    def to_dict(self)->dict:
-        "JSON-safe"
-        return dict(
-            label=self.label,
-            posteriors=self.named,
-            members=[dict(name=k, posteriors=self._name(p)) for k,p in self.members.items()],
-            agreement=self.agreement,
-            prediction_set=list(self.prediction_set),
-            coverage=self.coverage,
-            typicality=self.typicality,
-            temperature=self.temperature,
-            ensemble=self.ensemble,
-            disclaimer=DISCLAIMER)
+# %% ../nbs/17_ensemble.ipynb #g17b004
+@patch
+def to_dict(self:Prediction)->dict:
+    "JSON-safe"
+    return dict(
+        label=self.label,
+        posteriors=self.named,
+        members=[dict(name=k, posteriors=self._name(p)) for k,p in self.members.items()],
+        agreement=self.agreement,
+        prediction_set=list(self.prediction_set),
+        coverage=self.coverage,
+        typicality=self.typicality,
+        temperature=self.temperature,
+        ensemble=self.ensemble,
+        disclaimer=DISCLAIMER)
 
-    def __repr__(self):
-        what = self.leaning if self.judged else 'cannot be judged'
-        votes = f'{self.agreement} of {self.n_members} members agree'
-        likely = ', '.join(self.prediction_set) or 'none'
-        inside = f'{self.coverage:.0%} set: {likely}'
-        return f'Prediction({what} {self.confidence:.0%}, {votes}, {inside})'
+@patch
+def __repr__(self:Prediction):
+    what = self.leaning if self.judged else 'cannot be judged'
+    votes = f'{self.agreement} of {self.n_members} members agree'
+    likely = ', '.join(self.prediction_set) or 'none'
+    inside = f'{self.coverage:.0%} set: {likely}'
+    return f'Prediction({what} {self.confidence:.0%}, {votes}, {inside})'
 
-    def _repr_html_(self):
-        opinions = dict(ensemble=self.posteriors, **self.members)
-        rows = []
-        for who,p in opinions.items():
-            shown = {c:f'{v:.2f}' for c,v in zip(self.classes, p)}
-            rows.append(dict(opinion=who, **shown))
-        table = html_table(rows, repr(self))
-        return f'{table}<p><small>{DISCLAIMER}</small></p>'
+@patch
+def _repr_html_(self:Prediction):
+    opinions = dict(ensemble=self.posteriors, **self.members)
+    rows = []
+    for who,p in opinions.items():
+        shown = {c:f'{v:.2f}' for c,v in zip(self.classes, p)}
+        rows.append(dict(opinion=who, **shown))
+    table = html_table(rows, repr(self))
+    return f'{table}<p><small>{DISCLAIMER}</small></p>'
 
 # %% ../nbs/17_ensemble.ipynb #c016
 @dataclass
@@ -428,147 +433,165 @@ class Ensemble:
             for m in self.members: m.model.to(device)
         return self
 
-    def inputs(self,
-        film,        # Anything `load_radiograph` reads
-        lungs=None,  # `Lungs` of it, or an H×W bool mask; found if not given
-    ):               # `(x, box)`: 1×1×S×S tensor; (top, left, bottom, right) or None for the whole film
-        "What the networks see of a film"
-        import torch
-        film = load_radiograph(film)
-        box = field = None
-        if self.crop=='lungs':
-            lungs = as_lungs(film, lungs)
-            box,field = lungs.box,lungs.field
-        prepared = np.ascontiguousarray(self.preprocess(film, box, field))
-        x = torch.from_numpy(prepared)[None,None]
-        return x.to(self.device),box
+# %% ../nbs/17_ensemble.ipynb #g17b014
+@patch
+def inputs(self:Ensemble,
+    film,        # Anything `load_radiograph` reads
+    lungs=None,  # `Lungs` of it, or an H×W bool mask; found if not given
+):               # `(x, box)`: 1×1×S×S tensor; (top, left, bottom, right) or None for the whole film
+    "What the networks see of a film"
+    import torch
+    film = load_radiograph(film)
+    box = field = None
+    if self.crop=='lungs':
+        lungs = as_lungs(film, lungs)
+        box,field = lungs.box,lungs.field
+    prepared = np.ascontiguousarray(self.preprocess(film, box, field))
+    x = torch.from_numpy(prepared)[None,None]
+    return x.to(self.device),box
 
-    def seen(self,
-        lungs,       # `Lungs` of a film
-    )->np.ndarray|None: # H×W bool; None: the whole box
-        "The pixels of a film that the networks can see"
-        if self.preprocess.field is None or not lungs.found: return None
-        top,left,bottom,right = lungs.box
-        box = np.s_[top:bottom,left:right]
-        out = np.zeros(lungs.mask.shape, bool)
-        out[box] = widened(lungs.field[box], self.preprocess.field)
-        return out
+@patch
+def seen(self:Ensemble,
+    lungs,       # `Lungs` of a film
+)->np.ndarray|None: # H×W bool; None: the whole box
+    "The pixels of a film that the networks can see"
+    if self.preprocess.field is None or not lungs.found: return None
+    top,left,bottom,right = lungs.box
+    box = np.s_[top:bottom,left:right]
+    out = np.zeros(lungs.mask.shape, bool)
+    out[box] = widened(lungs.field[box], self.preprocess.field)
+    return out
 
-    def member_posteriors(self,
-        x,           # B×1×S×S tensor from `inputs`
-    ):               # `(p, features)`: M×B×K calibrated posteriors, B×d features of the first member
-        "Every member's opinion"
-        nets = [m.fast or made_of(merged, m.model) for m in self.members]
-        answers = [features_and_logits(net, x) for net in nets]
-        features,_ = answers[0]
-        p = [self._calibrated(logits) for _,logits in answers]
-        return np.stack(p),features
+# %% ../nbs/17_ensemble.ipynb #g17b017
+@patch
+def member_posteriors(self:Ensemble,
+    x,           # B×1×S×S tensor from `inputs`
+):               # `(p, features)`: M×B×K calibrated posteriors, B×d features of the first member
+    "Every member's opinion"
+    nets = [m.fast or made_of(merged, m.model) for m in self.members]
+    answers = [features_and_logits(net, x) for net in nets]
+    features,_ = answers[0]
+    p = [self._calibrated(logits) for _,logits in answers]
+    return np.stack(p),features
 
-    def _calibrated(self, logits):
-        "Posteriors of a member"
-        p = _softmax(logits.astype(float))
-        return apply_temperature(p, self.temperature, self.bias)
+@patch
+def _calibrated(self:Ensemble, logits):
+    "Posteriors of a member"
+    p = _softmax(logits.astype(float))
+    return apply_temperature(p, self.temperature, self.bias)
 
-    def uncalibrated(self,
-        p,           # …×K calibrated posteriors of members
-    )->np.ndarray:   # …×K
-        "As the networks gave them"
-        unbiased = apply_temperature(p, 1, -self.bias)
-        return apply_temperature(unbiased, 1/self.temperature)
+@patch
+def uncalibrated(self:Ensemble,
+    p,           # …×K calibrated posteriors of members
+)->np.ndarray:   # …×K
+    "As the networks gave them"
+    unbiased = apply_temperature(p, 1, -self.bias)
+    return apply_temperature(unbiased, 1/self.temperature)
 
-    def standardised(self,
-        films,       # B×S×S uint8, or B×S×S×2: as for `posteriors`
-    ):               # B×1×S×S tensor, as `inputs` gives it for one film
-        "What the networks see of films that were cleaned before"
-        import torch
-        from deepcovidexplainer.lungs import plain_field
-        r = self.preprocess
-        films = np.asarray(films)
-        if films.ndim==4: films = np.stack([plain_field(f, r.size, r.field) for f in films])
-        x = (films.astype(np.float32)[:,None]/255-r.mean)/r.std
-        x = x.astype(np.float32)
-        return torch.from_numpy(x).to(self.device)
+@patch
+def standardised(self:Ensemble,
+    films,       # B×S×S uint8, or B×S×S×2: as for `posteriors`
+):               # B×1×S×S tensor, as `inputs` gives it for one film
+    "What the networks see of films that were cleaned before"
+    import torch
+    from deepcovidexplainer.lungs import plain_field
+    r = self.preprocess
+    films = np.asarray(films)
+    if films.ndim==4: films = np.stack([plain_field(f, r.size, r.field) for f in films])
+    x = (films.astype(np.float32)[:,None]/255-r.mean)/r.std
+    x = x.astype(np.float32)
+    return torch.from_numpy(x).to(self.device)
 
-    def posteriors(self,
-        films,       # N×S×S uint8, cleaned by this ensemble's recipe, or N×S×S×2 with lung fields: what `film_cache` keeps
-        bs:int=64,   # Films a batch
-    ):               # `(p, features)`: M×N×K calibrated posteriors, N×d features of the first member
-        "Every member's opinion on many films"
-        batches = map(self.standardised, _in_batches(films, bs))
-        opinions = map(self.member_posteriors, batches)
-        p,features = zip(*opinions)
-        return np.concatenate(p, 1),np.concatenate(features)
+@patch
+def posteriors(self:Ensemble,
+    films,       # N×S×S uint8, cleaned by this ensemble's recipe, or N×S×S×2 with lung fields: what `film_cache` keeps
+    bs:int=64,   # Films a batch
+):               # `(p, features)`: M×N×K calibrated posteriors, N×d features of the first member
+    "Every member's opinion on many films"
+    batches = map(self.standardised, _in_batches(films, bs))
+    opinions = map(self.member_posteriors, batches)
+    p,features = zip(*opinions)
+    return np.concatenate(p, 1),np.concatenate(features)
 
-    def predict(self,
-        film,        # Anything `load_radiograph` reads
-        lungs=None,  # `Lungs` of it, or an H×W bool mask; found if not given
-        x=None,      # What `inputs` gave, if it was called already
-    )->Prediction:   # Calibrated posteriors and what stands behind them
-        "Classify one film"
-        answers = self.predict_many([film], [lungs], x)
-        return answers[0]
+# %% ../nbs/17_ensemble.ipynb #g17b021
+@patch
+def predict(self:Ensemble,
+    film,        # Anything `load_radiograph` reads
+    lungs=None,  # `Lungs` of it, or an H×W bool mask; found if not given
+    x=None,      # What `inputs` gave, if it was called already
+)->Prediction:   # Calibrated posteriors and what stands behind them
+    "Classify one film"
+    answers = self.predict_many([film], [lungs], x)
+    return answers[0]
 
-    def predict_many(self,
-        films=(),    # Each anything `load_radiograph` reads
-        lungs=None,  # `Lungs` or mask of each, or None; None: all are found
-        x=None,      # What `inputs` gave for each, if it was called already: N×1×S×S, or a list of 1×1×S×S
-        bs:int=32,   # Films that share a pass of the networks
-    )->list:         # `Prediction`s, in order
-        "Classify many films; the answer to each does not depend on the others"
-        batches = self._seen_in(films, lungs, bs) if x is None else _in_batches(x, bs)
-        answers = map(self._told, batches)
-        return [p for batch in answers for p in batch]
+@patch
+def predict_many(self:Ensemble,
+    films=(),    # Each anything `load_radiograph` reads
+    lungs=None,  # `Lungs` or mask of each, or None; None: all are found
+    x=None,      # What `inputs` gave for each, if it was called already: N×1×S×S, or a list of 1×1×S×S
+    bs:int=32,   # Films that share a pass of the networks
+)->list:         # `Prediction`s, in order
+    "Classify many films; the answer to each does not depend on the others"
+    batches = self._seen_in(films, lungs, bs) if x is None else _in_batches(x, bs)
+    answers = map(self._told, batches)
+    return [p for batch in answers for p in batch]
 
-    def _seen_in(self, films, lungs, bs):
-        "Batches of what the networks see, one after the other"
-        pairs = list(zip(films, lungs or [None]*len(films)))
-        for batch in _in_batches(pairs, bs):
-            yield [self.inputs(f, l)[0] for f,l in batch]
+@patch
+def _seen_in(self:Ensemble, films, lungs, bs):
+    "Batches of what the networks see, one after the other"
+    pairs = list(zip(films, lungs or [None]*len(films)))
+    for batch in _in_batches(pairs, bs):
+        yield [self.inputs(f, l)[0] for f,l in batch]
 
-    def _told(self, x):
-        "`Prediction`s of a batch"
-        import torch
-        if not isinstance(x, torch.Tensor): x = torch.cat(x)
-        members,features = self.member_posteriors(x)
-        p = average_posteriors(members)
-        if not np.isfinite(p).all():
-            came = f'{self.name}, whose networks give no number'
-            raise RadiographError(came, 'weights as they were trained', 'copy it again')
-        p = p/p.sum(1, keepdims=True)
-        sets = prediction_sets(p, self.threshold)
-        each_film = zip(p, members.swapaxes(0, 1), sets, features)
-        return [self._prediction(*one) for one in each_film]
+@patch
+def _told(self:Ensemble, x):
+    "`Prediction`s of a batch"
+    import torch
+    if not isinstance(x, torch.Tensor): x = torch.cat(x)
+    members,features = self.member_posteriors(x)
+    p = average_posteriors(members)
+    if not np.isfinite(p).all():
+        came = f'{self.name}, whose networks give no number'
+        raise RadiographError(came, 'weights as they were trained', 'copy it again')
+    p = p/p.sum(1, keepdims=True)
+    sets = prediction_sets(p, self.threshold)
+    each_film = zip(p, members.swapaxes(0, 1), sets, features)
+    return [self._prediction(*one) for one in each_film]
 
-    def _prediction(self, p, members, inside, features):
-        "Of one film"
-        return Prediction(
-            p,
-            members=dict(zip((m.name for m in self.members), members)),
-            prediction_set=tuple(c for c,there in zip(self.classes, inside) if there),
-            coverage=self.coverage,
-            typicality=self.typicality and self.typicality.judge(features[None]),
-            temperature=self.temperature,
-            ensemble=self.name,
-            card=self.card,
-            classes=self.classes,
-            words=self.words,
-            features=features)
+@patch
+def _prediction(self:Ensemble, p, members, inside, features):
+    "Of one film"
+    return Prediction(
+        p,
+        members=dict(zip((m.name for m in self.members), members)),
+        prediction_set=tuple(c for c,there in zip(self.classes, inside) if there),
+        coverage=self.coverage,
+        typicality=self.typicality and self.typicality.judge(features[None]),
+        temperature=self.temperature,
+        ensemble=self.name,
+        card=self.card,
+        classes=self.classes,
+        words=self.words,
+        features=features)
 
-    def faster(self,
-        folder=None, # Where exported networks are kept; None: in `cache_dir()`
-    ):               # `Ensemble`, equal but for the sixth digit of its posteriors
-        "The same networks, run by ONNX Runtime for posteriors (extra `fast`); heatmaps stay as they are"
-        from deepcovidexplainer.download import cache_dir
-        where = folder or cache_dir()/'fast'
-        side = self.preprocess.size
-        def net(m): return FastNet(m.model, pooled_features, (1, side, side), where)
-        out = copy(self)
-        out.members = [replace(m, fast=net(m)) for m in self.members]
-        return out
+# %% ../nbs/17_ensemble.ipynb #g17b023
+@patch
+def faster(self:Ensemble,
+    folder=None, # Where exported networks are kept; None: in `cache_dir()`
+):               # `Ensemble`, equal but for the sixth digit of its posteriors
+    "The same networks, run by ONNX Runtime for posteriors (extra `fast`); heatmaps stay as they are"
+    from deepcovidexplainer.download import cache_dir
+    where = folder or cache_dir()/'fast'
+    side = self.preprocess.size
+    def net(m): return FastNet(m.model, pooled_features, (1, side, side), where)
+    out = copy(self)
+    out.members = [replace(m, fast=net(m)) for m in self.members]
+    return out
 
-    def __repr__(self):
-        names = ', '.join(m.name for m in self.members)
-        return f'Ensemble({self.name}: {names})'
+@patch
+def __repr__(self:Ensemble):
+    names = ', '.join(m.name for m in self.members)
+    return f'Ensemble({self.name}: {names})'
 
 # %% ../nbs/17_ensemble.ipynb #c026
 def calibrate(
