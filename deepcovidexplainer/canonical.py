@@ -11,6 +11,7 @@ import math
 from copy import deepcopy
 
 import torch
+from fastcore.basics import patch
 from torch import nn
 from torch.nn import functional as F
 
@@ -220,6 +221,7 @@ def _over_places(dim):
     if isinstance(dim, int): return False
     return sorted(d%4 for d in dim)==[2,3]
 
+# %% ../nbs/22_canonical.ipynb #l22e04
 class _Wire:
     "Stands for a tensor while a network is read"
     def __init__(self, tape, at):
@@ -559,9 +561,11 @@ def _keep_halves(layer, rectified):
     both = torch.cat([plus, layer.weight.clamp(max=0)], 1)
     layer.register_buffer('both', both, persistent=False)
 
+# %% ../nbs/22_canonical.ipynb #l22e12
 _COUNTED = {'convolutions':nn.Conv2d, 'dense':nn.Linear, 'additions':Add, 'concatenations':Cat}
 _RARER = {'gates':Gate, 'attentions':Attend, 'layer norms':NORMS} # told of networks that have them
 
+# %% ../nbs/22_canonical.ipynb #l22e13
 class Canonical(nn.Module):
     "A network as a list of layers that relevance propagation has rules for"
     def __init__(self,
@@ -626,23 +630,28 @@ class Canonical(nn.Module):
         lost = isinstance(maker, Clip) and not maker.scale.all()
         return None if lost else at
 
-    def values(self, x)->list: # `[x, output of layer 0, …]`; the last one holds the scores
-        "Everything that one forward pass computes"
-        out = [x]
-        for layer,read in self._steps():
-            inputs = [out[k] for k in read]
-            out.append(layer(*inputs))
-        return out
+# %% ../nbs/22_canonical.ipynb #l22e14
+@patch
+def values(self:Canonical, x)->list: # `[x, output of layer 0, …]`; the last one holds the scores
+    "Everything that one forward pass computes"
+    out = [x]
+    for layer,read in self._steps():
+        inputs = [out[k] for k in read]
+        out.append(layer(*inputs))
+    return out
 
-    def forward(self, x): return self.values(x)[-1]
+@patch
+def forward(self:Canonical, x): return self.values(x)[-1]
 
-    def count(self, *kinds): return sum(isinstance(layer, kinds) for layer in self.layers)
+@patch
+def count(self:Canonical, *kinds): return sum(isinstance(layer, kinds) for layer in self.layers)
 
-    def __repr__(self):
-        kinds = _COUNTED|_RARER
-        counts = {k:self.count(v) for k,v in kinds.items()}
-        told = [f'{n} {k}' for k,n in counts.items() if n or k in _COUNTED]
-        return f"Canonical({self.name}: {', '.join(told)})"
+@patch
+def __repr__(self:Canonical):
+    kinds = _COUNTED|_RARER
+    counts = {k:self.count(v) for k,v in kinds.items()}
+    told = [f'{n} {k}' for k,n in counts.items() if n or k in _COUNTED]
+    return f"Canonical({self.name}: {', '.join(told)})"
 
 # %% ../nbs/22_canonical.ipynb #c020
 def _compact(tape, name):

@@ -43,6 +43,7 @@ def _matched(x, where, like, there):
     around = (x-grey)*new_spread/spread
     return around+new_grey
 
+# %% ../nbs/37_exchange.ipynb #l37e02
 def _weight(field, box, rim, soft):
     "How much of each pixel comes from the other film: 1 on the lungs and a rim, 0 beyond the box, soft between"
     side = max(field.shape)
