@@ -141,6 +141,7 @@ def _why(error, path):
     if not isinstance(error, OSError) or not error.strerror: return str(error)
     return f'{error.filename or path}: {error.strerror}'
 
+# %% ../nbs/39_cli.ipynb #g39a003
 def _is_done(row, film, path, asked):
     "Whether the index tells of this very film and question, and the answer is there"
     from deepcovidexplainer.core import sha256_of
@@ -199,6 +200,7 @@ def _each(ask, todo, root, jobs):
         return
     for batch in answers: yield from batch
 
+# %% ../nbs/39_cli.ipynb #g39a007
 def _explain_all(targets, root, out, ask, asked, jobs, quiet):
     "A folder of answers; whether every film got one"
     from collections import Counter
@@ -245,6 +247,7 @@ def _explain(films, out, kind, ensemble, methods, target, who, jobs=1, quiet=Fal
     _,fate = ask(list(targets.items()), None)[0]
     return fate=='answered'
 
+# %% ../nbs/39_cli.ipynb #g39a010
 @command('dce_explain film.dcm --out film.html', 'dce_explain cd_of_films --out answers --kind json --jobs 4')
 def dce_explain(
     films:_argument(str, 'Films (PNG, JPEG, WebP, TIFF, DICOM), or folders of films', nargs='+'),
@@ -410,6 +413,7 @@ def _class_names(text):
     from deepcovidexplainer.core import class_of
     return text and tuple(class_of(c, '--classes', None) for c in text.split(','))
 
+# %% ../nbs/39_cli.ipynb #g39a024
 def _train(out, a):
     "Films and a recipe become an ensemble"
     from deepcovidexplainer.models import pick_device
