@@ -53,6 +53,7 @@ def _as_grid(a, x, model):
     channels_last = getattr(model, 'output_fmt', '')=='NHWC'
     return a.permute(0, 3, 1, 2) if a.ndim==4 and channels_last else a
 
+# %% ../nbs/23_cam.ipynb #m23a004
 def _look(model, x, targets, layer, gradients=True):
     "Everything the methods need, from one forward pass"
     if hasattr(model, 'look'): return model.look(targets, layer, gradients)
