@@ -78,6 +78,9 @@ def faults(path):
     if len(head.strip().splitlines()) > 3:
         yield 'text behind the promise would be lost on the site: give it a cell of its own'
     module = any(f.startswith('default_exp') for c in code_cells(nb) for f in flags(c))
+    if module:
+        for lines, first in stretches(code_cells(nb)):
+            yield f'{lines} lines from `{first}` before there is something to look at'
     for i, cell in enumerate(code_cells(nb)):
         where = f'code cell {i}, {source(cell).strip().splitlines()[-1][:60]!r}'
         if module and not lone_imports(cell): yield f'{where}: imports and other code in one cell'
