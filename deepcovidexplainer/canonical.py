@@ -626,9 +626,14 @@ class Canonical(nn.Module):
             averaged |= isinstance(layers[at-1], nn.AdaptiveAvgPool2d)
             at = self.reads[at-1][0]
         if at==0 or not averaged: return None
-        maker = layers[at-1]
-        lost = isinstance(maker, Clip) and not maker.scale.all()
+        lost = isinstance(layers[at-1], Clip) and not layers[at-1].scale.all()
         return None if lost else at
+
+    def __repr__(self):
+        kinds = _COUNTED|_RARER
+        counts = {k:self.count(v) for k,v in kinds.items()}
+        told = [f'{n} {k}' for k,n in counts.items() if n or k in _COUNTED]
+        return f"Canonical({self.name}: {', '.join(told)})"
 
 # %% ../nbs/22_canonical.ipynb #l22e14
 @patch
@@ -643,15 +648,9 @@ def values(self:Canonical, x)->list: # `[x, output of layer 0, …]`; the last o
 @patch
 def forward(self:Canonical, x): return self.values(x)[-1]
 
+# %% ../nbs/22_canonical.ipynb #l22e15
 @patch
 def count(self:Canonical, *kinds): return sum(isinstance(layer, kinds) for layer in self.layers)
-
-@patch
-def __repr__(self:Canonical):
-    kinds = _COUNTED|_RARER
-    counts = {k:self.count(v) for k,v in kinds.items()}
-    told = [f'{n} {k}' for k,n in counts.items() if n or k in _COUNTED]
-    return f"Canonical({self.name}: {', '.join(told)})"
 
 # %% ../nbs/22_canonical.ipynb #c020
 def _compact(tape, name):

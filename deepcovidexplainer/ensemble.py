@@ -191,12 +191,21 @@ class Prediction:
     def agreement(self):
         "Number of members whose own first choice is `leaning`"
         return list(self.votes.values()).count(self.leaning)
-    @property
-    def typical(self):
-        "False when the film is unlike the training films, or more like another kind of picture"
-        t = self.typicality
-        if t is None: return True
-        return t['distance']<=t['threshold'] and t.get('strangeness', -1)<=0
+
+    def __repr__(self):
+        what = self.leaning if self.judged else 'cannot be judged'
+        votes = f'{self.agreement} of {self.n_members} members agree'
+        likely = ', '.join(self.prediction_set) or 'none'
+        inside = f'{self.coverage:.0%} set: {likely}'
+        return f'Prediction({what} {self.confidence:.0%}, {votes}, {inside})'
+
+# %% ../nbs/17_ensemble.ipynb #g17b005
+@patch(as_prop=True)
+def typical(self:Prediction):
+    "False when the film is unlike the training films, or more like another kind of picture"
+    t = self.typicality
+    if t is None: return True
+    return t['distance']<=t['threshold'] and t.get('strangeness', -1)<=0
 
 # %% ../nbs/17_ensemble.ipynb #g17b004
 @patch
@@ -213,14 +222,6 @@ def to_dict(self:Prediction)->dict:
         temperature=self.temperature,
         ensemble=self.ensemble,
         disclaimer=DISCLAIMER)
-
-@patch
-def __repr__(self:Prediction):
-    what = self.leaning if self.judged else 'cannot be judged'
-    votes = f'{self.agreement} of {self.n_members} members agree'
-    likely = ', '.join(self.prediction_set) or 'none'
-    inside = f'{self.coverage:.0%} set: {likely}'
-    return f'Prediction({what} {self.confidence:.0%}, {votes}, {inside})'
 
 @patch
 def _repr_html_(self:Prediction):
@@ -433,6 +434,10 @@ class Ensemble:
             for m in self.members: m.model.to(device)
         return self
 
+    def __repr__(self):
+        names = ', '.join(m.name for m in self.members)
+        return f'Ensemble({self.name}: {names})'
+
 # %% ../nbs/17_ensemble.ipynb #g17b014
 @patch
 def inputs(self:Ensemble,
@@ -450,6 +455,7 @@ def inputs(self:Ensemble,
     x = torch.from_numpy(prepared)[None,None]
     return x.to(self.device),box
 
+# %% ../nbs/17_ensemble.ipynb #g17b014a
 @patch
 def seen(self:Ensemble,
     lungs,       # `Lungs` of a film
@@ -480,6 +486,7 @@ def _calibrated(self:Ensemble, logits):
     p = _softmax(logits.astype(float))
     return apply_temperature(p, self.temperature, self.bias)
 
+# %% ../nbs/17_ensemble.ipynb #g17b017a
 @patch
 def uncalibrated(self:Ensemble,
     p,           # …×K calibrated posteriors of members
@@ -488,6 +495,7 @@ def uncalibrated(self:Ensemble,
     unbiased = apply_temperature(p, 1, -self.bias)
     return apply_temperature(unbiased, 1/self.temperature)
 
+# %% ../nbs/17_ensemble.ipynb #g17b017b
 @patch
 def standardised(self:Ensemble,
     films,       # B×S×S uint8, or B×S×S×2: as for `posteriors`
@@ -502,6 +510,7 @@ def standardised(self:Ensemble,
     x = x.astype(np.float32)
     return torch.from_numpy(x).to(self.device)
 
+# %% ../nbs/17_ensemble.ipynb #g17b017c
 @patch
 def posteriors(self:Ensemble,
     films,       # N×S×S uint8, cleaned by this ensemble's recipe, or N×S×S×2 with lung fields: what `film_cache` keeps
@@ -524,6 +533,7 @@ def predict(self:Ensemble,
     answers = self.predict_many([film], [lungs], x)
     return answers[0]
 
+# %% ../nbs/17_ensemble.ipynb #g17b021a
 @patch
 def predict_many(self:Ensemble,
     films=(),    # Each anything `load_radiograph` reads
@@ -587,11 +597,6 @@ def faster(self:Ensemble,
     out = copy(self)
     out.members = [replace(m, fast=net(m)) for m in self.members]
     return out
-
-@patch
-def __repr__(self:Ensemble):
-    names = ', '.join(m.name for m in self.members)
-    return f'Ensemble({self.name}: {names})'
 
 # %% ../nbs/17_ensemble.ipynb #c026
 def calibrate(

@@ -99,6 +99,7 @@ def kept(self:Recipe):
     p = self.preprocess()
     return replace(p, size=max(320, p.size)) if self.fields else p
 
+# %% ../nbs/18_training.ipynb #t18va
 @patch
 def preprocess(self:Recipe):
     "How a film is prepared"
