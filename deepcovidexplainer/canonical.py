@@ -625,9 +625,8 @@ class Canonical(nn.Module):
         while at and isinstance(layers[at-1], (nn.AdaptiveAvgPool2d,nn.Flatten)):
             averaged |= isinstance(layers[at-1], nn.AdaptiveAvgPool2d)
             at = self.reads[at-1][0]
-        if at==0 or not averaged: return None
         lost = isinstance(layers[at-1], Clip) and not layers[at-1].scale.all()
-        return None if lost else at
+        return at if at and averaged and not lost else None
 
     def __repr__(self):
         kinds = _COUNTED|_RARER
