@@ -335,7 +335,7 @@ def cache_dir()->Path: # Need not exist yet
 
 # %% ../nbs/09_download.ipynb #r002
 _RESULTS = 'https://github.com/deepcovidexplainer/deepcovidexplainer/releases/download/v{}/results.zip'
-RESULTS_SHA256 = 'da2a8eabe738e4e963eda89cfcc29b83f64a040a9e745ad1d9f25b149ac849b8' # Of that archive: `release/zip_ensembles.py`
+RESULTS_SHA256 = 'a88d5ebbe7ba592d76d2005e64eb33f4c8a65b0c2982cd0487bcfe65f155fad2' # Of that archive: `release/zip_ensembles.py`
 
 def _checkouts():
     "Folders that may be the top of the repository: above the package, and all above the folder we are in"
