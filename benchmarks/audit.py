@@ -21,21 +21,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, package_file, sha256_of
-from deepcovidexplainer.loaders import radiograph_dls
 from deepcovidexplainer.sources import read_index
 from deepcovidexplainer.splits import assign_groups, assign_roles, kept_hashes
 from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors
 from deepcovidexplainer.scores import _draws, _ends, _ranking, bootstrap_ci, compare, measure, rate
 from deepcovidexplainer.guard import LIMITS, guard
-from deepcovidexplainer.learner import radiograph_learner
 from deepcovidexplainer.lungs import find_lungs
 from deepcovidexplainer.core import write_json
 from deepcovidexplainer.core import write_whole
-from deepcovidexplainer.models import Card, load_weights
+from deepcovidexplainer.models import load_weights
 from deepcovidexplainer.pipeline import ensemble_attributions
 from deepcovidexplainer.preprocess import text_mask
 from deepcovidexplainer.radiograph import load_radiograph
-from deepcovidexplainer.snapshots import fit_snapshots
+from deepcovidexplainer.training import Recipe, Study, fit_networks
 from deepcovidexplainer.zoo import load_ensemble
 from ct_films import SIDE, films as ct_films
 from generalise import FROZEN, recipe_of
@@ -169,13 +167,12 @@ def retrained(t, root, work):
     fit, test = (t.role!='test').to_numpy(), (t.role=='test').to_numpy()
     part = t[fit].reset_index(drop=True)
     y, g, rows = numbers(t.label[test]), t.group[test].to_numpy(), []
-    how = dict(size=160, mean=p.mean, std=p.std, balance='class', strength=.3)
+    valid = (part.role=='valid').to_numpy()
+    how = dict(lr=1e-3, balance='class', strength=.3, frozen=FROZEN, half=True)
+    recipe = Recipe('efficientnet_lite0', 'imagenet', (160,), 1, 6, **how)
+    study = Study(part, root, valid, CLASSES)
     for k,view in enumerate(VIEWS[:3]):
-        dls = radiograph_dls(part, films[fit,k], (part.role=='valid').to_numpy(), **how)
-        learn = radiograph_learner(dls, 'efficientnet_lite0', 'imagenet', half=True, frozen=FROZEN)
-        card = Card('efficientnet_lite0', p.to_dict())
-        with learn.no_bar(), learn.no_logging():
-            paths = fit_snapshots(learn, work/f'retrained-{view}', card, 1, 6, 1e-3)
+        paths = fit_networks(study, recipe, work/f'retrained-{view}', films[fit,k], 'snapshot', say=None)
         q = average_posteriors(Ensemble([Member('one', *load_weights(paths[0]))]).posteriors(films[test,k])[0])
         rows.append(dict(view=view, films=int(fit.sum()), **graded(q, y, g)))
     return rows

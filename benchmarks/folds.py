@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, package_file
-from deepcovidexplainer.loaders import film_cache, radiograph_dls
+from deepcovidexplainer.loaders import film_cache
 from deepcovidexplainer.splits import check_split, patient_split
 from deepcovidexplainer.ensemble import Ensemble, Member, average_posteriors
 from deepcovidexplainer.scores import apply_temperature, conformal_threshold, fit_temperature
-from deepcovidexplainer.learner import radiograph_learner
-from deepcovidexplainer.models import Card, load_weights
-from deepcovidexplainer.snapshots import fit_snapshots
+from deepcovidexplainer.models import load_weights
+from deepcovidexplainer.training import Recipe, Study, fit_networks
 from generalise import FROZEN, index_of, recipe_of
 
 SIZE = 224
@@ -34,23 +33,21 @@ def image_split(t, n_folds, seed):
     for i, (_, held) in enumerate(split): fold[held] = i
     return fold
 
-def learn_from(t, films, valid, p, init, folder, cycles, epochs, lr, strength, balance, seed):
+def learn_from(t, films, valid, root, init, folder, cycles, epochs, lr, strength, balance, seed):
     "Snapshots of one run"
     check_split(t, valid)
-    how = dict(balance=balance, strength=strength, seed=seed)
-    dls = radiograph_dls(t, films, valid, size=SIZE, mean=p.mean, std=p.std, **how)
-    learn = radiograph_learner(dls, 'efficientnet_lite0', init, half=True, seed=seed, frozen=FROZEN)
+    how = dict(lr=lr, balance=balance, strength=strength, frozen=FROZEN, half=True, seed=seed)
+    recipe = Recipe('efficientnet_lite0', str(init), (SIZE,), cycles, epochs, **how)
     torch.set_num_threads(1)
-    card = Card('efficientnet_lite0', p.to_dict(), crop=None)
-    with learn.no_bar(), learn.no_logging(): return fit_snapshots(learn, folder, card, cycles, epochs, lr, seed=seed)
+    return fit_networks(Study(t, root, valid, CLASSES), recipe, folder, films, 'snapshot', say=None)
 
-def elsewhere(t, films, p, work):
+def elsewhere(t, films, root, work):
     "A start that has seen chest films, but no patient of DarkCovidNet"
     here = set(t.group[t.collection=='darkcovidnet'])
     use = (t.label.isin(CLASSES) & ~t.group.isin(here) & ~t.duplicated('duplicate')).to_numpy()
     t, films = t[use].reset_index(drop=True), films[use]
     valid, folder = patient_split(t, 20, 0)==0, work/'folds'/'elsewhere'
-    return learn_from(t, films, valid, p, 'imagenet', folder, 1, 3, 1e-3, 1., 'source', 0)[-1]
+    return learn_from(t, films, valid, root, 'imagenet', folder, 1, 3, 1e-3, 1., 'source', 0)[-1]
 
 def one(protocol, i, seed, root, work):
     "Out-of-fold posteriors of one network of one fold"
@@ -59,7 +56,7 @@ def one(protocol, i, seed, root, work):
     out.parent.mkdir(parents=True, exist_ok=True)
     t, p = index_of(root, work), recipe_of('hist+clahe')
     films = film_cache(t, root, p, work/'films', crop=None)
-    init = 'imagenet' if protocol=='imagenet' else elsewhere(t, films, p, work)
+    init = 'imagenet' if protocol=='imagenet' else elsewhere(t, films, root, work)
     rows = (t.collection=='darkcovidnet').to_numpy()
     t, films = t[rows].reset_index(drop=True), films[rows]
     split = image_split if protocol=='image' else patient_split
@@ -70,7 +67,7 @@ def one(protocol, i, seed, root, work):
     inner = split(fit, 8, 1)==0
     check_split(by, test)
     folder = work/'folds'/f'{protocol}-{i}-{seed}'
-    paths = learn_from(fit, films[rest], inner, p, init, folder, 2, 3, 1e-3, .3, 'class', i+5*seed)
+    paths = learn_from(fit, films[rest], inner, root, init, folder, 2, 3, 1e-3, .3, 'class', i+5*seed)
     e = Ensemble([Member(f.stem, *load_weights(f)) for f in paths])
     def look(k): return e.posteriors(films[k])[0]
     y = t.label.map(CLASSES.index).to_numpy()

@@ -7,19 +7,19 @@ and every set of sources in `FOLDS`, and keeps what each run says of every film 
 beside the notebooks, from which the tutorial *On a hospital it never saw* makes its tables. Resumable: what is finished is not done again.
 """
 import argparse, shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint, package_file
-from deepcovidexplainer.loaders import film_cache, radiograph_dls
+from deepcovidexplainer.loaders import film_cache
 from deepcovidexplainer.sources import OTHER, read_index
 from deepcovidexplainer.splits import assign_groups, assign_roles, check_split, kept_hashes
 from deepcovidexplainer.ensemble import Ensemble, Member
-from deepcovidexplainer.learner import radiograph_learner
-from deepcovidexplainer.models import Card, load_weights
+from deepcovidexplainer.models import load_weights
 from deepcovidexplainer.preprocess import Preprocess
-from deepcovidexplainer.snapshots import fit_snapshots
+from deepcovidexplainer.training import Recipe, Study, fit_networks
 
 FOLDS = dict(A=('hannover', 'shenzhen', 'montgomery'), B=('ieee8023', 'jsrt', 'openist'), C=('covid-cxnet', 'figure1'),
              S=('shenzhen',), M=('montgomery',))
@@ -64,18 +64,17 @@ def plan(t, recipe, hold_out, seed):
     t.loc[t.source.isin(hold_out) & (t.label==OTHER), 'role'] = 'external'
     return t
 
-def fit(t, films, valid, recipe, p, folder, cycles, epochs, init, seed):
+def fit(t, films, valid, recipe, root, folder, cycles, epochs, init, seed):
     "Snapshots of one training"
     check_split(t, valid)
-    how = dict(balance=recipe['balance'], strength=recipe['strength'], seed=seed)
-    dls = radiograph_dls(t, films, valid, size=SIZE, mean=p.mean, std=p.std, **how)
-    repeat = max(1, round(STEPS_AN_EPOCH/max(1, len(dls.train)))) # as many steps for a smaller collection
+    how = {k:recipe[k] for k in ('balance', 'strength', 'crop', 'equalize')}
     frozen = recipe.get('frozen', FROZEN)
-    learn = radiograph_learner(dls, 'efficientnet_lite0', init, half=True, seed=seed, frozen=frozen)
+    r = Recipe('efficientnet_lite0', str(init), (SIZE,), cycles, lr=LR, frozen=frozen, half=True, seed=seed, **how)
+    steps = max(1, int((~valid).sum())//r.bs)
+    repeat = max(1, round(STEPS_AN_EPOCH/steps)) # as many steps for a smaller collection
     torch.set_num_threads(1)
-    card = Card('efficientnet_lite0', p.to_dict(), crop=recipe['crop'])
-    with learn.no_bar(), learn.no_logging():
-        return fit_snapshots(learn, folder, card, cycles, epochs*repeat, LR, seed=seed)
+    study = Study(t, root, valid, CLASSES)
+    return fit_networks(study, replace(r, epochs=epochs*repeat), folder, films, 'snapshot', say=None)
 
 def with_children(learned, pixels, valid, young, films):
     "The same training with children's films, which are never validated on"
@@ -99,9 +98,9 @@ def one(name, recipe, fold, seed, root, work):
         young = index_of(root, work, children=True)
         small = film_cache(young, root, p, work/'films', crop=recipe['crop'])
         more = with_children(learned, pixels, valid, young, small)
-        if when=='before': init = fit(*more, recipe, p, folder/'before', 1, 3, init, seed)[-1]
+        if when=='before': init = fit(*more, recipe, root, folder/'before', 1, 3, init, seed)[-1]
         else: learned, pixels, valid = more
-    paths = fit(learned, pixels, valid, recipe, p, folder, CYCLES, EPOCHS, init, seed)
+    paths = fit(learned, pixels, valid, recipe, root, folder, CYCLES, EPOCHS, init, seed)
     seen = t.role.isin(['valid', 'test', 'external']).to_numpy()
     small = np.stack([shrink(f) for f in films[seen]])
     told, _ = Ensemble([Member(f.stem, *load_weights(f)) for f in paths]).posteriors(small)

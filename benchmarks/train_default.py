@@ -10,18 +10,19 @@ that are no chest films, from which the guard learns what those look like; the s
 (`apt-get download opencv-doc && dpkg-deb -x opencv-doc*.deb folder`): photographs, drawings and screen shots.
 """
 import argparse, json, os, platform
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2, numpy as np, torch
 
 from deepcovidexplainer.core import CLASSES, data_dir, fingerprint
-from deepcovidexplainer.loaders import film_cache, radiograph_dls
+from deepcovidexplainer.loaders import film_cache
 from deepcovidexplainer.splits import assign_roles, check_split
 from deepcovidexplainer.ensemble import Member, calibrate, save_ensemble
-from deepcovidexplainer.learner import radiograph_learner
-from deepcovidexplainer.models import Card, load_weights
+from deepcovidexplainer.models import load_weights
 from deepcovidexplainer.radiograph import load_radiograph
-from deepcovidexplainer.snapshots import average_snapshots, fit_snapshots
+from deepcovidexplainer.snapshots import average_snapshots
+from deepcovidexplainer.training import Recipe, Study, fit_networks
 from deepcovidexplainer.evaluation import card_scores
 from generalise import FROZEN, index_of, recipe_of
 
@@ -65,6 +66,12 @@ def study(root, work, size=224, crop=None, trust_reports=False):
     t = assign_roles(t, HOLD_OUT, trust_reports=trust_reports)
     return t, film_cache(t, root, recipe, work/'films', crop=crop), recipe
 
+@dataclass
+class Told(Study):
+    "A study whose card tells every role, of the films held out, too"
+    told:dict = None
+    def about(self): return self.told
+
 def told_recipe(run):
     "What the card says of the training"
     kinds = 'scale, rotation, shift, exposure, blur, compression, boxes, flips'
@@ -91,14 +98,12 @@ def train(name, root, work):
     valid = (t.role == 'valid').to_numpy()
     check_split(t, valid)
     init = run['init'] # An earlier run's snapshot, or 'imagenet', or 'scratch'
-    init = next(iter(work.glob(f'*/{init}.safetensors')), init)
-    how = {k:run[k] for k in ('size', 'balance', 'strength', 'seed')}
-    dls = radiograph_dls(t, films, valid, mean=p.mean, std=p.std, **how)
-    learn = radiograph_learner(dls, run['arch'], init, half=True, frozen=run['frozen'], seed=run['seed'])
-    card = Card(run['arch'], p.to_dict(), crop=run['crop'], data=about, recipe=told_recipe(run))
+    init = next(map(str, work.glob(f'*/{init}.safetensors')), init)
+    taken = ('arch', 'cycles', 'epochs', 'lr', 'balance', 'strength', 'crop', 'frozen', 'seed')
+    recipe = Recipe(init=init, sizes=run['sizes'] or (run['size'],), half=True, **{k:run[k] for k in taken})
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', torch.get_num_threads())))
-    how = dict(name=name, seed=run['seed'], sizes=run['sizes'])
-    with learn.no_bar(): return fit_snapshots(learn, work/name, card, run['cycles'], run['epochs'], run['lr'], **how)
+    told = Told(t, root, valid, CLASSES, about)
+    return fit_networks(told, recipe, work/name, films, name, **told_recipe(run))
 
 def by_class(t):
     "Source → class → films"

@@ -48,6 +48,7 @@ class Recipe:
     bs:int = 32             # Films a batch
     balance:str|None = 'class+source' # What is drawn evenly, as for `sample_weights`
     strength:float = 1.     # Share of the training films that are disturbed
+    equalize:str|None = 'hist+clahe' # How greys are spread, as for `Preprocess`
     crop:str|None = None    # `'lungs'`: cut films to them
     field:float|None = None # Rim around the lung field, as a share of the side: all else is blank; None: nothing is
     swap:float = 0.         # Share of the films whose lungs are laid onto a body from another source
@@ -105,7 +106,7 @@ def preprocess(self:Recipe):
     "How a film is prepared"
     plain = dict(
         size=self.sizes[-1],
-        equalize='hist+clahe',
+        equalize=self.equalize,
         diffuse=False,
         unsharp=False)
     if self.field is None: return Preprocess(remove_text=True, **plain)
@@ -300,6 +301,7 @@ def fit_networks(
     workers:int=0,     # Processes that augment films
     bars:bool=False,   # Show progress bars
     say=print,         # Called with each line of the training log; None: nobody
+    **more,            # More for the cards
 )->list:               # Paths of the members' weights, in order
     "Train in cosine cycles; what is there already is not done again"
     folder = Path(folder)
@@ -309,7 +311,7 @@ def fit_networks(
     if films is None: films = _kept_films(study, recipe, folder)
     learn = _learner(study, recipe, films, device, workers)
     learn.logger = EpochLog(say) if say else noop
-    how = dict(asdict(recipe), device=device)
+    how = dict(asdict(recipe), device=device, **more)
     card = _card(study, recipe, how)
     with nullcontext() if bars else learn.no_bar():
         paths = fit_snapshots(learn, folder, card, name=name, **_schedule(recipe))
