@@ -59,7 +59,10 @@ def main(argv):
     known = scripts()
     path = HERE/'README.md'
     if argv == ['--readme']: return path.write_text(readme(), encoding='utf-8') and 0
-    if argv == ['--check']: return int(path.read_text(encoding='utf-8')!=readme())
+    if argv == ['--check']:
+        fits = path.read_text(encoding='utf-8')==readme()
+        print('README.md is up to date' if fits else 'README.md is stale: python -m benchmarks --readme')
+        return int(not fits)
     if argv and argv[0] in known:
         sys.argv = [f'python -m benchmarks {argv[0]}', *argv[1:]]
         sys.path.insert(0, str(HERE)) # they use each other

@@ -46,8 +46,9 @@ _NAMES = {
                'imagenet_weights load_pretrained pick_device Card save_weights load_weights'),
     'scores': ('check_posteriors confusion measure wilson_ci rate resample bootstrap_ci compare show_roc '
                'show_precision_recall show_confusion apply_temperature nll fit_temperature fit_bcts calibration '
-               'ece_by_chance show_reliability calibration_table conformal_threshold prediction_sets coverage_table '
-               'risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores Scores score'),
+               'ece_by_chance show_reliability calibration_table check_coverage conformal_threshold prediction_sets '
+               'coverage_table risk_coverage aurc show_risk_coverage ppv_at age_group subgroups single_class_scores '
+               'Scores score'),
     'learner': ('PartialLabelLoss DistillationLoss TwinConsistency InwardGradients feature_alignment FeatureMatching '
                 'HalfPrecision body_and_head radiograph_learner'),
     'snapshots': 'cosine_cycles SnapshotCallback fit_snapshots average_snapshots',

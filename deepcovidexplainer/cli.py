@@ -417,7 +417,9 @@ def _class_names(text):
 def _train(out, a):
     "Films and a recipe become an ensemble"
     from deepcovidexplainer.models import pick_device
+    from deepcovidexplainer.scores import check_coverage
     from deepcovidexplainer.training import study_of,train
+    check_coverage(a['coverage'])
     recipe = _recipe(a)
     device = pick_device(a['device'])
     classes = _class_names(a['classes'])

@@ -337,16 +337,15 @@ def cache_dir()->Path: # Need not exist yet
 _RESULTS = 'https://github.com/deepcovidexplainer/deepcovidexplainer/releases/download/v{}/results.zip'
 RESULTS_SHA256 = 'a88d5ebbe7ba592d76d2005e64eb33f4c8a65b0c2982cd0487bcfe65f155fad2' # Of that archive: `release/zip_ensembles.py`
 
-def _checkouts():
-    "Folders that may be the top of the repository: above the package, and all above the folder we are in"
-    here = Path.cwd()
-    return [package_file().parent, here, *here.parents]
+def _beside():
+    "The tables of a checkout of the repository; the folder need not exist"
+    return package_file().parent/'nbs'/'results'
 
 def _released(url):
-    "The folder of the release's archive; fetched at the first call"
+    "The folder of the release's tables; fetched at the first call"
     folder = cache_dir()/'results'/RESULTS_SHA256[:32]
     if folder.exists(): return folder
-    archive = fetch(url, cache_dir()/'results'/'results.zip', RESULTS_SHA256, todo='update deepcovidexplainer')
+    archive = fetch(url, folder.with_suffix('.zip'), RESULTS_SHA256, todo='update deepcovidexplainer')
     unpack(archive, folder)
     archive.unlink()
     return folder
@@ -357,10 +356,8 @@ def result_file(
 )->Path:               # The file
     "What a benchmark measured: from a checkout, or from the release; `RadiographError` if it is not there"
     from deepcovidexplainer import __version__
-    for top in _checkouts():
-        path = top/'nbs'/'results'/name
-        if path.is_file(): return path
-    folder = _released(url or _RESULTS.format(__version__))
+    folder = _beside()
+    if not folder.is_dir(): folder = _released(url or _RESULTS.format(__version__))
     if (folder/name).is_file(): return folder/name
     known = ', '.join(sorted(p.name for p in folder.iterdir()))
     raise RadiographError(f'no table named {name!r}', f'one of {known}', 'correct the name')

@@ -17,7 +17,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .core import CLASSES,DISCLAIMER,RadiographError,html_table,made_of,merged,own_settings,read_tensors,sha256_of
-from .scores import apply_temperature,conformal_threshold,fit_temperature,nll,prediction_sets
+from .scores import apply_temperature,check_coverage,conformal_threshold,fit_temperature,nll,prediction_sets
 from .lungs import as_lungs
 from .core import write_whole,write_json
 from .fast import FastNet
@@ -611,6 +611,7 @@ def calibrate(
     strangers=None,  # N''×S×S uint8 pictures that are no films, cleaned like films, views of one in a row; None: no sense for them
 )->Ensemble:         # Calibrated on the validation films
     "An ensemble with its temperature, prediction-set threshold and typicality fitted on validation films"
+    check_coverage(coverage)
     e = Ensemble(members, name=name, about=about, coverage=coverage)
     p,features = e.posteriors(valid)
     e.temperature = fit_temperature(p, y)

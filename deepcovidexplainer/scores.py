@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['check_posteriors', 'confusion', 'measure', 'wilson_ci', 'rate', 'resample', 'bootstrap_ci', 'compare', 'show_roc',
            'show_precision_recall', 'show_confusion', 'apply_temperature', 'nll', 'fit_temperature', 'fit_bcts',
-           'calibration', 'ece_by_chance', 'show_reliability', 'calibration_table', 'conformal_threshold',
-           'prediction_sets', 'coverage_table', 'risk_coverage', 'aurc', 'show_risk_coverage', 'ppv_at', 'age_group',
-           'subgroups', 'single_class_scores', 'Scores', 'score']
+           'calibration', 'ece_by_chance', 'show_reliability', 'calibration_table', 'check_coverage',
+           'conformal_threshold', 'prediction_sets', 'coverage_table', 'risk_coverage', 'aurc', 'show_risk_coverage',
+           'ppv_at', 'age_group', 'subgroups', 'single_class_scores', 'Scores', 'score']
 
 # %% ../nbs/14_scores.ipynb #c003
 from dataclasses import dataclass
@@ -578,6 +578,13 @@ def calibration_table(
     return pd.DataFrame.from_dict(rows, orient='index').rename_axis('claim')
 
 # %% ../nbs/14_scores.ipynb #c038
+def check_coverage(
+    coverage, # Promised frequency with which a prediction set holds the truth
+):
+    "`RadiographError` for what is no share between 0 and 1"
+    if 0<coverage<1: return
+    raise RadiographError(f'coverage={coverage}', 'more than 0 and less than 1', '0.9, say')
+
 def conformal_threshold(
     p,              # N×K calibrated posteriors of validation films
     y,              # N class numbers

@@ -105,6 +105,10 @@ def patient_split(
     patients = key.nunique()
     if patients<n_folds:
         raise RadiographError(f'{patients} patients for {n_folds} folds', 'more patients than folds', 'use fewer folds')
+    most = t.label.value_counts().max()
+    if most<n_folds:
+        came = f'{most} films of a class at most for {n_folds} folds'
+        raise RadiographError(came, 'a class with as many films as folds', 'use fewer folds')
     groups = np.unique(key, return_inverse=True)[1]
     order = np.random.RandomState(seed).permutation(groups.max()+1) # a generator that NumPy keeps as it is
     fold = np.full(len(t), -1)

