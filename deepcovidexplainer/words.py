@@ -309,8 +309,8 @@ def _elsewhere(named, method, zones):
 
 def method_title(method):
     parts = [part.capitalize() for part in method.split('-')]
-    title = '-'.join(parts).replace('Cam', 'CAM')
-    return dict(lrp='LRP', cam='CAM').get(method, title)
+    title = '-'.join(parts)
+    return title.replace('Cam', 'CAM').replace('Lrp', 'LRP')
 
 # %% ../nbs/29_words.ipynb #l2w002
 def _dissent(p):
